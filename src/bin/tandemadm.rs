@@ -1,0 +1,3 @@
+//! The CLI: parse arguments, hand over to `cli::run`.
+
+fn main() {}

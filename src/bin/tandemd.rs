@@ -1,0 +1,3 @@
+//! The daemon: parse arguments, hand over to `daemon::run`.
+
+fn main() {}

@@ -1,0 +1,249 @@
+//! The checked configuration: what the rest of tandemd works with. Every value here is legal; how it was
+//! written, and where, stays in the parser.
+
+use crate::vrrp::RouterSettings;
+use serde::Serialize;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that the files say, checked, with defaults filled in.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Config {
+    /// `[node]`.
+    pub node: Node,
+    /// `[[vrrp_instance]]`, in file order; names are unique.
+    pub instances: Vec<Instance>,
+    /// `[[sync_group]]`, in file order; names are unique, no instance is in two.
+    pub groups: Vec<SyncGroup>,
+    /// `[[track.script]]`, `[[track.process]]`, `[[track.file]]`.
+    pub tracks: Tracks,
+}
+
+/// `[node]`: this machine.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Node {
+    /// Name shown in status and notices; default: the host name.
+    pub name: String,
+    /// VRRP holds still for this long after the daemon's start.
+    pub startup_delay: Duration,
+    /// Who runs scripts that name nobody else; none: `tandem_script`, else `nobody`.
+    pub script_user: Option<UserRef>,
+    /// FIFO that gets a line for every state change, in keepalived's format.
+    pub notify_fifo: Option<PathBuf>,
+    /// How long a notify script may run before its process group is killed.
+    pub notify_timeout: Duration,
+}
+
+/// A user and, if written, a group: `"user"` or `"user:group"`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct UserRef {
+    /// User name.
+    pub user: String,
+    /// Group name; none: the user's own group.
+    pub group: Option<String>,
+}
+
+/// `[[vrrp_instance]]`: one virtual router on one interface.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Instance {
+    /// Name, unique; letters, digits, `-`, `_`, `.`; it names a file in RUN_DIR/state.
+    pub name: String,
+    /// Interface that VRRP is spoken on.
+    pub interface: String,
+    /// The protocol part.
+    pub router: RouterSettings,
+    /// `mcast_src_ip` or `unicast_src_ip`: source of advertisements; none: the interface's first address.
+    pub source: Option<IpAddr>,
+    /// `virtual_ipaddress`: addresses that move and are listed in advertisements.
+    pub addresses: Vec<VirtualAddress>,
+    /// `virtual_ipaddress_excluded`: addresses of any family that move but are not listed.
+    pub excluded: Vec<VirtualAddress>,
+    /// `track_interface`, `track_script`, `track_process`, `track_file`.
+    pub tracks: Vec<TrackRef>,
+    /// `notify_*`.
+    pub notify: NotifyScripts,
+    /// File that holds the state in one word, beside RUN_DIR/state/NAME (ESC's `keepalived_state`).
+    pub state_file: Option<PathBuf>,
+    /// `dont_track_primary`: the interface going down is no fault.
+    pub ignore_interface_down: bool,
+}
+
+impl Instance {
+    /// All addresses that move with this instance: the listed ones first.
+    pub fn all_addresses(&self) -> impl Iterator<Item = &VirtualAddress> {
+        self.addresses.iter().chain(&self.excluded)
+    }
+}
+
+/// One virtual address: `"192.0.2.100/24 dev eth1 label eth1:1"` or a table with the same keys.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize)]
+pub struct VirtualAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// Prefix length; default 32 and 128.
+    pub prefix_len: u8,
+    /// Interface that gets it; none: the instance's.
+    pub dev: Option<String>,
+    /// IPv4 label, at most 15 bytes.
+    pub label: Option<String>,
+    /// IPv4 broadcast address.
+    pub broadcast: Option<std::net::Ipv4Addr>,
+    /// Scope as the kernel numbers it: global 0, site 200, link 253, host 254.
+    pub scope: u8,
+    /// IPv6: no route for the prefix is added (`noprefixroute`); also valid for IPv4.
+    pub no_prefix_route: bool,
+    /// IPv6: preferred lifetime 0, so that it is never chosen as a source address (`deprecated`).
+    pub deprecated: bool,
+}
+
+impl std::fmt::Display for VirtualAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix_len)
+    }
+}
+
+/// What a track looks at.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrackKind {
+    /// A network interface; the name is the interface's.
+    Interface,
+    /// `[[track.script]]`.
+    Script,
+    /// `[[track.process]]`.
+    Process,
+    /// `[[track.file]]`.
+    File,
+}
+
+impl std::fmt::Display for TrackKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            TrackKind::Interface => "interface",
+            TrackKind::Script => "script",
+            TrackKind::Process => "process",
+            TrackKind::File => "file",
+        })
+    }
+}
+
+/// One use of a track by an instance or group: `{ name = "api", weight = -60, reverse = false }`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize)]
+pub struct TrackRef {
+    /// What it looks at.
+    pub kind: TrackKind,
+    /// Name of the track, or of the interface.
+    pub name: String,
+    /// Weight, -254..=254; 0: a failure is a FAULT. Already resolved: the reference's, else the track's own.
+    pub weight: i16,
+    /// Up counts as down and down as up.
+    pub reverse: bool,
+}
+
+/// `notify_master`, `notify_backup`, `notify_fault`, `notify_stop`, `notify`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct NotifyScripts {
+    /// Runs on MASTER.
+    pub master: Option<ScriptCommand>,
+    /// Runs on BACKUP.
+    pub backup: Option<ScriptCommand>,
+    /// Runs on FAULT.
+    pub fault: Option<ScriptCommand>,
+    /// Runs when the instance stops.
+    pub stop: Option<ScriptCommand>,
+    /// Runs on each of them, with keepalived's four arguments added.
+    pub any: Option<ScriptCommand>,
+}
+
+/// A program and its arguments; never a shell. A string in the file is split as keepalived does (quotes
+/// keep words together), a list is taken as it is.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize)]
+pub struct ScriptCommand {
+    /// Absolute path of the program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+}
+
+/// `[[sync_group]]`: instances that are MASTER together or not at all.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct SyncGroup {
+    /// Name, unique among groups.
+    pub name: String,
+    /// Names of the member instances, at least one.
+    pub members: Vec<String>,
+    /// Tracks that count for every member.
+    pub tracks: Vec<TrackRef>,
+    /// Scripts of the group as a whole.
+    pub notify: NotifyScripts,
+}
+
+/// The `[track]` tables.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Tracks {
+    /// `[[track.script]]`.
+    pub scripts: Vec<ScriptTrack>,
+    /// `[[track.process]]`.
+    pub processes: Vec<ProcessTrack>,
+    /// `[[track.file]]`.
+    pub files: Vec<FileTrack>,
+}
+
+/// `[[track.script]]`: a command whose exit status says up (0) or down.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ScriptTrack {
+    /// Name, unique among scripts.
+    pub name: String,
+    /// What to run.
+    pub command: ScriptCommand,
+    /// From start to start; a run that takes longer delays the next one (default 1 s).
+    pub interval: Duration,
+    /// The process group is killed after this (default: the interval).
+    pub timeout: Duration,
+    /// Successes in a row until up (default 1).
+    pub rise: u32,
+    /// Failures in a row until down (default 1).
+    pub fall: u32,
+    /// Weight where a reference names none (default 0).
+    pub weight: i16,
+    /// Who runs it; none: the node's `script_user`.
+    pub user: Option<UserRef>,
+    /// Counts as down until the first result (default: nothing is known, and nothing held against it).
+    pub init_fail: bool,
+}
+
+/// `[[track.process]]`: at least `quorum` processes of this name or command line run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ProcessTrack {
+    /// Name, unique among process tracks.
+    pub name: String,
+    /// The program: a name without a slash is compared with the last part of the program's path (and the
+    /// kernel's command name), one with a slash with the whole path.
+    pub process: String,
+    /// Arguments that must follow the program, in order, as a prefix of the real ones; empty: any.
+    pub args: Vec<String>,
+    /// How many must run (default 1).
+    pub quorum: u32,
+    /// How many may run at most; none: any number.
+    pub quorum_max: Option<u32>,
+    /// How often `/proc` is looked at (default 1 s). The end of a known process is seen at once.
+    pub interval: Duration,
+    /// How long fewer than the quorum may run before it counts as down (default 0).
+    pub terminate_delay: Duration,
+    /// How long the quorum must have been reached before it counts as up (default 0).
+    pub fork_delay: Duration,
+    /// Weight where a reference names none (default 0).
+    pub weight: i16,
+}
+
+/// `[[track.file]]`: a file that holds an integer; value times weight is added to the priority.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct FileTrack {
+    /// Name, unique among file tracks.
+    pub name: String,
+    /// The file. Missing or without a number counts as 0.
+    pub file: PathBuf,
+    /// Weight where a reference names none (default 1).
+    pub weight: i16,
+}

@@ -1,0 +1,17 @@
+//! tandemd keeps a service reachable on a pair of Linux machines.
+//!
+//! The map, and which room may use which (a test in `tests/layering.rs` holds us to it):
+//!
+//! - cores, without I/O, clock or randomness: [`time`], [`vrrp`]
+//! - [`config`]: files to checked settings; uses the cores' types
+//! - the shell's parts: [`net`], [`track`], [`notify`], [`control`]; they use the above
+//! - `daemon`: wires the parts together; `cli`: `tandemadm`
+#![deny(missing_docs)]
+
+pub mod config;
+pub mod control;
+pub mod net;
+pub mod notify;
+pub mod time;
+pub mod track;
+pub mod vrrp;

@@ -1,0 +1,50 @@
+//! What leaves the box on a state change: scripts, the FIFO, state files.
+
+use crate::vrrp::State;
+use serde::Serialize;
+
+/// Whose state changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub enum Subject {
+    /// A `[[vrrp_instance]]`.
+    Instance,
+    /// A `[[sync_group]]`.
+    Group,
+}
+
+/// The state that scripts hear of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Target {
+    /// MASTER.
+    Master,
+    /// BACKUP.
+    Backup,
+    /// FAULT.
+    Fault,
+    /// STOP: the instance is on its way out.
+    Stop,
+}
+
+/// One change of state to tell the world of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// Instance or group.
+    pub subject: Subject,
+    /// Its name.
+    pub name: String,
+    /// The state it left.
+    pub previous: State,
+    /// The state it has now.
+    pub target: Target,
+    /// Effective priority; 0 for a group.
+    pub priority: u8,
+    /// Why.
+    pub reason: String,
+    /// Virtual addresses, `ADDRESS/PREFIX`.
+    pub addresses: Vec<String>,
+    /// Interface; empty for a group.
+    pub interface: String,
+    /// When it happened.
+    pub at: jiff::Timestamp,
+}
