@@ -143,6 +143,12 @@ pub struct Counters {
     pub late_wakeups: u64,
     /// Addresses that somebody else removed and that were put back.
     pub addresses_restored: u64,
+    /// Advertisements whose interval is not the own one.
+    pub interval_differences: u64,
+    /// Advertisements that list other addresses.
+    pub address_differences: u64,
+    /// IPv6 advertisements whose first address is not link-local.
+    pub first_not_link_local: u64,
     /// Packets thrown away.
     pub discards: DiscardCounts,
 }
@@ -161,6 +167,9 @@ impl Counters {
             ("contested", self.contested),
             ("late_wakeups", self.late_wakeups),
             ("addresses_restored", self.addresses_restored),
+            ("interval_differences", self.interval_differences),
+            ("address_differences", self.address_differences),
+            ("first_not_link_local", self.first_not_link_local),
         ]
         .into_iter()
         .chain(self.discards.iter().map(|(k, n)| (k.counter_name(), n)))
@@ -170,7 +179,7 @@ impl Counters {
 /// Bounds the log: each kind of notice at once the first time, then at most once a minute, with the number
 /// of those left out.
 #[derive(Clone, Debug)]
-pub struct Limiter<K> {
+pub(super) struct Limiter<K> {
     seen: Vec<(K, Instant, u64)>,
 }
 
@@ -184,7 +193,7 @@ impl<K> Default for Limiter<K> {
 }
 
 impl<K: PartialEq> Limiter<K> {
-    /// True-ish if a notice of this kind may go out now: the number left out since the last one.
+    /// The number of those left out since the last one, if a notice of this kind may go out now.
     pub(super) fn admit(&mut self, now: Instant, kind: K) -> Option<u64> {
         match self.seen.iter_mut().find(|(k, _, _)| *k == kind) {
             None => {

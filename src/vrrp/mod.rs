@@ -3,16 +3,26 @@
 //! Plain state machines without sockets, clock or log: time and packets come in as arguments, what is to be
 //! done goes out as values. See `docs/architecture.md`.
 
+mod announce;
 mod checksum;
 mod counters;
+mod engine;
+mod group;
+mod output;
 pub mod packet;
+mod router;
 mod settings;
+pub mod timers;
+mod tracking;
 mod types;
 
 pub use checksum::PROTOCOL;
 pub use counters::{Counters, Discard, DiscardCounts};
+pub use engine::{Action, Engine, GroupTransition, Port, RouterId};
+pub use group::Group;
+pub use output::{Input, Leave, Message, Notice, Output, Reason, Transition};
 pub use packet::Datagram;
+pub use router::{MasterStatus, RouterStatus, VirtualRouter};
 pub use settings::{AnnounceSettings, RouterSettings, Transport};
-pub use types::{
-    AuthPass, ChecksumForm, ChecksumPolicy, Family, Handover, Priority, State, Version, Vrid,
-};
+pub use tracking::{Track, TrackEffect, TrackKey};
+pub use types::{AuthPass, ChecksumForm, ChecksumPolicy, Family, Handover, Priority, State, Version, Vrid};

@@ -39,17 +39,12 @@ fn checksum_vectors() {
         u16::from_be_bytes([b[6], b[7]])
     };
     let v2 = Outgoing { version: Version::V2, ..base };
-    assert_eq!(
-        encode(&v2),
-        [0x21, 0x33, 0x64, 1, 0, 1, 0xb8, 0x65, 192, 0, 2, 100, 0, 0, 0, 0, 0, 0, 0, 0]
-    );
+    assert_eq!(encode(&v2), [0x21, 0x33, 0x64, 1, 0, 1, 0xb8, 0x65, 192, 0, 2, 100, 0, 0, 0, 0, 0, 0, 0, 0]);
     let secret = AuthPass::new("secret");
     let pass = Outgoing { auth_pass: Some(&secret), ..v2 };
     assert_eq!(
         encode(&pass),
-        [
-            0x21, 0x33, 0x64, 1, 1, 1, 0x7b, 0x19, 192, 0, 2, 100, b's', b'e', b'c', b'r', b'e', b't', 0, 0
-        ]
+        [0x21, 0x33, 0x64, 1, 1, 1, 0x7b, 0x19, 192, 0, 2, 100, b's', b'e', b'c', b'r', b'e', b't', 0, 0]
     );
     assert_eq!(encode(&base), [0x31, 0x33, 0x64, 1, 0, 0x64, 0xa8, 0x02, 192, 0, 2, 100]);
     let pseudo = Outgoing { checksum_form: ChecksumForm::PseudoHeader, ..base };
@@ -89,17 +84,14 @@ fn the_pseudo_header_form_is_wrong_in_v2_and_the_plain_form_in_ipv6() {
     let v2 = Outgoing { version: Version::V2, ..outgoing(&a) };
     let mut b = encode(&v2);
     b[6..8].fill(0);
-    let sum =
-        checksum::compute(Cover::Pseudo { source: &v2.source, destination: &v2.destination }, &b).to_be_bytes();
+    let sum = checksum::compute(Cover::Pseudo { source: &v2.source, destination: &v2.destination }, &b)
+        .to_be_bytes();
     b[6..8].copy_from_slice(&sum);
     assert_eq!(check(&v2, &b), Err(Discard::Checksum));
 
     let six: [IpAddr; 1] = ["fe80::100".parse().unwrap()];
-    let v6 = Outgoing {
-        source: "fe80::1".parse().unwrap(),
-        destination: IpAddr::V6(GROUP_V6),
-        ..outgoing(&six)
-    };
+    let v6 =
+        Outgoing { source: "fe80::1".parse().unwrap(), destination: IpAddr::V6(GROUP_V6), ..outgoing(&six) };
     let mut b = encode(&v6);
     assert_eq!(check(&v6, &b), Ok(()));
     b[6..8].fill(0);

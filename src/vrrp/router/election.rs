@@ -1,0 +1,315 @@
+//! Backup and Active: timers, and what an advertisement does (RFC 9568 6.4.2, 6.4.3).
+
+use super::*;
+use crate::vrrp::output::Leave;
+use crate::vrrp::packet::Advertisement;
+use crate::vrrp::types::{Handover, Version};
+
+impl VirtualRouter {
+    /// A MASTER that did not run for longer than its peers wait is no longer one: it steps down before it
+    /// says or answers anything (PRACTICE-14).
+    pub(super) fn notice_absence(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let Mode::Master(m) = &self.mode else { return };
+        let away = now.since(m.last_sent);
+        let limit = self.settings.advert_int.saturating_mul(u32::from(self.settings.down_timer_adverts));
+        if away <= limit {
+            return;
+        }
+        self.counters.late_wakeups = self.counters.late_wakeups.saturating_add(1);
+        self.learned = self.settings.advert_int;
+        self.release(out);
+        // A master that took over meanwhile is heard within one interval.
+        self.become_backup(now, self.interval_and_skew(), Reason::WasAway(away), out);
+        if let Mode::Backup(b) = &mut self.mode {
+            b.extended = true;
+        }
+    }
+
+    fn interval_and_skew(&self) -> Duration {
+        self.learned.saturating_add(self.skew(self.effective_priority()))
+    }
+
+    /// Everything that is due at `now`.
+    pub(super) fn expire(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if self.linger.is_some_and(|t| t <= now) {
+            self.release(out);
+        }
+        match &self.mode {
+            Mode::Init => self.reevaluate(now, out),
+            Mode::Backup(b) => {
+                let b = b.clone();
+                self.expire_backup(now, &b, out);
+            }
+            Mode::Master(m) if m.next_advert <= now => {
+                let due = m.next_advert + self.settings.advert_int;
+                // On the old grid, so that 1000 intervals drift by nothing; a missed beat is not made up for.
+                let next = if due > now { due } else { now + self.settings.advert_int };
+                self.advertise(now, Some(next), out);
+                self.announce_due(now, out);
+            }
+            Mode::Master(_) => self.announce_due(now, out),
+            Mode::Leaving(Leaving::Waiting { until }) if *until <= now => {
+                self.release_and_leave(now, false, None, out);
+            }
+            Mode::Leaving(Leaving::Releasing { until, .. }) if *until <= now => {
+                self.notice(true, "its addresses could not be removed in time".into(), out);
+                self.mode = Mode::Stopped;
+                out.push(Output::Stopped);
+            }
+            Mode::Fault | Mode::Leaving(_) | Mode::Stopped => {}
+        }
+    }
+
+    fn announce_due(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if let Some(copies) = self.announcer.due(now, &self.settings.announce) {
+            self.announce(copies, out);
+        }
+    }
+
+    fn expire_backup(&mut self, now: Instant, b: &Backup, out: &mut Vec<Output>) {
+        if matches!(b.preempt_delay, PreemptDelay::Until(t) if t <= now) {
+            if let Mode::Backup(b) = &mut self.mode {
+                b.preempt_delay = PreemptDelay::Over;
+            }
+            if let Some((master, theirs)) = b.lower {
+                return self.try_master(now, self.preempts(master, theirs), out);
+            }
+        }
+        let Wait::Until(deadline) = b.wait else { return };
+        if deadline > now {
+            return;
+        }
+        let late = now.since(deadline);
+        if late > self.learned && !b.extended {
+            // This machine stood still: what it did not hear says nothing. Ask once more.
+            self.counters.late_wakeups = self.counters.late_wakeups.saturating_add(1);
+            self.notice(
+                true,
+                format!("woke up {} ms late: listening once more before taking over", late.as_millis()),
+                out,
+            );
+            let until = now + self.interval_and_skew();
+            if let Mode::Backup(b) = &mut self.mode {
+                b.wait = Wait::Until(until);
+                b.extended = true;
+            }
+            return;
+        }
+        let reason = match (b.lower, b.left) {
+            (Some((master, theirs)), _) => self.preempts(master, theirs),
+            (None, Some(master)) => Reason::MasterLeft(master),
+            (None, None) => {
+                Reason::Silence { master: self.seen.map(|s| s.address), waited: now.since(b.restarted) }
+            }
+        };
+        self.try_master(now, reason, out);
+    }
+
+    fn preempts(&self, master: IpAddr, theirs: u8) -> Reason {
+        Reason::Preempts { master, theirs, own: self.own_sum() }
+    }
+
+    pub(super) fn own_sum(&self) -> String {
+        self.tracking.sum_text(self.settings.priority)
+    }
+
+    fn try_master(&mut self, now: Instant, reason: Reason, out: &mut Vec<Output>) {
+        if self.holds.is_empty() && !self.gated {
+            self.become_master(now, reason, out);
+        } else if let Mode::Backup(b) = &mut self.mode {
+            b.wait = Wait::Wanting(reason);
+        }
+    }
+
+    /// A hold or the gate may be gone: becomes MASTER if it has been waiting for just that.
+    pub(in crate::vrrp) fn claim_if_free(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if !self.gated {
+            self.open_gate(now, out);
+        }
+    }
+
+    /// The sync group lets it become MASTER now.
+    pub(in crate::vrrp) fn open_gate(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if let (true, Mode::Backup(Backup { wait: Wait::Wanting(reason), .. })) = (self.wants(), &self.mode) {
+            let reason = reason.clone();
+            self.become_master(now, reason, out);
+        }
+    }
+
+    pub(super) fn become_master(&mut self, now: Instant, reason: Reason, out: &mut Vec<Output>) {
+        self.counters.became_master = self.counters.became_master.saturating_add(1);
+        self.linger = None;
+        self.owed_zero = false;
+        self.claimed = true;
+        self.send(self.effective_priority().get(), out);
+        out.push(Output::ClaimAddresses);
+        let copies = self.announcer.master(now, &self.settings.announce);
+        self.announce(copies, out);
+        let next_advert = now + self.settings.advert_int;
+        self.enter(now, Mode::Master(Master { next_advert, last_sent: now, answered: None }), reason, out);
+    }
+
+    fn become_backup(&mut self, now: Instant, wait: Duration, reason: Reason, out: &mut Vec<Output>) {
+        let backup = Backup {
+            wait: Wait::Until(now + wait),
+            restarted: now,
+            left: None,
+            lower: None,
+            preempt_delay: if self.settings.preempt_delay.is_zero() {
+                PreemptDelay::Over
+            } else {
+                PreemptDelay::Idle
+            },
+            extended: false,
+        };
+        self.enter(now, Mode::Backup(backup), reason, out);
+    }
+
+    /// Sends an advertisement; `next`: the next regular one, none: the schedule stays.
+    fn advertise(&mut self, now: Instant, next: Option<Instant>, out: &mut Vec<Output>) {
+        self.send(self.effective_priority().get(), out);
+        if let Mode::Master(m) = &mut self.mode {
+            m.last_sent = now;
+            m.next_advert = next.unwrap_or(m.next_advert);
+        }
+    }
+
+    /// An advertisement that passed every check.
+    pub(super) fn hear(&mut self, now: Instant, from: IpAddr, a: &Advertisement<'_>, out: &mut Vec<Output>) {
+        match &self.mode {
+            Mode::Init | Mode::Fault | Mode::Stopped => {}
+            Mode::Backup(b) => {
+                let b = b.clone();
+                self.backup_hears(now, from, a, b);
+            }
+            Mode::Master(_) => self.master_hears(now, from, a, out),
+            Mode::Leaving(Leaving::Waiting { until }) if a.priority > 0 => {
+                let until = (*until).min(now + self.linger_time());
+                self.mode = Mode::Leaving(Leaving::Waiting { until });
+            }
+            Mode::Leaving(_) => {}
+        }
+    }
+
+    fn backup_hears(&mut self, now: Instant, from: IpAddr, a: &Advertisement<'_>, mut b: Backup) {
+        let own = self.effective_priority().get();
+        let lower = a.priority < own;
+        if a.priority == 0 {
+            b.wait = Wait::Until(now + self.skew(self.effective_priority()));
+            b.left = Some(from);
+            b.lower = None;
+            b.extended = false;
+            self.mode = Mode::Backup(b);
+            return;
+        }
+        b.preempt_delay = self.next_delay(now, b.preempt_delay, lower);
+        let waits = matches!(b.preempt_delay, PreemptDelay::Until(_));
+        // An owner takes over whatever `nopreempt` says (RFC 9568 6.1).
+        let preempt = self.settings.preempt || self.settings.priority.is_owner();
+        if !preempt || !lower || waits {
+            if self.settings.version == Version::V3 {
+                self.learned = a.interval;
+            }
+            b.wait = Wait::Until(now + self.down_interval());
+            b.restarted = now;
+            b.left = None;
+            b.extended = false;
+        }
+        b.lower = lower.then_some((from, a.priority));
+        self.mode = Mode::Backup(b);
+    }
+
+    fn next_delay(&self, now: Instant, delay: PreemptDelay, lower: bool) -> PreemptDelay {
+        let length = self.settings.preempt_delay;
+        match delay {
+            _ if length.is_zero() => PreemptDelay::Over,
+            _ if !lower => PreemptDelay::Idle,
+            PreemptDelay::Idle => PreemptDelay::Until(now + length),
+            running => running,
+        }
+    }
+
+    fn master_hears(&mut self, now: Instant, from: IpAddr, a: &Advertisement<'_>, out: &mut Vec<Output>) {
+        let own = self.effective_priority().get();
+        if a.priority == 0 {
+            return self.advertise(now, Some(now + self.settings.advert_int), out);
+        }
+        let greater = self.source.is_some_and(|s| from > s);
+        if a.priority > own || (a.priority == own && greater) {
+            let reason = if a.priority > own {
+                Reason::Better { master: from, theirs: a.priority, own: self.own_sum() }
+            } else {
+                Reason::GreaterAddress { master: from, priority: own }
+            };
+            self.yield_to(now, a.interval, reason, out);
+        } else {
+            self.answer_claim(now, from, a.priority, out);
+        }
+    }
+
+    /// Gives way to a better router. One last advertisement tells it that it had a rival, so that it
+    /// announces its addresses again: it may never have heard us (docs/decisions/0002).
+    fn yield_to(&mut self, now: Instant, interval: Duration, reason: Reason, out: &mut Vec<Output>) {
+        self.send(self.effective_priority().get(), out);
+        if self.settings.version == Version::V3 {
+            self.learned = interval;
+        }
+        match self.settings.handover {
+            Handover::MakeBeforeBreak => self.linger = Some(now + self.linger_time()),
+            Handover::BreakBeforeMake => self.release(out),
+        }
+        self.become_backup(now, self.down_interval(), reason, out);
+    }
+
+    /// The sync group goes to BACKUP: leaves MASTER so that the other node's member takes over at once.
+    pub(in crate::vrrp) fn yield_for_group(&mut self, now: Instant, why: String, out: &mut Vec<Output>) {
+        if !matches!(self.mode, Mode::Master(_)) {
+            return;
+        }
+        match self.settings.handover {
+            Handover::MakeBeforeBreak => {
+                self.send_zero(out);
+                self.linger = Some(now + self.linger_time());
+            }
+            Handover::BreakBeforeMake => {
+                self.owed_zero = true;
+                self.release(out);
+            }
+        }
+        self.learned = self.settings.advert_int;
+        self.become_backup(now, self.down_interval(), Reason::Group(why), out);
+    }
+
+    /// Answers a weaker claim at once (RFC 9568 6.4.3), bounded so that two routers that both believe to
+    /// have won cannot storm, and announces the addresses again.
+    fn answer_claim(&mut self, now: Instant, from: IpAddr, theirs: u8, out: &mut Vec<Output>) {
+        let floor = self.settings.advert_int / 8;
+        self.counters.contested = self.counters.contested.saturating_add(1);
+        if let Some(left_out) = self.notices.admit(now, NoticeKind::Contested) {
+            let own = self.own_sum();
+            let more = if left_out == 0 { String::new() } else { format!(" ({left_out} more before)") };
+            self.notice(
+                true,
+                format!("{from} claimed the addresses with priority {theirs}, mine is {own}: announcing them again{more}"),
+                out,
+            );
+        }
+        if let Mode::Master(m) = &mut self.mode
+            && m.answered.is_none_or(|t| now.since(t) >= floor)
+        {
+            m.answered = Some(now);
+            self.advertise(now, None, out);
+        }
+        if let Some(copies) = self.announcer.contested(now, &self.settings.announce) {
+            self.announce(copies, out);
+        }
+    }
+
+    /// Why it is leaving, if it is.
+    pub(super) fn leaving(&self) -> Option<Leave> {
+        match (&self.mode, &self.reason) {
+            (Mode::Leaving(_) | Mode::Stopped, Reason::Leaving(l)) => Some(*l),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Start, FAULT and recovery, new settings, and the two ways out.
+
+use super::*;
+use crate::vrrp::output::Leave;
+use crate::vrrp::types::{Handover, Version};
+
+impl VirtualRouter {
+    pub(super) fn may_start(&self) -> bool {
+        matches!(self.link, Some(Ok(_))) && self.fault().is_none()
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.own_fault().or_else(|| self.group_fault.clone())
+    }
+
+    pub(super) fn set_link(&mut self, now: Instant, link: Result<IpAddr, String>, out: &mut Vec<Output>) {
+        if let Ok(source) = link {
+            self.source = Some(source);
+        }
+        self.link = Some(link);
+        self.reevaluate(now, out);
+    }
+
+    /// Goes to FAULT, or leaves it or Init, as faults and the startup delay say.
+    pub(super) fn reevaluate(&mut self, now: Instant, out: &mut Vec<Output>) {
+        match (&self.mode, self.fault()) {
+            (Mode::Leaving(_) | Mode::Stopped, _) => {}
+            (Mode::Fault, Some(why)) => self.reason = Reason::Fault(why),
+            (_, Some(why)) => self.fail(now, why, out),
+            (Mode::Init, None) if self.link.is_none() => {}
+            (Mode::Init | Mode::Fault, None) if now < self.start_at => {
+                if self.mode == Mode::Fault {
+                    self.enter(now, Mode::Init, Reason::StartupDelay, out);
+                }
+                self.reason = Reason::StartupDelay;
+            }
+            (Mode::Init | Mode::Fault, None) => self.start(now, out),
+            (Mode::Backup(_) | Mode::Master(_), None) => {}
+        }
+    }
+
+    /// The RFC's Startup event.
+    fn start(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.learned = self.settings.advert_int;
+        let owner = self.settings.priority.is_owner();
+        if owner && self.holds.is_empty() && !self.gated {
+            return self.become_master(now, Reason::Owner, out);
+        }
+        let wait = if owner { Wait::Wanting(Reason::Owner) } else { Wait::Until(now + self.down_interval()) };
+        let delay = self.settings.preempt_delay;
+        let preempt_delay =
+            if delay.is_zero() { PreemptDelay::Over } else { PreemptDelay::Until(now + delay) };
+        let backup = Backup { wait, restarted: now, left: None, lower: None, preempt_delay, extended: false };
+        self.enter(now, Mode::Backup(backup), Reason::Listening, out);
+    }
+
+    /// The RFC's Shutdown event, with a way back.
+    fn fail(&mut self, now: Instant, why: String, out: &mut Vec<Output>) {
+        if matches!(self.mode, Mode::Master(_)) {
+            match self.settings.handover {
+                Handover::MakeBeforeBreak => {
+                    self.send_zero(out);
+                    self.release(out);
+                }
+                Handover::BreakBeforeMake => {
+                    self.owed_zero = true;
+                    self.release(out);
+                }
+            }
+        } else {
+            self.release_lingering(out);
+        }
+        self.enter(now, Mode::Fault, Reason::Fault(why), out);
+    }
+
+    pub(super) fn release_lingering(&mut self, out: &mut Vec<Output>) {
+        if self.linger.is_some() {
+            self.release(out);
+        }
+    }
+
+    /// Begins the way out for good.
+    pub(super) fn leave(&mut self, now: Instant, leave: Leave, out: &mut Vec<Output>) {
+        let reason = Reason::Leaving(leave);
+        match &self.mode {
+            Mode::Leaving(_) | Mode::Stopped => {}
+            Mode::Master(_) if self.settings.handover == Handover::MakeBeforeBreak => {
+                self.send_zero(out);
+                let until = now + self.longest_skew() + LEAVE_MARGIN;
+                self.enter(now, Mode::Leaving(Leaving::Waiting { until }), reason, out);
+            }
+            Mode::Master(_) => self.release_and_leave(now, true, Some(reason), out),
+            Mode::Init | Mode::Fault | Mode::Backup(_) => {
+                self.release_and_leave(now, false, Some(reason), out)
+            }
+        }
+    }
+
+    /// The longest time that a successor waits after priority 0: the skew of priority 1.
+    fn longest_skew(&self) -> Duration {
+        let lowest = Priority::new(1).unwrap_or(Priority::DEFAULT);
+        timers::skew_time(self.settings.version, lowest, self.settings.advert_int)
+    }
+
+    /// Takes the addresses off and leaves when they are gone.
+    pub(super) fn release_and_leave(
+        &mut self,
+        now: Instant,
+        zero: bool,
+        reason: Option<Reason>,
+        out: &mut Vec<Output>,
+    ) {
+        let zero = zero || self.owed_zero;
+        self.release(out);
+        let next = if self.claimed {
+            Mode::Leaving(Leaving::Releasing { zero, until: now + RELEASE_LIMIT })
+        } else {
+            if zero {
+                self.send_zero(out);
+            }
+            Mode::Stopped
+        };
+        match reason {
+            Some(reason) => self.enter(now, next, reason, out),
+            None => self.mode = next,
+        }
+        if self.mode == Mode::Stopped {
+            out.push(Output::Stopped);
+        }
+    }
+
+    pub(super) fn addresses_released(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if matches!(self.mode, Mode::Master(_) | Mode::Leaving(Leaving::Waiting { .. })) {
+            return; // claimed again since
+        }
+        self.claimed = false;
+        match self.mode {
+            Mode::Leaving(Leaving::Releasing { zero, .. }) => {
+                self.owed_zero = false;
+                self.release_and_leave(now, zero, None, out);
+            }
+            _ if std::mem::take(&mut self.owed_zero) => self.send_zero(out),
+            _ => {}
+        }
+    }
+
+    pub(super) fn address_lost(&mut self, now: Instant, address: &str, out: &mut Vec<Output>) {
+        if !matches!(self.mode, Mode::Master(_) | Mode::Leaving(Leaving::Waiting { .. })) {
+            return;
+        }
+        self.counters.addresses_restored = self.counters.addresses_restored.saturating_add(1);
+        if let Some(left_out) = self.notices.admit(now, NoticeKind::AddressLost) {
+            let more = if left_out == 0 { String::new() } else { format!(" ({left_out} more before)") };
+            self.notice(true, format!("something else removed {address}: put back{more}"), out);
+        }
+        out.push(Output::ClaimAddresses);
+        self.announce(1, out);
+    }
+
+    /// Takes new settings of the same virtual router without giving up the state.
+    pub(super) fn reconfigure(&mut self, now: Instant, settings: RouterSettings, out: &mut Vec<Output>) {
+        let before = self.effective_priority();
+        let old = std::mem::replace(&mut self.settings, settings);
+        if old.v3_checksum != self.settings.v3_checksum {
+            self.form = first_form(self.settings.v3_checksum);
+        }
+        // An interval that was not learned from a master is the own one.
+        let own = self.learned == old.advert_int || self.settings.version == Version::V2;
+        let down_before = self.down_interval_of(before, &old);
+        if own {
+            self.learned = self.settings.advert_int;
+        }
+        let down = self.down_interval();
+        match &mut self.mode {
+            Mode::Backup(Backup { wait: Wait::Until(t), .. }) => *t = (*t + down) - down_before,
+            Mode::Master(_) => {
+                self.send(self.effective_priority().get(), out);
+                let next_advert = now + self.settings.advert_int;
+                self.mode = Mode::Master(Master { next_advert, last_sent: now, answered: None });
+                out.push(Output::ClaimAddresses);
+                let copies = self.announcer.changed(now, &self.settings.announce);
+                self.announce(copies, out);
+            }
+            _ => {}
+        }
+        self.reevaluate(now, out);
+    }
+
+    fn down_interval_of(&self, priority: Priority, s: &RouterSettings) -> Duration {
+        timers::down_interval(s.version, priority, self.learned, s.down_timer_adverts)
+    }
+
+    /// Moves a running down timer by the change of skew (PRACTICE-4).
+    pub(super) fn priority_moved(&mut self, before: Priority) {
+        let (old, new) = (self.skew(before), self.skew(self.effective_priority()));
+        if let Mode::Backup(Backup { wait: Wait::Until(t), .. }) = &mut self.mode {
+            *t = (*t + new) - old;
+        }
+    }
+}
