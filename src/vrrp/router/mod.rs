@@ -265,7 +265,7 @@ impl VirtualRouter {
     }
 
     /// True on the way out and after it.
-    pub(super) fn is_leaving(&self) -> bool {
+    pub fn is_leaving(&self) -> bool {
         matches!(self.mode, Mode::Leaving(_) | Mode::Stopped)
     }
 

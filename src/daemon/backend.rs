@@ -1,0 +1,62 @@
+//! The daemon's side of the control API: requests go to the main loop, which alone changes anything.
+
+use crate::control::api::{LogLevel, Outcome, Stats, Status};
+use crate::control::server::{Backend, BackendError, Peer};
+use tokio::sync::{mpsc, oneshot};
+
+/// A request with the place for its answer.
+#[derive(Debug)]
+pub(super) enum Request {
+    Status(oneshot::Sender<Result<Status, BackendError>>),
+    Stats(oneshot::Sender<Result<Stats, BackendError>>),
+    Config(oneshot::Sender<Result<String, BackendError>>),
+    Reload(Peer, oneshot::Sender<Result<Outcome, BackendError>>),
+    LogLevel(oneshot::Sender<Result<LogLevel, BackendError>>),
+    SetLogLevel(LogLevel, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
+}
+
+/// What the control server talks to.
+#[derive(Clone, Debug)]
+pub(super) struct Door(mpsc::Sender<Request>);
+
+impl Door {
+    pub(super) fn new(requests: mpsc::Sender<Request>) -> Self {
+        Door(requests)
+    }
+
+    async fn ask<T>(
+        &self,
+        make: impl FnOnce(oneshot::Sender<Result<T, BackendError>>) -> Request,
+    ) -> Result<T, BackendError> {
+        let (reply, answer) = oneshot::channel();
+        let stops = || BackendError::Unavailable("tandemd is stopping".into());
+        self.0.send(make(reply)).await.map_err(|_| stops())?;
+        answer.await.map_err(|_| stops())?
+    }
+}
+
+impl Backend for Door {
+    async fn status(&self) -> Result<Status, BackendError> {
+        self.ask(Request::Status).await
+    }
+
+    async fn stats(&self) -> Result<Stats, BackendError> {
+        self.ask(Request::Stats).await
+    }
+
+    async fn config_toml(&self) -> Result<String, BackendError> {
+        self.ask(Request::Config).await
+    }
+
+    async fn reload(&self, who: Peer) -> Result<Outcome, BackendError> {
+        self.ask(|reply| Request::Reload(who, reply)).await
+    }
+
+    async fn log_level(&self) -> Result<LogLevel, BackendError> {
+        self.ask(Request::LogLevel).await
+    }
+
+    async fn set_log_level(&self, level: LogLevel, who: Peer) -> Result<Outcome, BackendError> {
+        self.ask(|reply| Request::SetLogLevel(level, who, reply)).await
+    }
+}

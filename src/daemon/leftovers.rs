@@ -1,0 +1,99 @@
+//! Addresses that a killed daemon left behind: found and removed at start.
+//!
+//! An address is a left-over if it carries tandemd's tag (`IFA_PROTO`, Linux 5.18) and this daemon manages
+//! it: it stands in the configuration, or in the list that the last run of the same run directory wrote
+//! before it began. The tag alone would not do, since several daemons may run on one machine; the list
+//! alone would not either, since an address that was there before tandemd is never removed.
+
+use crate::config::Config;
+use crate::net::NetError;
+use crate::net::netlink::{AddressOp, AddressSpec, Netlink};
+use crate::net::{IFAPROT_TANDEM, InterfaceAddress};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+
+/// Name of the list in the run directory.
+const LIST: &str = "addresses.json";
+
+/// An address that the daemon may put on an interface.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+struct Managed {
+    interface: String,
+    address: IpAddr,
+    prefix_len: u8,
+}
+
+fn managed(config: &Config) -> BTreeSet<Managed> {
+    let of = |i: &crate::config::Instance| {
+        i.all_addresses()
+            .map(|a| Managed {
+                interface: a.dev.clone().unwrap_or_else(|| i.interface.clone()),
+                address: a.address,
+                prefix_len: a.prefix_len,
+            })
+            .collect::<Vec<_>>()
+    };
+    config.instances.iter().flat_map(of).collect()
+}
+
+fn read(run_dir: &Path) -> BTreeSet<Managed> {
+    // No list, or one that a crash cut short: then the configuration alone says what is ours.
+    let text = std::fs::read(run_dir.join(LIST)).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+/// Writes the list of everything that `configs` may put on an interface. Called before a configuration is
+/// used, with the old one as well while both are in use.
+pub(super) fn remember(run_dir: &Path, configs: &[&Config]) -> io::Result<()> {
+    let all: BTreeSet<Managed> = configs.iter().flat_map(|c| managed(c)).collect();
+    let text = serde_json::to_vec(&all)?;
+    let temporary = run_dir.join(format!("{LIST}.new"));
+    std::fs::write(&temporary, text)?;
+    std::fs::rename(temporary, run_dir.join(LIST))
+}
+
+/// Removes left-overs; returns them as `ADDRESS/PREFIX on INTERFACE`.
+pub(super) fn clean(run_dir: &Path, config: &Config) -> Result<Vec<String>, NetError> {
+    let mut ours = managed(config);
+    ours.extend(read(run_dir));
+    if ours.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut netlink = Netlink::open()?;
+    let links = netlink.links()?;
+    let name = |ifindex: u32| links.iter().find(|l| l.ifindex == ifindex).map_or("", |l| l.name.as_str());
+    let found: Vec<InterfaceAddress> = netlink
+        .addresses()?
+        .into_iter()
+        .filter(|a| a.protocol == IFAPROT_TANDEM)
+        .filter(|a| {
+            // Whatever interface it is on by name now: a rename does not make it somebody else's.
+            ours.iter().any(|m| (m.address, m.prefix_len) == (a.address, a.prefix_len))
+        })
+        .collect();
+    let ops: Vec<AddressOp> = found
+        .iter()
+        .map(|a| {
+            AddressOp::Remove(AddressSpec {
+                ifindex: a.ifindex,
+                address: a.address,
+                prefix_len: a.prefix_len,
+                label: None,
+                broadcast: None,
+                scope: 0,
+                no_prefix_route: false,
+                deprecated: false,
+            })
+        })
+        .collect();
+    let results = netlink.change_addresses(&ops);
+    let mut removed = Vec::new();
+    for (a, result) in found.iter().zip(results) {
+        result?;
+        removed.push(format!("{}/{} on {}", a.address, a.prefix_len, name(a.ifindex)));
+    }
+    Ok(removed)
+}

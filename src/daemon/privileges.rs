@@ -1,0 +1,56 @@
+//! Gives up every privilege that is not needed (capabilities(7)).
+
+use caps::{CapSet, Capability, CapsHashSet};
+use thiserror::Error;
+
+/// Why the daemon cannot run with what it has.
+#[derive(Debug, Error)]
+pub(super) enum PrivilegeError {
+    /// A capability that nothing works without.
+    #[error("{0} is missing: run as root, or give it with AmbientCapabilities= in the unit")]
+    Missing(Capability),
+    /// The kernel refused.
+    #[error("cannot change capabilities ({set:?}): {source}")]
+    Refused {
+        /// Which set.
+        set: CapSet,
+        /// The kernel's words.
+        source: caps::errors::CapsError,
+    },
+}
+
+/// What VRRP cannot do without.
+const NEEDED: [Capability; 2] = [Capability::CAP_NET_ADMIN, Capability::CAP_NET_RAW];
+/// What scripts of another user need: to become it, and to end its process group.
+const FOR_SCRIPTS: [Capability; 3] = [Capability::CAP_SETUID, Capability::CAP_SETGID, Capability::CAP_KILL];
+
+/// Keeps CAP_NET_ADMIN, CAP_NET_RAW and what scripts of another user need; drops all others from every set, the
+/// bounding set included, so that no child gets them back. Must run before any thread is started:
+/// capabilities belong to threads.
+///
+/// Returns the capabilities that are left.
+pub(super) fn drop_privileges() -> Result<Vec<Capability>, PrivilegeError> {
+    let refused = |set| move |source| PrivilegeError::Refused { set, source };
+    let have = caps::read(None, CapSet::Permitted).map_err(refused(CapSet::Permitted))?;
+    for cap in NEEDED {
+        if !have.contains(&cap) {
+            return Err(PrivilegeError::Missing(cap));
+        }
+    }
+    let keep: CapsHashSet =
+        NEEDED.into_iter().chain(FOR_SCRIPTS).filter(|c| have.contains(c)).collect();
+    if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false) {
+        let bounding = caps::read(None, CapSet::Bounding).map_err(refused(CapSet::Bounding))?;
+        for cap in bounding.difference(&keep) {
+            caps::drop(None, CapSet::Bounding, *cap).map_err(refused(CapSet::Bounding))?;
+        }
+    }
+    // Scripts get nothing by inheritance.
+    caps::clear(None, CapSet::Ambient).map_err(refused(CapSet::Ambient))?;
+    caps::set(None, CapSet::Inheritable, &CapsHashSet::new()).map_err(refused(CapSet::Inheritable))?;
+    caps::set(None, CapSet::Effective, &keep).map_err(refused(CapSet::Effective))?;
+    caps::set(None, CapSet::Permitted, &keep).map_err(refused(CapSet::Permitted))?;
+    let mut left: Vec<Capability> = keep.into_iter().collect();
+    left.sort_by_key(|c| c.index());
+    Ok(left)
+}

@@ -1,0 +1,273 @@
+//! Carries out claims: batches of addresses into the kernel, announcements onto the wire.
+
+use super::Protocol;
+use super::claims::{Ownership, Place, Step, Wanted};
+use super::instances::Running;
+use crate::net::frame;
+use crate::net::netlink::{AddressOp, AddressSpec, Applied};
+use crate::net::table::{AddressKey, InterfaceTable};
+use crate::net::{IFAPROT_TANDEM, InterfaceAddress};
+use crate::time::Instant;
+use crate::vrrp::{Input, RouterId};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// How long to wait before a failed address is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// Addresses of an instance that are put back at once within a second; more wait for the next one, so that a
+/// fight with another program stays bounded.
+const RESTORES_A_SECOND: u32 = 20;
+
+impl Protocol {
+    /// `ClaimAddresses`: everything configured is to be there.
+    pub(super) fn claim(&mut self, id: RouterId) {
+        let Some(r) = self.instances.get_mut(&id) else { return };
+        let (wanted, missing) = wanted(&r.config, &self.table);
+        r.failures = missing;
+        r.claim.claim(wanted);
+        if !r.failures.is_empty() {
+            r.retry_at = Some(self.now + RETRY);
+        }
+        self.report_failures(id);
+    }
+
+    /// `ReleaseAddresses`.
+    pub(super) fn release(&mut self, id: RouterId) {
+        if let Some(r) = self.instances.get_mut(&id) {
+            r.failures.clear();
+            r.retry_at = None;
+            r.claim.release();
+        }
+    }
+
+    /// `Announce`.
+    pub(super) fn announce(&mut self, id: RouterId, copies: u32) {
+        if let Some(r) = self.instances.get_mut(&id) {
+            r.claim.announce(copies);
+        }
+    }
+
+    /// True while some instance has addresses to move or announce.
+    pub(super) fn has_work(&self) -> bool {
+        self.instances.values().any(|r| r.claim.has_work())
+    }
+
+    /// When a failed claim is tried again.
+    pub(super) fn next_retry(&self) -> Option<Instant> {
+        self.instances.values().filter_map(|r| r.retry_at).min()
+    }
+
+    /// One batch of every instance that has work. Between two calls advertisements go out.
+    pub(super) fn work(&mut self) {
+        let ids: Vec<RouterId> =
+            self.instances.iter().filter(|(_, r)| r.claim.has_work()).map(|(id, _)| *id).collect();
+        for id in ids {
+            let Some(step) = self.instances.get_mut(&id).and_then(|r| r.claim.step()) else { continue };
+            match step {
+                Step::Add(wanted) => self.add_batch(id, &wanted),
+                Step::Remove(places) => self.remove_batch(id, &places),
+                Step::Announce(places) => self.announce_batch(&places),
+                Step::Released => {
+                    self.engine.input(self.now, id, Input::AddressesReleased, &mut self.actions);
+                }
+            }
+        }
+    }
+
+    /// Claims that failed or were held back are tried again.
+    pub(super) fn retry(&mut self) {
+        let due = |r: &Running| r.claim.is_held() && r.retry_at.is_some_and(|t| t <= self.now);
+        let ids: Vec<RouterId> = self.instances.iter().filter(|(_, r)| due(r)).map(|(id, _)| *id).collect();
+        for r in self.instances.values_mut() {
+            r.retry_at = r.retry_at.filter(|t| *t > self.now);
+        }
+        for id in ids {
+            self.claim(id);
+            self.announce(id, 1);
+        }
+    }
+
+    fn add_batch(&mut self, id: RouterId, wanted: &[Wanted]) {
+        let ops: Vec<AddressOp> = wanted.iter().map(|w| AddressOp::Add(spec(w))).collect();
+        let results = self.netlink.change_addresses(&ops);
+        let mut announce = Vec::with_capacity(wanted.len());
+        let Some(r) = self.instances.get_mut(&id) else { return };
+        for (w, result) in wanted.iter().zip(results) {
+            match result {
+                Ok(applied) => {
+                    let ours = applied != Applied::AlreadyThere || self.table.is_tagged(&key(&w.place));
+                    r.claim.added(w.place, if ours { Ownership::Ours } else { Ownership::Foreign });
+                    r.failures.remove(&w.spec.to_string());
+                    announce.push(w.place);
+                }
+                Err(e) => {
+                    r.failures.insert(w.spec.to_string(), e.to_string());
+                    r.retry_at = Some(self.now + RETRY);
+                }
+            }
+        }
+        self.announce_batch(&announce);
+        self.report_failures(id);
+    }
+
+    fn remove_batch(&mut self, id: RouterId, places: &[Place]) {
+        let Some(r) = self.instances.get_mut(&id) else { return };
+        // What was there before tandemd is never removed.
+        let (ours, foreign): (Vec<Place>, Vec<Place>) =
+            places.iter().partition(|p| r.claim.ownership(p) == Some(Ownership::Ours));
+        foreign.iter().for_each(|p| r.claim.gone(p));
+        let ops: Vec<AddressOp> = ours.iter().map(|p| AddressOp::Remove(bare_spec(p))).collect();
+        let results = self.netlink.change_addresses(&ops);
+        let mut failed = Vec::new();
+        for (p, result) in ours.iter().zip(results) {
+            r.claim.gone(p);
+            if let Err(e) = result {
+                failed.push(format!("cannot remove {}/{}: {e}", p.address, p.prefix_len));
+            }
+        }
+        for text in failed {
+            self.notice(Some(id), true, text);
+        }
+    }
+
+    /// Sends one gratuitous ARP or unsolicited NA for each address.
+    fn announce_batch(&mut self, places: &[Place]) {
+        let mut frames: Vec<(u32, frame::Frame)> = Vec::with_capacity(places.len());
+        let mut router: Option<(u32, bool)> = None;
+        for p in places {
+            let Some(link) = self.table.by_index(p.ifindex) else { continue };
+            let Some(mac) = link.mac.filter(|_| !link.noarp && !link.loopback) else { continue };
+            let built = match p.address {
+                IpAddr::V4(a) => frame::gratuitous_arp(mac, a),
+                IpAddr::V6(a) => {
+                    let forwards = match router {
+                        Some((ifindex, flag)) if ifindex == p.ifindex => flag,
+                        _ => crate::net::router_flag(&link.name),
+                    };
+                    router = Some((p.ifindex, forwards));
+                    frame::unsolicited_na(mac, a, forwards)
+                }
+            };
+            frames.push((p.ifindex, built));
+        }
+        let refs: Vec<(u32, &[u8])> = frames.iter().map(|(i, f)| (*i, f.as_ref())).collect();
+        match self.packets.send(&refs) {
+            Ok(sent) if sent == refs.len() => {}
+            Ok(sent) => self.stats.frames_lost += u64::try_from(refs.len() - sent).unwrap_or(0),
+            Err(_) => self.stats.frames_lost += u64::try_from(refs.len()).unwrap_or(0),
+        }
+    }
+
+    /// An address went away. If it is one that we hold, it is put back.
+    pub(super) fn address_gone(&mut self, (ifindex, address, prefix_len): AddressKey) {
+        let place = Place { ifindex, address, prefix_len };
+        let holder = |(_, r): &(&RouterId, &Running)| r.claim.wants(&place);
+        let Some((id, _)) = self.instances.iter().find(holder) else { return };
+        let id = *id;
+        let Some(r) = self.instances.get_mut(&id) else { return };
+        let Some(w) = r.claim.wanted_at(&place).cloned() else { return };
+        if r.claim.ownership(&place).is_none() {
+            return; // not in yet, or its addition has failed: already being dealt with
+        }
+        if !r.may_restore(self.now) {
+            r.claim.gone(&place);
+            r.retry_at = Some(self.now + RETRY);
+            return;
+        }
+        // The kernel knows whether it is really gone: this may be the late echo of our own removal.
+        match self.netlink.change_addresses(&[AddressOp::Add(spec(&w))]).pop() {
+            Some(Ok(Applied::AlreadyThere)) | None => {}
+            Some(Ok(_)) => {
+                r.claim.gone(&place);
+                r.claim.added(place, Ownership::Ours);
+                let lost = Input::AddressLost(format!("{} on {}", w.spec, self.table.name(place.ifindex)));
+                self.engine.input(self.now, id, lost, &mut self.actions);
+            }
+            Some(Err(e)) => {
+                r.claim.gone(&place);
+                r.failures.insert(w.spec.to_string(), e.to_string());
+                r.retry_at = Some(self.now + RETRY);
+            }
+        }
+    }
+
+    fn report_failures(&mut self, id: RouterId) {
+        let Some(r) = self.instances.get_mut(&id) else { return };
+        let new: Vec<String> = r
+            .failures
+            .iter()
+            .filter(|(a, _)| !r.reported.contains(*a))
+            .map(|(a, e)| format!("cannot add {a}: {e}"))
+            .collect();
+        r.reported = r.failures.keys().cloned().collect();
+        for text in new.into_iter().take(8) {
+            self.notice(Some(id), true, text);
+        }
+    }
+}
+
+impl Running {
+    fn may_restore(&mut self, now: Instant) -> bool {
+        let (since, count) = self.restored;
+        if now.since(since) >= Duration::from_secs(1) {
+            self.restored = (now, 1);
+            return true;
+        }
+        self.restored = (since, count.saturating_add(1));
+        count < RESTORES_A_SECOND
+    }
+}
+
+/// What is to be on which interface, and which addresses have none.
+fn wanted(
+    config: &crate::config::Instance,
+    table: &InterfaceTable,
+) -> (Vec<Wanted>, std::collections::BTreeMap<String, String>) {
+    let mut missing = std::collections::BTreeMap::new();
+    let wanted = config
+        .all_addresses()
+        .filter_map(|spec| {
+            let dev = spec.dev.as_deref().unwrap_or(&config.interface);
+            let Some(link) = table.by_name(dev) else {
+                missing.insert(spec.to_string(), format!("interface {dev} does not exist"));
+                return None;
+            };
+            let place = Place { ifindex: link.ifindex, address: spec.address, prefix_len: spec.prefix_len };
+            Some(Wanted { place, spec: spec.clone() })
+        })
+        .collect();
+    (wanted, missing)
+}
+
+fn key(p: &Place) -> AddressKey {
+    (p.ifindex, p.address, p.prefix_len)
+}
+
+fn spec(w: &Wanted) -> AddressSpec {
+    AddressSpec {
+        label: w.spec.label.clone(),
+        broadcast: w.spec.broadcast,
+        scope: w.spec.scope,
+        no_prefix_route: w.spec.no_prefix_route,
+        deprecated: w.spec.deprecated,
+        ..bare_spec(&w.place)
+    }
+}
+
+fn bare_spec(p: &Place) -> AddressSpec {
+    AddressSpec {
+        ifindex: p.ifindex,
+        address: p.address,
+        prefix_len: p.prefix_len,
+        label: None,
+        broadcast: None,
+        scope: 0,
+        no_prefix_route: false,
+        deprecated: false,
+    }
+}
+
+/// True for an address that tandemd put there.
+pub(super) fn is_tagged(a: &InterfaceAddress) -> bool {
+    a.protocol == IFAPROT_TANDEM
+}

@@ -1,0 +1,96 @@
+//! What the interfaces mean for each instance: usable with a source address, or not and why.
+
+use super::Protocol;
+use super::instances::{Running, track_key};
+use crate::config::TrackKind;
+use crate::track;
+use crate::vrrp::{Input, RouterId, TrackEffect};
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+impl Protocol {
+    /// After any change of links or addresses: opens and closes sockets and tells every router what is new to it.
+    pub(super) fn interfaces_changed(&mut self) {
+        self.ports.refresh(&self.table, &self.poller);
+        let virtuals = self.virtual_addresses();
+        let ids: Vec<RouterId> = self.instances.keys().copied().collect();
+        for id in ids {
+            let Some(running) = self.instances.get(&id) else { continue };
+            let link = self.link_state(running, &virtuals);
+            let ifindex = self.table.by_name(&running.config.interface).map(|l| l.ifindex);
+            let news = running.link.as_ref() != Some(&link);
+            if let Some(r) = self.instances.get_mut(&id) {
+                r.last_ifindex = ifindex.or(r.last_ifindex);
+                if news {
+                    r.link = Some(link.clone());
+                    // A failed address may fit now.
+                    r.retry_at = (!r.failures.is_empty()).then_some(self.now);
+                }
+            }
+            if news {
+                self.engine.input(self.now, id, Input::Interface(link), &mut self.actions);
+            }
+            self.track_interfaces(id);
+        }
+    }
+
+    /// All virtual addresses of this machine: none of them is ever a source of advertisements.
+    fn virtual_addresses(&self) -> HashSet<IpAddr> {
+        self.instances.values().flat_map(|r| r.config.all_addresses()).map(|a| a.address).collect()
+    }
+
+    fn link_state(&self, running: &Running, virtuals: &HashSet<IpAddr>) -> Result<IpAddr, String> {
+        let c = &running.config;
+        let ifindex = self.usable(&c.interface, c.ignore_interface_down, running)?;
+        for a in c.all_addresses() {
+            if let Some(dev) = a.dev.as_deref().filter(|d| *d != c.interface) {
+                self.usable(dev, c.ignore_interface_down, running)
+                    .map_err(|why| format!("{why} (needed for {a})"))?;
+            }
+        }
+        if let Some(e) = self.ports.error(running.port, c.router.family) {
+            return Err(format!("cannot speak VRRP on {}: {e}", c.interface));
+        }
+        // An owner speaks from the address that it owns.
+        let none = HashSet::new();
+        let exclude = if c.router.priority.is_owner() { &none } else { virtuals };
+        self.table
+            .source_for(ifindex, c.router.family, c.source, exclude)
+            .map_err(|problem| format!("interface {}: {problem}", c.interface))
+    }
+
+    /// The index of an interface that is there, up and running.
+    fn usable(&self, name: &str, ignore_down: bool, running: &Running) -> Result<u32, String> {
+        let Some(link) = self.table.by_name(name) else {
+            return Err(match running.last_ifindex.and_then(|i| self.table.by_index(i)) {
+                Some(other) if name == running.config.interface => {
+                    format!("interface {name} was renamed to {}", other.name)
+                }
+                _ => format!("interface {name} does not exist"),
+            });
+        };
+        if ignore_down || (link.up && link.running) {
+            return Ok(link.ifindex);
+        }
+        Err(if link.up { format!("interface {name} has no carrier") } else { format!("interface {name} is down") })
+    }
+
+    /// `track_interface`: tells the router what each interface does to it.
+    pub(super) fn track_interfaces(&mut self, id: RouterId) {
+        let Some(running) = self.instances.get(&id) else { return };
+        let refs: Vec<_> = self.tracks_of(&running.config).filter(|t| t.kind == TrackKind::Interface).collect();
+        for t in refs {
+            let (verdict, detail) = match self.table.by_name(&t.name) {
+                None => (track::Verdict::Down, format!("interface {} does not exist", t.name)),
+                Some(l) if !l.up => (track::Verdict::Down, format!("interface {} is down", t.name)),
+                Some(l) if !l.running => (track::Verdict::Down, format!("interface {} has no carrier", t.name)),
+                Some(_) => (track::Verdict::Up, format!("interface {} is up", t.name)),
+            };
+            let e = track::effect(verdict, t.weight, t.reverse);
+            let effect =
+                TrackEffect { weight: t.weight, ok: e.ok, delta: e.delta, fault: e.fault, detail };
+            let input = Input::Track(track_key(t.kind, &t.name), effect);
+            self.engine.input(self.now, id, input, &mut self.actions);
+        }
+    }
+}

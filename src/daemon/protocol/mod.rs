@@ -1,0 +1,167 @@
+//! The protocol thread: its own OS thread with the engine, the VRRP sockets and netlink.
+//!
+//! Nothing on it ever waits for a script, a disk, a name server or another thread. One turn: sockets are
+//! drained before any deadline is believed, deadlines run, messages go out, then one batch of addresses.
+
+mod addresses;
+mod apply;
+mod claims;
+mod instances;
+mod interfaces;
+mod outbox;
+mod ports;
+mod snapshot;
+mod turn;
+
+use super::messages::{Command, Event};
+use crate::config::Config;
+use crate::net::clock;
+use crate::net::monitor::Monitor;
+use crate::net::netlink::Netlink;
+use crate::net::packet_socket::PacketSocket;
+use crate::net::poller::{Poller, Waker};
+use crate::net::table::InterfaceTable;
+use crate::net::vrrp_socket::ReceiveBatch;
+use crate::net::{NetError, NetEvent};
+use crate::time::Instant;
+use crate::track::{Report, TrackId};
+use crate::vrrp::{Action, Engine};
+use instances::Instances;
+use outbox::Outbox;
+use ports::Ports;
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+/// Epoll tokens; VRRP sockets have those from `ports::FIRST_TOKEN` on.
+const TOKEN_MONITOR: u64 = 1;
+
+/// Commands that may wait for the thread.
+const COMMANDS: usize = 1024;
+
+/// What the thread counts about itself.
+#[derive(Debug, Default)]
+struct ThreadStats {
+    /// Turns of the loop that found a deadline late by more than 10 ms.
+    late_turns: u64,
+    /// The latest deadline so far.
+    worst_lag_us: u64,
+    /// ARP and NA frames that the kernel did not take.
+    frames_lost: u64,
+    /// VRRP messages that the kernel did not take.
+    sends_failed: u64,
+    /// Times that the netlink monitor lost events and everything was read afresh.
+    netlink_resyncs: u64,
+    /// Packets cut or too long for a VRRP message.
+    oversized: u64,
+}
+
+/// All that the thread owns.
+struct Protocol {
+    config: Arc<Config>,
+    engine: Engine,
+    instances: Instances,
+    ports: Ports,
+    table: InterfaceTable,
+    netlink: Netlink,
+    monitor: Monitor,
+    packets: PacketSocket,
+    poller: Poller,
+    commands: Receiver<Command>,
+    outbox: Outbox,
+    reports: BTreeMap<TrackId, Report>,
+    actions: Vec<Action>,
+    net_events: Vec<NetEvent>,
+    tokens: Vec<u64>,
+    batch: ReceiveBatch,
+    stats: ThreadStats,
+    /// The time of this turn.
+    now: Instant,
+    /// When the daemon started.
+    started: Instant,
+    stopping: bool,
+}
+
+/// The rest of the daemon's end.
+#[derive(Debug)]
+pub(super) struct Handle {
+    commands: SyncSender<Command>,
+    waker: Waker,
+    heartbeat: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Handle {
+    /// Hands over a command. Fails when the thread has ended or does not keep up.
+    pub(super) fn send(&self, command: Command) -> Result<(), &'static str> {
+        let sent = self.commands.try_send(command).map_err(|e| match e {
+            std::sync::mpsc::TrySendError::Full(_) => "the protocol thread does not keep up with commands",
+            std::sync::mpsc::TrySendError::Disconnected(_) => "the protocol thread has ended",
+        });
+        self.waker.wake();
+        sent
+    }
+
+    /// Turns of the loop so far; grows within a moment of [`Handle::nudge`] while the thread is alive.
+    pub(super) fn heartbeat(&self) -> u64 {
+        self.heartbeat.load(Ordering::Relaxed)
+    }
+
+    /// Makes the thread turn once.
+    pub(super) fn nudge(&self) {
+        self.waker.wake();
+    }
+
+    /// Waits for the thread's end, after [`Event::Ended`].
+    pub(super) fn join(&mut self) -> bool {
+        self.thread.take().is_none_or(|t| t.join().is_ok())
+    }
+}
+
+/// Opens what the thread needs and starts it. It runs nothing until the first [`Command::Apply`].
+pub(super) fn spawn(
+    empty: Arc<Config>,
+    events: tokio::sync::mpsc::Sender<Event>,
+) -> Result<Handle, NetError> {
+    let (sender, commands) = sync_channel(COMMANDS);
+    let poller = Poller::new()?;
+    let waker = poller.waker();
+    let monitor = Monitor::open()?;
+    poller.add(monitor.as_fd(), TOKEN_MONITOR).map_err(|e| NetError::io("watch", "netlink", e))?;
+    let mut netlink = Netlink::open()?;
+    let mut table = InterfaceTable::default();
+    table.reset(netlink.links()?, netlink.addresses()?);
+    let now = clock::now();
+    let mut protocol = Protocol {
+        config: empty,
+        engine: Engine::default(),
+        instances: Instances::new(),
+        ports: Ports::default(),
+        table,
+        netlink,
+        monitor,
+        packets: PacketSocket::open()?,
+        poller,
+        commands,
+        outbox: Outbox::new(events),
+        reports: BTreeMap::new(),
+        actions: Vec::new(),
+        net_events: Vec::new(),
+        tokens: Vec::new(),
+        batch: ReceiveBatch::default(),
+        stats: ThreadStats::default(),
+        now,
+        started: now,
+        stopping: false,
+    };
+    let heartbeat = Arc::new(AtomicU64::new(0));
+    let beat = heartbeat.clone();
+    let thread = std::thread::Builder::new()
+        .name("vrrp".into())
+        .spawn(move || protocol.run(&beat))
+        .map_err(|e| NetError::io("start", "the protocol thread", e))?;
+    Ok(Handle { commands: sender, waker, heartbeat, thread: Some(thread) })
+}

@@ -1,0 +1,150 @@
+//! Status and counters, for people and scripts.
+
+use super::instances::{Running, track_kind};
+use super::Protocol;
+use crate::control::api::{GroupStatus, InstanceStatus, TrackEffect};
+use crate::daemon::messages::{ProtocolStats, ProtocolStatus};
+use crate::net::clock;
+use crate::time::Instant;
+use crate::vrrp::{RouterStatus, VirtualRouter};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+impl Protocol {
+    pub(super) fn status(&self) -> ProtocolStatus {
+        let at = Clock { now: self.now, wall: clock::wall() };
+        let in_order = self.config.instances.iter().filter_map(|c| self.id_of(&c.name));
+        let instances = in_order
+            .filter_map(|id| {
+                let running = self.instances.get(&id)?;
+                let router = self.engine.router(id)?;
+                Some(self.instance_status(running, router, &at))
+            })
+            .collect();
+        let groups = self.engine.groups().iter().map(|g| GroupStatus {
+            name: g.name().to_owned(),
+            state: g.state(),
+            members: g
+                .members()
+                .iter()
+                .filter_map(|id| self.instances.get(id).map(|r| r.config.name.clone()))
+                .collect(),
+            reason: g.reason().to_string(),
+        });
+        ProtocolStatus { instances, groups: groups.collect() }
+    }
+
+    fn instance_status(&self, r: &Running, router: &VirtualRouter, at: &Clock) -> InstanceStatus {
+        let s = router.status(self.now);
+        let c = &r.config;
+        let left = |t: Option<Instant>| t.map(|t| millis(t.since(self.now)));
+        let group = self.config.groups.iter().find(|g| g.members.contains(&c.name)).map(|g| g.name.clone());
+        InstanceStatus {
+            name: c.name.clone(),
+            state: s.state,
+            stopping: s.leaving.is_some(),
+            interface: c.interface.clone(),
+            family: c.router.family,
+            virtual_router_id: c.router.vrid.get(),
+            version: c.router.version.into(),
+            base_priority: c.router.priority.get(),
+            effective_priority: s.effective_priority.get(),
+            advert_int_ms: millis(c.router.advert_int),
+            addresses: c.all_addresses().map(ToString::to_string).collect(),
+            addresses_present: r.claim.present(),
+            master: s.master.map(|m| m.address.to_string()),
+            master_priority: s.master.map(|m| m.priority),
+            source: s.source.map(|a| a.to_string()),
+            last_transition: at.wall(s.since),
+            reason: s.reason.to_string(),
+            master_down_in_ms: left(s.down_at),
+            preempt: c.router.preempt,
+            preempt_delay_left_ms: left(s.preempt_at),
+            tracks: tracks(&s, at),
+            holds: holds(&s, group.as_deref()),
+            warnings: r.failures.iter().map(|(a, e)| format!("cannot add {a}: {e}")).collect(),
+            group,
+        }
+    }
+
+    pub(super) fn counters(&self) -> ProtocolStats {
+        let instances = self
+            .instances
+            .iter()
+            .filter(|(_, r)| !r.retired)
+            .filter_map(|(id, r)| {
+                let counters = self.engine.router(*id)?.counters();
+                Some((r.config.name.clone(), named(counters.iter())))
+            })
+            .collect();
+        let interfaces = self
+            .engine
+            .strays()
+            .map(|(port, counts)| {
+                let counts = counts.iter().map(|(kind, n)| (kind.counter_name(), n));
+                (self.ports.name(port).to_owned(), named(counts))
+            })
+            .collect();
+        let t = &self.stats;
+        let thread = named(
+            [
+                ("events_dropped", self.outbox.dropped()),
+                ("frames_lost", t.frames_lost),
+                ("late_turns", t.late_turns),
+                ("netlink_resyncs", t.netlink_resyncs),
+                ("oversized_packets", t.oversized),
+                ("sends_failed", t.sends_failed),
+                ("worst_lag_us", t.worst_lag_us),
+            ]
+            .into_iter(),
+        );
+        ProtocolStats { instances, interfaces, thread }
+    }
+}
+
+/// One moment on both clocks.
+struct Clock {
+    now: Instant,
+    wall: Timestamp,
+}
+
+impl Clock {
+    fn wall(&self, t: Instant) -> Timestamp {
+        let ago = jiff::SignedDuration::try_from(self.now.since(t)).unwrap_or_default();
+        self.wall.checked_sub(ago).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
+fn millis(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn named<'a>(counters: impl Iterator<Item = (&'a str, u64)>) -> BTreeMap<String, u64> {
+    counters.map(|(name, n)| (name.to_owned(), n)).collect()
+}
+
+fn tracks(s: &RouterStatus, at: &Clock) -> Vec<TrackEffect> {
+    s.tracks
+        .iter()
+        .map(|t| TrackEffect {
+            kind: track_kind(&t.key),
+            name: t.key.name.clone(),
+            weight: t.effect.weight,
+            ok: t.effect.ok,
+            delta: t.effect.delta,
+            fault: t.effect.fault,
+            detail: t.effect.detail.clone(),
+            since: at.wall(t.since),
+        })
+        .collect()
+}
+
+/// Outside holds, and the sync group where only it keeps the instance from becoming MASTER.
+fn holds(s: &RouterStatus, group: Option<&str>) -> Vec<String> {
+    let mut holds = s.holds.clone();
+    if let (true, true, Some(group)) = (s.wanting, holds.is_empty(), group) {
+        holds.push(format!("waits for the other members of sync group {group}"));
+    }
+    holds
+}

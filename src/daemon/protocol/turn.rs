@@ -1,0 +1,279 @@
+//! The loop: what happens in one turn, and in which order.
+
+use super::ports::FIRST_TOKEN;
+use super::{Protocol, TOKEN_MONITOR, addresses};
+use crate::daemon::messages::{Command, Event};
+use crate::net::table::AddressKey;
+use crate::net::vrrp_socket::ReceiveBatch;
+use crate::net::{NetEvent, clock};
+use crate::notify::{Change, Subject, Target};
+use crate::time::Instant;
+use crate::vrrp::{Action, GroupTransition, Notice, Output, RouterId, State, Transition};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Datagrams read from a socket in one turn; a flood waits for the next one, after the deadlines.
+const READS: usize = 256;
+/// Turns of draining before a late deadline is believed.
+const DRAINS: usize = 16;
+/// A deadline later than this is worth counting, and worth draining the sockets again.
+const LATE: Duration = Duration::from_millis(10);
+/// How often a full event channel is tried again.
+const FLUSH: Duration = Duration::from_millis(5);
+
+impl Protocol {
+    /// Runs until everything is handed over after [`Command::Stop`].
+    pub(super) fn run(&mut self, heartbeat: &AtomicU64) {
+        loop {
+            heartbeat.fetch_add(1, Ordering::Relaxed);
+            self.wait();
+            self.now = clock::now();
+            self.take_commands();
+            self.read();
+            self.believe_deadlines();
+            self.perform();
+            self.work();
+            self.perform();
+            if self.stopping && self.engine.is_empty() && !self.has_work() {
+                break;
+            }
+        }
+        // The last lines and state changes; the other side drains until Ended.
+        self.outbox.push(Event::Ended);
+        while !self.outbox.flush() {
+            let until = clock::now() + FLUSH;
+            let _ = self.poller.wait(Some(until), &mut self.tokens);
+        }
+    }
+
+    fn wait(&mut self) {
+        let deadline = if self.has_work() {
+            Some(Instant::ZERO)
+        } else {
+            let flush = (!self.outbox.flush()).then(|| clock::now() + FLUSH);
+            self.engine.next_deadline().into_iter().chain(self.next_retry()).chain(flush).min()
+        };
+        self.tokens.clear();
+        // epoll fails only for a bug of ours; then the sockets are read on deadlines alone.
+        let _ = self.poller.wait(deadline, &mut self.tokens);
+    }
+
+    fn take_commands(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Apply(config, done) => {
+                    self.apply(config);
+                    self.perform();
+                    // The other side may have gone; then nobody waits for this.
+                    let _ = done.send(());
+                }
+                Command::Track(report) => self.tracked(report),
+                Command::Status(reply) => {
+                    let _ = reply.send(self.status());
+                }
+                Command::Stats(reply) => {
+                    let _ = reply.send(self.counters());
+                }
+                Command::Stop => self.stop(),
+            }
+        }
+    }
+
+    fn read(&mut self) {
+        for token in std::mem::take(&mut self.tokens) {
+            match token {
+                TOKEN_MONITOR => self.read_monitor(),
+                t if t >= FIRST_TOKEN => {
+                    if let Some(at) = self.ports.by_token(t) {
+                        self.read_socket(at);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads one socket, at most [`READS`] datagrams; true if there may be more.
+    fn read_socket(&mut self, at: usize) -> bool {
+        let Some(open) = self.ports.open().get(at) else { return false };
+        for _ in 0..READS / ReceiveBatch::CAPACITY {
+            // A failing socket (interface gone) is closed when the link event arrives.
+            let count = open.socket.receive(&mut self.batch).unwrap_or(0);
+            for d in self.batch.datagrams() {
+                self.engine.receive(self.now, open.port, open.family, &d, &mut self.actions);
+            }
+            let oversized = u64::try_from(self.batch.oversized()).unwrap_or(0);
+            self.stats.oversized = self.stats.oversized.saturating_add(oversized);
+            if count < ReceiveBatch::CAPACITY {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Deadlines run only after the sockets are empty: a late wake-up (a paused VM, a busy machine) must not
+    /// take over from a master whose advertisements are waiting to be read.
+    fn believe_deadlines(&mut self) {
+        let due = |p: &Self| p.engine.next_deadline().filter(|t| *t <= p.now);
+        let Some(deadline) = due(self) else { return self.run_retries() };
+        let lag = self.now.since(deadline);
+        self.stats.worst_lag_us = self.stats.worst_lag_us.max(u64::try_from(lag.as_micros()).unwrap_or(u64::MAX));
+        if lag > LATE {
+            self.stats.late_turns = self.stats.late_turns.saturating_add(1);
+            for _ in 0..DRAINS {
+                let mut more = false;
+                for at in 0..self.ports.open().len() {
+                    more |= self.read_socket(at);
+                }
+                if !more {
+                    break;
+                }
+            }
+        }
+        self.engine.expire(self.now, &mut self.actions);
+        self.run_retries();
+    }
+
+    fn run_retries(&mut self) {
+        if self.next_retry().is_some_and(|t| t <= self.now) {
+            self.retry();
+        }
+    }
+
+    fn read_monitor(&mut self) {
+        let mut events = std::mem::take(&mut self.net_events);
+        if let Err(e) = self.monitor.read(&mut events) {
+            self.notice(None, true, format!("netlink: {e}"));
+        }
+        let mut gone = Vec::new();
+        let mut news = false;
+        for event in events.drain(..) {
+            if matches!(event, NetEvent::Overrun) {
+                self.resync(&mut gone);
+                news = true;
+                continue;
+            }
+            let changed = self.table.apply(&event);
+            match event {
+                NetEvent::AddressGone(a) => {
+                    news |= changed && !addresses::is_tagged(&a);
+                    gone.push((a.ifindex, a.address, a.prefix_len));
+                }
+                NetEvent::AddressNew(a) => news |= changed && !addresses::is_tagged(&a),
+                NetEvent::LinkNew(_) | NetEvent::LinkGone { .. } | NetEvent::Overrun => news |= changed,
+            }
+        }
+        self.net_events = events;
+        if news {
+            self.interfaces_changed();
+            // A fault that this brings releases addresses before any of them is put back.
+            self.perform();
+        }
+        for key in gone {
+            self.address_gone(key);
+        }
+    }
+
+    /// The monitor lost events: everything is read afresh, and what is missing counts as gone.
+    fn resync(&mut self, gone: &mut Vec<AddressKey>) {
+        self.stats.netlink_resyncs = self.stats.netlink_resyncs.saturating_add(1);
+        let dumps = self.netlink.links().and_then(|l| self.netlink.addresses().map(|a| (l, a)));
+        match dumps {
+            Ok((links, addresses)) => gone.extend(self.table.reset(links, addresses)),
+            Err(e) => self.notice(None, true, format!("netlink: {e}")),
+        }
+    }
+
+    /// Carries out what the core asked for, then sends what is queued.
+    fn perform(&mut self) {
+        while !self.actions.is_empty() {
+            for action in std::mem::take(&mut self.actions) {
+                match action {
+                    Action::Router(id, output) => self.perform_one(id, output),
+                    Action::Group(t) => self.group_changed(&t),
+                }
+            }
+        }
+        self.flush_messages();
+    }
+
+    fn perform_one(&mut self, id: RouterId, output: Output) {
+        match output {
+            Output::Send(message) => {
+                let Some(r) = self.instances.get(&id) else { return };
+                let (port, family) = (r.port, r.config.router.family);
+                if !self.ports.queue(port, family, message) {
+                    self.stats.sends_failed = self.stats.sends_failed.saturating_add(1);
+                }
+            }
+            Output::ClaimAddresses => self.claim(id),
+            Output::ReleaseAddresses => self.release(id),
+            Output::Announce { copies } => self.announce(id, copies),
+            Output::Transition(t) => self.changed(id, t),
+            Output::Notice(Notice { warning, text }) => self.notice(Some(id), warning, text),
+            Output::Stopped => {
+                self.instances.remove(&id);
+                self.want_ports();
+            }
+        }
+    }
+
+    fn flush_messages(&mut self) {
+        for open in self.ports.open_mut() {
+            if open.outgoing.is_empty() {
+                continue;
+            }
+            let failed = open.socket.send(&open.outgoing);
+            self.stats.sends_failed =
+                self.stats.sends_failed.saturating_add(u64::try_from(failed).unwrap_or(0));
+            open.outgoing.clear();
+        }
+    }
+
+    pub(super) fn notice(&mut self, id: Option<RouterId>, warning: bool, text: String) {
+        let instance = id.and_then(|id| self.instances.get(&id)).map(|r| r.config.name.clone());
+        self.outbox.push(Event::Notice { instance, warning, text });
+    }
+
+    fn changed(&mut self, id: RouterId, t: Transition) {
+        let Some(r) = self.instances.get(&id) else { return };
+        let leaving = self.engine.router(id).is_none_or(|r| r.is_leaving());
+        let Some(target) = target(t.to, leaving) else { return };
+        self.outbox.push(Event::Change(Change {
+            subject: Subject::Instance,
+            name: r.config.name.clone(),
+            previous: t.from,
+            target,
+            priority: t.priority.get(),
+            reason: t.reason.to_string(),
+            addresses: r.config.all_addresses().map(ToString::to_string).collect(),
+            interface: r.config.interface.clone(),
+            at: clock::wall(),
+        }));
+    }
+
+    fn group_changed(&mut self, t: &GroupTransition) {
+        let Some(target) = target(t.to, self.stopping) else { return };
+        self.outbox.push(Event::Change(Change {
+            subject: Subject::Group,
+            name: t.group.clone(),
+            previous: t.from,
+            target,
+            priority: 0,
+            reason: t.reason.to_string(),
+            addresses: Vec::new(),
+            interface: String::new(),
+            at: clock::wall(),
+        }));
+    }
+}
+
+/// What scripts are told; nothing while an instance only waits for its start.
+fn target(to: State, leaving: bool) -> Option<Target> {
+    match to {
+        State::Master => Some(Target::Master),
+        State::Backup => Some(Target::Backup),
+        State::Fault => Some(Target::Fault),
+        State::Init => leaving.then_some(Target::Stop),
+    }
+}

@@ -1,0 +1,362 @@
+//! The main loop: wires the protocol thread to scripts, trackers, control socket, signals and the service manager.
+
+use super::Args;
+use super::backend::{Door, Request};
+use super::leftovers;
+use super::logging::LogControl;
+use super::messages::{Command, Event};
+use super::protocol::{self, Handle};
+use crate::config::{self, Config, Loaded};
+use crate::control::api::{LogLevel, Outcome, Stats, Status, TrackerStatus};
+use crate::control::server::{BackendError, Peer, Server};
+use crate::net::{NetError, clock};
+use crate::notify::{Notifier, NotifierSettings};
+use crate::track::{Report, Trackers, Verdict};
+use jiff::Timestamp;
+use sd_notify::NotifyState;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+
+/// Why the daemon ended otherwise than asked.
+#[derive(Debug, Error)]
+pub(super) enum DaemonError {
+    /// The protocol thread could not start.
+    #[error("cannot start the protocol thread: {0}")]
+    Protocol(#[from] NetError),
+    /// It ended though nobody asked for it.
+    #[error("the protocol thread ended unexpectedly")]
+    Ended,
+    /// A signal could not be watched.
+    #[error("cannot watch signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Scripts may use this long after everything else is over.
+const SCRIPTS_AT_STOP: Duration = Duration::from_secs(30);
+/// The protocol thread answers within this.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// The main thread's state.
+pub(super) struct Supervisor {
+    args: Args,
+    config: Arc<Config>,
+    loaded_at: Timestamp,
+    started: Timestamp,
+    reload_error: Option<String>,
+    log: LogControl,
+    protocol: Handle,
+    events: mpsc::Receiver<Event>,
+    reports: mpsc::Receiver<Report>,
+    report_sender: mpsc::Sender<Report>,
+    trackers: Trackers,
+    notifier: Notifier,
+    waiting: Vec<Report>,
+    last_beat: u64,
+}
+
+impl Supervisor {
+    /// Starts the protocol thread, the trackers and the notifier.
+    pub(super) fn start(args: Args, loaded: Loaded, log: LogControl) -> Result<Self, DaemonError> {
+        let (event_sender, events) = mpsc::channel(4096);
+        let (report_sender, reports) = mpsc::channel(256);
+        let config = Arc::new(loaded.config);
+        let empty = Config { instances: Vec::new(), groups: Vec::new(), ..(*config).clone() };
+        let protocol = protocol::spawn(Arc::new(empty), event_sender)?;
+        let user = config.node.script_user.as_ref();
+        let trackers = Trackers::start(&config.tracks, user, report_sender.clone());
+        let notifier = Notifier::start(NotifierSettings::new(&config, &args.run_dir));
+        let now = clock::wall();
+        Ok(Supervisor {
+            args,
+            config,
+            loaded_at: now,
+            started: now,
+            reload_error: None,
+            log,
+            protocol,
+            events,
+            reports,
+            report_sender,
+            trackers,
+            notifier,
+            waiting: Vec::new(),
+            last_beat: 0,
+        })
+    }
+
+    /// Runs until SIGTERM or SIGINT, and then until everything is handed over.
+    pub(super) async fn run(mut self, server: Server) -> Result<(), DaemonError> {
+        let watch = |kind| signal(kind).map_err(DaemonError::Signals);
+        let mut terminate = watch(SignalKind::terminate())?;
+        let mut interrupt = watch(SignalKind::interrupt())?;
+        let mut hangup = watch(SignalKind::hangup())?;
+        let (requests, mut inbox) = mpsc::channel(64);
+        let (close, closed) = oneshot::channel::<()>();
+        let served = tokio::spawn(server.serve(Door::new(requests), async {
+            let _ = closed.await;
+        }));
+        self.remember(&[]);
+        self.apply().await;
+        info!(node = %self.config.node.name, instances = self.config.instances.len(), "tandemd {} runs", env!("CARGO_PKG_VERSION"));
+        tell_manager(&[NotifyState::Ready, NotifyState::Status("running")]);
+        let mut watchdog = watchdog_interval();
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => { self.reload("SIGHUP").await; }
+                event = self.events.recv() => match event {
+                    Some(Event::Ended) | None => return Err(DaemonError::Ended),
+                    Some(event) => self.take(event),
+                },
+                Some(report) = self.reports.recv() => self.pass_on(report),
+                Some(request) = inbox.recv() => self.answer(request).await,
+                _ = watchdog.tick() => self.feed_watchdog(),
+            }
+        }
+        self.stop(&mut terminate, &mut inbox).await;
+        let _ = close.send(());
+        let _ = served.await;
+        info!("stopped");
+        Ok(())
+    }
+
+    /// Hands over, lets scripts finish, answers questions meanwhile.
+    async fn stop(&mut self, again: &mut Signal, inbox: &mut mpsc::Receiver<Request>) {
+        info!("stopping: handing over");
+        tell_manager(&[NotifyState::Stopping, NotifyState::Status("handing over")]);
+        if let Err(e) = self.protocol.send(Command::Stop) {
+            error!("{e}");
+        }
+        loop {
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    Some(Event::Ended) | None => break,
+                    Some(event) => self.take(event),
+                },
+                Some(request) = inbox.recv() => self.answer(request).await,
+                _ = again.recv() => warn!("asked to stop again: still handing over"),
+            }
+        }
+        if !self.protocol.join() {
+            error!("the protocol thread panicked");
+        }
+        self.trackers.stop().await;
+        self.notifier.finish(SCRIPTS_AT_STOP).await;
+        // Nothing is on any interface any more.
+        if let Err(e) = leftovers::remember(&self.args.run_dir, &[]) {
+            warn!("cannot clear the list of addresses: {e}");
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Change(change) => {
+                info!(
+                    instance = %change.name,
+                    state = ?change.target,
+                    priority = change.priority,
+                    "{} {}: {}",
+                    change.name,
+                    crate::notify::word(change.target),
+                    change.reason
+                );
+                self.notifier.notify(change);
+            }
+            Event::Notice { instance, warning, text } => {
+                let name = instance.as_deref().unwrap_or("-");
+                if warning {
+                    warn!(instance = name, "{text}");
+                } else {
+                    info!(instance = name, "{text}");
+                }
+            }
+            Event::Ended => {}
+        }
+    }
+
+    /// A tracker's verdict goes to the protocol thread, in order; none is lost if it is busy.
+    fn pass_on(&mut self, report: Report) {
+        self.waiting.push(report);
+        while let Some(report) = self.waiting.first().cloned() {
+            if let Err(e) = self.protocol.send(Command::Track(report)) {
+                warn!("{e}");
+                return;
+            }
+            self.waiting.remove(0);
+        }
+    }
+
+    async fn apply(&mut self) {
+        let (done, applied) = oneshot::channel();
+        match self.protocol.send(Command::Apply(self.config.clone(), done)) {
+            Ok(()) => {
+                if tokio::time::timeout(ANSWER, applied).await.is_err() {
+                    warn!("the protocol thread is slow to take the configuration");
+                }
+            }
+            Err(e) => error!("{e}"),
+        }
+    }
+
+    fn remember(&self, more: &[&Config]) {
+        let mut all = vec![&*self.config];
+        all.extend(more);
+        if let Err(e) = leftovers::remember(&self.args.run_dir, &all) {
+            warn!("cannot write the list of addresses: a killed tandemd could leave some behind: {e}");
+        }
+    }
+
+    /// Reads the configuration again. A bad one leaves everything as it is.
+    async fn reload(&mut self, who: &str) -> Outcome {
+        match NotifyState::monotonic_usec_now() {
+            Ok(at) => tell_manager(&[NotifyState::Reloading, at]),
+            Err(_) => tell_manager(&[NotifyState::Reloading]),
+        }
+        let outcome = self.try_reload(who).await;
+        self.reload_error = (!outcome.ok).then(|| outcome.message.clone());
+        tell_manager(&[NotifyState::Ready]);
+        outcome
+    }
+
+    async fn try_reload(&mut self, who: &str) -> Outcome {
+        // Parsing may read many files; it must not hold up scripts and answers.
+        let path = self.args.config.clone();
+        let loaded = match tokio::task::spawn_blocking(move || config::load(&path)).await {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(mistakes)) => {
+                error!(%who, "reload refused, everything stays as it was:\n{mistakes}");
+                return Outcome { ok: false, message: mistakes.to_string() };
+            }
+            Err(e) => return Outcome { ok: false, message: e.to_string() },
+        };
+        for warning in &loaded.warnings {
+            warn!("{warning}");
+        }
+        let summary = config::diff(&self.config, &loaded.config).summary();
+        let new = Arc::new(loaded.config);
+        self.remember(&[&new]);
+        let old = std::mem::replace(&mut self.config, new.clone());
+        self.loaded_at = clock::wall();
+        self.notifier.reload(NotifierSettings::new(&self.config, &self.args.run_dir));
+        self.apply().await;
+        self.trackers.reload(&self.config.tracks, self.config.node.script_user.as_ref());
+        drop(old);
+        let text = if summary.is_empty() { "nothing changed".to_owned() } else { summary.join("\n") };
+        info!(%who, "reloaded: {}", text.replace('\n', "; "));
+        Outcome { ok: true, message: text }
+    }
+
+    async fn answer(&mut self, request: Request) {
+        // An asker that went away is no error.
+        match request {
+            Request::Status(reply) => drop(reply.send(self.status().await)),
+            Request::Stats(reply) => drop(reply.send(self.stats().await)),
+            Request::Config(reply) => drop(reply.send(Ok(config::effective_toml(&self.config)))),
+            Request::Reload(who, reply) => {
+                let outcome = self.reload(&describe(&who)).await;
+                drop(reply.send(Ok(outcome)));
+            }
+            Request::LogLevel(reply) => drop(reply.send(Ok(LogLevel { level: self.log.level() }))),
+            Request::SetLogLevel(level, who, reply) => drop(reply.send(Ok(self.set_level(&level, &who)))),
+        }
+    }
+
+    fn set_level(&self, level: &LogLevel, who: &Peer) -> Outcome {
+        let set = level
+            .level
+            .parse::<tracing::Level>()
+            .map_err(|_| format!("unknown level {:?}: error, warn, info, debug or trace", level.level))
+            .and_then(|l| self.log.set(l));
+        match set {
+            Ok(()) => {
+                info!(who = %describe(who), "log level is now {}", level.level);
+                Outcome { ok: true, message: format!("log level is now {}", level.level) }
+            }
+            Err(message) => Outcome { ok: false, message },
+        }
+    }
+
+    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, BackendError> {
+        let (reply, answer) = oneshot::channel();
+        self.protocol.send(make(reply)).map_err(|e| BackendError::Unavailable(e.into()))?;
+        match tokio::time::timeout(ANSWER, answer).await {
+            Ok(Ok(value)) => Ok(value),
+            _ => Err(BackendError::Unavailable("the protocol thread does not answer".into())),
+        }
+    }
+
+    async fn status(&self) -> Result<Status, BackendError> {
+        let p = self.ask(Command::Status).await?;
+        let tracks = self.trackers.snapshot().into_iter().map(|r| TrackerStatus {
+            kind: r.id.kind,
+            name: r.id.name,
+            verdict: match r.verdict {
+                Verdict::Unknown => "unknown".into(),
+                Verdict::Up => "up".into(),
+                Verdict::Down => "down".into(),
+                Verdict::Value(n) => n.to_string(),
+            },
+            detail: r.detail,
+            since: r.since,
+        });
+        Ok(Status {
+            node: self.config.node.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: self.started,
+            config_file: self.args.config.display().to_string(),
+            config_loaded: self.loaded_at,
+            reload_error: self.reload_error.clone(),
+            instances: p.instances,
+            groups: p.groups,
+            tracks: tracks.collect(),
+        })
+    }
+
+    async fn stats(&self) -> Result<Stats, BackendError> {
+        let p = self.ask(Command::Stats).await?;
+        let mut daemon = p.thread;
+        daemon.extend(self.notifier.stats());
+        Ok(Stats { instances: p.instances, interfaces: p.interfaces, daemon })
+    }
+
+    /// Tells the service manager that all is well, if the protocol thread has turned since the last time.
+    fn feed_watchdog(&mut self) {
+        let beat = self.protocol.heartbeat();
+        if beat != self.last_beat {
+            tell_manager(&[NotifyState::Watchdog]);
+        }
+        self.last_beat = beat;
+        self.protocol.nudge();
+        if let (false, Some(report)) = (self.waiting.is_empty(), self.waiting.pop()) {
+            self.pass_on(report);
+        }
+    }
+}
+
+fn describe(who: &Peer) -> String {
+    match who.pid {
+        Some(pid) => format!("uid {} (pid {pid})", who.uid),
+        None => format!("uid {}", who.uid),
+    }
+}
+
+/// To systemd, if it asked for it (sd_notify(3)); elsewhere this does nothing.
+fn tell_manager(states: &[NotifyState<'_>]) {
+    if let Err(e) = sd_notify::notify(states) {
+        warn!("cannot notify the service manager: {e}");
+    }
+}
+
+/// Ticks at a third of `WatchdogSec=`; without one every few seconds, for the retries that share the tick.
+fn watchdog_interval() -> tokio::time::Interval {
+    let period = sd_notify::watchdog_enabled().map_or(Duration::from_secs(5), |d| d / 3);
+    let mut interval = tokio::time::interval(period.max(Duration::from_millis(100)));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
+}
