@@ -1,11 +1,13 @@
-//! The only unsafe code: sendmmsg(2) and recvmmsg(2) with control messages, and link-layer addresses, which no
-//! safe wrapper offers in the form that a batch without allocation needs.
+//! The only unsafe code: sendmmsg(2) and recvmmsg(2) with control messages and link-layer addresses, which no
+//! safe wrapper offers for a batch, and the registration of a file descriptor with tokio.
 #![allow(unsafe_code)]
 
 use std::io;
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Messages in one system call.
 pub(super) const BATCH: usize = 64;
@@ -227,6 +229,12 @@ fn describe(h: &libc::mmsghdr, name: &MaybeUninit<libc::sockaddr_storage>) -> Re
         }
     }
     r
+}
+
+/// A file descriptor of ours for tokio to wait on.
+pub(super) fn async_fd(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is owned by the AsyncFd, so it stays open, and the same, as long as it is registered.
+    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }
 }
 
 /// Sets an integer socket option that socket2 and nix do not know.

@@ -2,7 +2,8 @@
 
 use etherparse::icmpv6::NeighborAdvertisementHeader;
 use etherparse::{
-    ArpEthIpv4Packet, ArpOperation, EtherType, Ethernet2Header, Icmpv6Header, Icmpv6Type, IpNumber, Ipv6Header,
+    ArpEthIpv4Packet, ArpOperation, EtherType, Ethernet2Header, Icmpv6Header, Icmpv6Type, IpNumber,
+    Ipv6Header,
 };
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -20,6 +20,11 @@ pub use netlink_decode::{InterfaceAddress, Link, NetEvent};
 /// The tag (`IFA_PROTO`, Linux 5.18) of every address that tandemd adds.
 pub const IFAPROT_TANDEM: u8 = 0x74;
 
+/// A file descriptor for tokio to wait on until it is readable. Must be called within a tokio runtime.
+pub fn async_fd(fd: std::os::fd::OwnedFd) -> std::io::Result<tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>> {
+    ffi::async_fd(fd)
+}
+
 /// True if the kernel forwards IPv6 on this interface, so that its neighbour advertisements carry the R
 /// flag (`net.ipv6.conf.IF.forwarding`); ours have to agree with them.
 pub fn router_flag(interface: &str) -> bool {

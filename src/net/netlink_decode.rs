@@ -103,9 +103,7 @@ fn decode(m: NetlinkMessage<RouteNetlinkMessage>) -> Answer {
             RouteNetlinkMessage::NewLink(l) => {
                 link(&l).map_or(Answer::Other, |l| Answer::News(NetEvent::LinkNew(l)))
             }
-            RouteNetlinkMessage::DelLink(l) => {
-                Answer::News(NetEvent::LinkGone { ifindex: l.header.index })
-            }
+            RouteNetlinkMessage::DelLink(l) => Answer::News(NetEvent::LinkGone { ifindex: l.header.index }),
             RouteNetlinkMessage::NewAddress(a) => {
                 address(&a).map_or(Answer::Other, |a| Answer::News(NetEvent::AddressNew(a)))
             }

@@ -1,10 +1,18 @@
 //! What leaves the box on a state change: scripts, the FIFO, state files.
 
+mod fifo;
+mod notifier;
+mod settings;
+mod state_file;
+mod worker;
+
 use crate::vrrp::State;
+pub use notifier::Notifier;
 use serde::Serialize;
+pub use settings::NotifierSettings;
 
 /// Whose state changed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 pub enum Subject {
     /// A `[[vrrp_instance]]`.
     Instance,
@@ -47,4 +55,14 @@ pub struct Change {
     pub interface: String,
     /// When it happened.
     pub at: jiff::Timestamp,
+}
+
+/// The word for a target, as scripts, FIFO and state files have it.
+pub const fn word(target: Target) -> &'static str {
+    match target {
+        Target::Master => "MASTER",
+        Target::Backup => "BACKUP",
+        Target::Fault => "FAULT",
+        Target::Stop => "STOP",
+    }
 }

@@ -1,7 +1,16 @@
 //! What lowers a priority: scripts, processes and files that are watched. (Interfaces are watched by the
 //! protocol thread itself.)
 
+mod effect;
+mod file;
+mod processes;
+mod script;
+mod sink;
+mod trackers;
+
 use crate::config::TrackKind;
+pub use effect::{Effect, effect};
+pub use trackers::Trackers;
 
 /// Which tracker.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
