@@ -1,8 +1,35 @@
 //! Configuration: TOML files to checked settings, with every mistake found in one run.
+//!
+//! [`load`] reads files, [`parse`] texts; both give a [`Config`] or all [`Diagnostics`]. The way: `reader` walks
+//! the TOML tree, one module a table judges what can be judged alone, `cross` what concerns several tables.
+//! [`effective_toml`] writes a configuration out again, [`diff()`] says what a reload changes.
 
+mod address;
+mod cross;
+mod diagnostic;
+mod diff;
+mod duration;
+mod group;
+mod instance;
+mod keys;
+mod load;
 mod model;
+mod names;
+mod node;
+mod reader;
+mod render;
+mod report;
+mod tracks;
+mod transport;
+mod virtual_addresses;
+mod words;
 
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use diff::{Changed, Diff, KeyChange, Section, diff};
+pub use load::{Loaded, Options, load, parse};
 pub use model::{
     Config, FileTrack, Instance, Node, NotifyScripts, ProcessTrack, ScriptCommand, ScriptTrack, SyncGroup,
     TrackKind, TrackRef, Tracks, UserRef, VirtualAddress,
 };
+pub use render::effective_toml;
+pub use report::Source;

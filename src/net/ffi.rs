@@ -234,7 +234,8 @@ fn describe(h: &libc::mmsghdr, name: &MaybeUninit<libc::sockaddr_storage>) -> Re
 /// A file descriptor of ours for tokio to wait on.
 pub(super) fn async_fd(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: the descriptor is owned by the AsyncFd, so it stays open, and the same, as long as it is registered.
-    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }
+    let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
+    registered.map_err(io::Error::from)
 }
 
 /// Sets an integer socket option that socket2 and nix do not know.

@@ -1,0 +1,169 @@
+//! From files to a [`Config`].
+
+use super::cross::{self, Drafts};
+use super::diagnostic::{Diagnostic, Diagnostics, Severity};
+use super::keys;
+use super::model::{Config, Tracks};
+use super::reader::Table;
+use super::report::{At, Problem, Report, Source};
+use super::tracks::{Built, TrackDraft};
+use super::{group, instance, node, tracks};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use toml::de::DeTable;
+
+/// A configuration that can be used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Loaded {
+    /// What the files say.
+    pub config: Config,
+    /// What is probably not meant so.
+    pub warnings: Vec<Diagnostic>,
+    /// The files that were read, in the order in which they count.
+    pub files: Vec<PathBuf>,
+}
+
+/// What [`parse`] cannot find in the text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// The node's name where `[node]` gives none.
+    pub host_name: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { host_name: "localhost".to_owned() }
+    }
+}
+
+/// Reads a configuration file and the files `conf.d/*.toml` beside it, those sorted by name.
+///
+/// # Errors
+///
+/// All mistakes in all files, or a file that cannot be read.
+pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    let mut paths = vec![path.to_owned()];
+    let mut unreadable = Vec::new();
+    let beside = path.parent().unwrap_or(Path::new("")).join("conf.d");
+    match further(&beside) {
+        Ok(more) => paths.extend(more),
+        Err(error) => unreadable.push(unread(&beside, &error)),
+    }
+    let mut sources = Vec::new();
+    for path in paths {
+        match fs::read_to_string(&path) {
+            Ok(text) => sources.push(Source { path, text }),
+            Err(error) => unreadable.push(unread(&path, &error)),
+        }
+    }
+    let host_name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let options = host_name.map_or_else(Options::default, |host_name| Options { host_name });
+    let result = check(&sources, &options, unreadable.is_empty());
+    if unreadable.is_empty() {
+        return result;
+    }
+    // What is missing may be in the file that could not be read; what is wrong in the others still counts.
+    unreadable.extend(result.err().map(|d| d.0).unwrap_or_default());
+    Err(Diagnostics(unreadable))
+}
+
+/// The files of `conf.d`, sorted by name; hidden ones are left out, and the directory may be missing.
+fn further(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        if name.ends_with(b".toml") && !name.starts_with(b".") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn unread(path: &Path, error: &io::Error) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Error,
+        file: path.to_owned(),
+        line: 0,
+        column: 0,
+        key: String::new(),
+        message: format!("cannot be read: {error}"),
+        found: None,
+        allowed: None,
+        help: None,
+    }
+}
+
+/// Reads configuration texts as [`load`] reads files. Pure: equal texts give equal results.
+///
+/// # Errors
+///
+/// All mistakes in all texts, in order; warnings are among them. A text that is no TOML gives one error
+/// and is then left out, so that references to it are not reported as mistakes of the others.
+pub fn parse(sources: &[Source], options: &Options) -> Result<Loaded, Diagnostics> {
+    check(sources, options, true)
+}
+
+/// `whole`: nothing that a reference may mean is missing from `sources`.
+fn check(sources: &[Source], options: &Options, whole: bool) -> Result<Loaded, Diagnostics> {
+    let report = Report::new(sources);
+    let parsed: Vec<_> = sources.iter().map(|source| DeTable::parse(&source.text)).collect();
+    let mut tops = Vec::new();
+    for (source, result) in parsed.iter().enumerate() {
+        match result {
+            Ok(map) => tops.push(Table::top(&report, source, map.get_ref(), &keys::TOP)),
+            Err(error) => {
+                let offset = error.span().map_or(0, |span| span.start);
+                report.add(Problem::error(
+                    At { source, offset },
+                    "",
+                    format!("TOML syntax: {}", first_line(error.message())),
+                ));
+            }
+        }
+    }
+    let (node, default_version) = node::read(&tops, &options.host_name);
+    let mut drafts = Drafts {
+        instances: tops.iter().flat_map(|top| instance::read_all(top, default_version)).collect(),
+        groups: tops.iter().flat_map(group::read_all).collect(),
+        tracks: tops.iter().flat_map(tracks::read_all).collect(),
+    };
+    if whole && tops.len() == sources.len() {
+        cross::check(&report, &mut drafts);
+    }
+    drop(tops);
+    let found = report.finish();
+    if found.counts().0 > 0 {
+        return Err(found);
+    }
+    let config = Config {
+        node,
+        instances: drafts.instances.into_iter().filter_map(|i| i.built).collect(),
+        groups: drafts.groups.into_iter().filter_map(|g| g.built).collect(),
+        tracks: sorted(drafts.tracks),
+    };
+    Ok(Loaded { config, warnings: found.0, files: sources.iter().map(|s| s.path.clone()).collect() })
+}
+
+fn first_line(message: &str) -> String {
+    message.lines().map(str::trim).collect::<Vec<_>>().join("; ")
+}
+
+fn sorted(drafts: Vec<TrackDraft>) -> Tracks {
+    let mut tracks = Tracks::default();
+    for built in drafts.into_iter().filter_map(|t| t.built) {
+        match built {
+            Built::Script(script) => tracks.scripts.push(script),
+            Built::Process(process) => tracks.processes.push(process),
+            Built::File(file) => tracks.files.push(file),
+        }
+    }
+    tracks
+}

@@ -1,0 +1,232 @@
+//! A configuration written out again: every setting with its value, defaults included, passwords masked.
+
+use super::address;
+use super::duration;
+use super::model::{
+    Config, FileTrack, Instance, Node, NotifyScripts, ProcessTrack, ScriptCommand, ScriptTrack, SyncGroup,
+    TrackRef, UserRef,
+};
+use super::tracks::REFERENCES;
+use crate::vrrp::{ChecksumPolicy, Handover, Transport};
+use std::fmt::{Display, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// A value in TOML; lists by element, so that they can be compared.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Rendered {
+    One(String),
+    List(Vec<String>),
+}
+
+/// The keys and values of a table, in the order of the documentation. Keys without a value are left out.
+pub(super) type Pairs = Vec<(&'static str, Rendered)>;
+
+/// The effective configuration as TOML that [`parse`](super::parse) reads back; only passwords are lost.
+pub fn effective_toml(config: &Config) -> String {
+    let mut out = String::new();
+    table(&mut out, "[node]", &node(&config.node));
+    for item in &config.instances {
+        table(&mut out, "[[vrrp_instance]]", &instance(item));
+    }
+    for item in &config.groups {
+        table(&mut out, "[[sync_group]]", &group(item));
+    }
+    for item in &config.tracks.scripts {
+        table(&mut out, "[[track.script]]", &script(item));
+    }
+    for item in &config.tracks.processes {
+        table(&mut out, "[[track.process]]", &process(item));
+    }
+    for item in &config.tracks.files {
+        table(&mut out, "[[track.file]]", &file(item));
+    }
+    out
+}
+
+fn table(out: &mut String, head: &str, pairs: &Pairs) {
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out.push_str(head);
+    out.push('\n');
+    for (key, value) in pairs {
+        // Writing to a string cannot fail.
+        let _ = match value {
+            Rendered::One(text) => writeln!(out, "{key} = {text}"),
+            Rendered::List(items) if items.len() < 2 => writeln!(out, "{key} = [{}]", items.concat()),
+            Rendered::List(items) => writeln!(out, "{key} = [\n    {},\n]", items.join(",\n    ")),
+        };
+    }
+}
+
+/// A TOML basic string.
+fn quoted(text: impl Display) -> String {
+    toml::Value::String(text.to_string()).to_string()
+}
+
+fn one(text: impl Display) -> Option<Rendered> {
+    Some(Rendered::One(text.to_string()))
+}
+
+fn string(text: impl Display) -> Option<Rendered> {
+    one(quoted(text))
+}
+
+fn span(d: Duration) -> Option<Rendered> {
+    string(duration::format(d))
+}
+
+fn path(path: &Path) -> Option<Rendered> {
+    string(path.display())
+}
+
+fn user(user: &UserRef) -> Option<Rendered> {
+    match &user.group {
+        Some(group) => string(format_args!("{}:{group}", user.user)),
+        None => string(&user.user),
+    }
+}
+
+fn strings(items: impl IntoIterator<Item = impl Display>) -> Option<Rendered> {
+    Some(Rendered::List(items.into_iter().map(quoted).collect()))
+}
+
+/// On one line: the words of a command belong together.
+fn command(command: &ScriptCommand) -> Option<Rendered> {
+    let program = quoted(command.program.display());
+    let words: Vec<_> = std::iter::once(program).chain(command.args.iter().map(quoted)).collect();
+    one(format_args!("[{}]", words.join(", ")))
+}
+
+fn kept(pairs: impl IntoIterator<Item = (&'static str, Option<Rendered>)>) -> Pairs {
+    pairs.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+}
+
+pub(super) fn node(node: &Node) -> Pairs {
+    kept([
+        ("name", string(&node.name)),
+        ("startup_delay", span(node.startup_delay)),
+        ("script_user", node.script_user.as_ref().and_then(user)),
+        ("notify_fifo", node.notify_fifo.as_deref().and_then(path)),
+        ("notify_timeout", span(node.notify_timeout)),
+    ])
+}
+
+pub(super) fn instance(instance: &Instance) -> Pairs {
+    let router = &instance.router;
+    let announce = &router.announce;
+    let mut pairs = kept([
+        ("name", string(&instance.name)),
+        ("interface", string(&instance.interface)),
+        ("virtual_router_id", one(router.vrid)),
+        ("priority", one(router.priority)),
+        ("advert_int", span(router.advert_int)),
+        ("version", one(router.version)),
+        ("virtual_ipaddress", strings(instance.addresses.iter().map(address::format))),
+        ("virtual_ipaddress_excluded", strings(instance.excluded.iter().map(address::format))),
+        ("no_virtual_ipaddress", one(instance.addresses.is_empty())),
+        ("nopreempt", one(!router.preempt)),
+        ("preempt_delay", span(router.preempt_delay)),
+        ("down_timer_adverts", one(router.down_timer_adverts)),
+    ]);
+    pairs.extend(transport(instance));
+    pairs.extend(kept([
+        ("auth_pass", router.auth_pass.as_ref().and_then(|_| string("********"))),
+        ("v3_checksum", string(checksum_word(router.v3_checksum))),
+        ("handover", string(handover_word(router.handover))),
+        ("garp_master_delay", span(announce.master_delay)),
+        ("garp_master_repeat", one(announce.master_repeat)),
+        ("garp_lower_prio_delay", span(announce.lower_prio_delay)),
+        ("garp_lower_prio_repeat", one(announce.lower_prio_repeat)),
+        ("garp_master_refresh", span(announce.refresh)),
+        ("garp_master_refresh_repeat", one(announce.refresh_repeat)),
+    ]));
+    pairs.extend(references(&instance.tracks));
+    pairs.extend(notify(&instance.notify));
+    pairs.extend(kept([
+        ("state_file", instance.state_file.as_deref().and_then(path)),
+        ("dont_track_primary", one(instance.ignore_interface_down)),
+    ]));
+    pairs
+}
+
+fn transport(instance: &Instance) -> Pairs {
+    let (peers, source) = match &instance.router.transport {
+        Transport::Unicast(peers) => (strings(peers), "unicast_src_ip"),
+        Transport::Multicast => (None, "mcast_src_ip"),
+    };
+    kept([("unicast_peer", peers), (source, instance.source.and_then(string))])
+}
+
+fn checksum_word(policy: ChecksumPolicy) -> &'static str {
+    match policy {
+        ChecksumPolicy::Auto => "auto",
+        ChecksumPolicy::Rfc9568 => "rfc9568",
+        ChecksumPolicy::PseudoHeader => "pseudo_header",
+    }
+}
+
+fn handover_word(handover: Handover) -> &'static str {
+    match handover {
+        Handover::MakeBeforeBreak => "make_before_break",
+        Handover::BreakBeforeMake => "break_before_make",
+    }
+}
+
+fn references(tracks: &[TrackRef]) -> Pairs {
+    let write = |t: &TrackRef| {
+        format!("{{ name = {}, weight = {}, reverse = {} }}", quoted(&t.name), t.weight, t.reverse)
+    };
+    let of_kind = |kind| tracks.iter().filter(move |t| t.kind == kind).map(write).collect();
+    REFERENCES.iter().map(|(key, kind)| (*key, Rendered::List(of_kind(*kind)))).collect()
+}
+
+fn notify(scripts: &NotifyScripts) -> Pairs {
+    kept([
+        ("notify_master", scripts.master.as_ref().and_then(command)),
+        ("notify_backup", scripts.backup.as_ref().and_then(command)),
+        ("notify_fault", scripts.fault.as_ref().and_then(command)),
+        ("notify_stop", scripts.stop.as_ref().and_then(command)),
+        ("notify", scripts.any.as_ref().and_then(command)),
+    ])
+}
+
+pub(super) fn group(group: &SyncGroup) -> Pairs {
+    let mut pairs = kept([("name", string(&group.name)), ("group", strings(&group.members))]);
+    pairs.extend(references(&group.tracks));
+    pairs.extend(notify(&group.notify));
+    pairs
+}
+
+pub(super) fn script(track: &ScriptTrack) -> Pairs {
+    kept([
+        ("name", string(&track.name)),
+        ("command", command(&track.command)),
+        ("interval", span(track.interval)),
+        ("timeout", span(track.timeout)),
+        ("rise", one(track.rise)),
+        ("fall", one(track.fall)),
+        ("weight", one(track.weight)),
+        ("user", track.user.as_ref().and_then(user)),
+        ("init_fail", one(track.init_fail)),
+    ])
+}
+
+pub(super) fn process(track: &ProcessTrack) -> Pairs {
+    kept([
+        ("name", string(&track.name)),
+        ("process", string(&track.process)),
+        ("args", strings(&track.args)),
+        ("quorum", one(track.quorum)),
+        ("quorum_max", track.quorum_max.and_then(one)),
+        ("interval", span(track.interval)),
+        ("terminate_delay", span(track.terminate_delay)),
+        ("fork_delay", span(track.fork_delay)),
+        ("weight", one(track.weight)),
+    ])
+}
+
+pub(super) fn file(track: &FileTrack) -> Pairs {
+    kept([("name", string(&track.name)), ("file", path(&track.file)), ("weight", one(track.weight))])
+}
