@@ -1,3 +1,9 @@
 //! The daemon: parse arguments, hand over to `daemon::run`.
 
-fn main() {}
+use clap::Parser;
+use std::process::ExitCode;
+use tandemd::daemon::{Args, run};
+
+fn main() -> ExitCode {
+    run(Args::parse())
+}

@@ -1,3 +1,9 @@
 //! The one API: what `tandemadm` (and later the web page and the peer) can ask and say.
 
 pub mod api;
+pub mod client;
+mod connection;
+pub mod server;
+
+/// Name of the socket in the run directory.
+pub const SOCKET_NAME: &str = "control.sock";

@@ -33,8 +33,12 @@ pub(super) fn start(level: Level) -> LogControl {
             .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
             .with_target(false)
     });
-    let journal = journal.map(|j| j.with_syslog_identifier("tandemd".into()).with_field_prefix(Some("TANDEM".into())));
-    let layers = tracing_subscriber::registry().with(filter).with(journal.map(Layer::boxed)).with(text.map(Layer::boxed));
+    let journal =
+        journal.map(|j| j.with_syslog_identifier("tandemd".into()).with_field_prefix(Some("TANDEM".into())));
+    let layers = tracing_subscriber::registry()
+        .with(filter)
+        .with(journal.map(Layer::boxed))
+        .with(text.map(Layer::boxed));
     // A second start could only come from a test in the same process; the first one stays.
     let _ = layers.try_init();
     LogControl(handle)

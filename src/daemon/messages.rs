@@ -1,7 +1,7 @@
 //! What the protocol thread and the rest of the daemon say to each other.
 
 use crate::config::Config;
-use crate::control::api::{InstanceStatus, GroupStatus};
+use crate::control::api::{GroupStatus, InstanceStatus};
 use crate::notify::Change;
 use crate::track::Report;
 use std::collections::BTreeMap;

@@ -37,8 +37,7 @@ pub(super) fn drop_privileges() -> Result<Vec<Capability>, PrivilegeError> {
             return Err(PrivilegeError::Missing(cap));
         }
     }
-    let keep: CapsHashSet =
-        NEEDED.into_iter().chain(FOR_SCRIPTS).filter(|c| have.contains(c)).collect();
+    let keep: CapsHashSet = NEEDED.into_iter().chain(FOR_SCRIPTS).filter(|c| have.contains(c)).collect();
     if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false) {
         let bounding = caps::read(None, CapSet::Bounding).map_err(refused(CapSet::Bounding))?;
         for cap in bounding.difference(&keep) {

@@ -2,6 +2,7 @@
 
 use super::{Args, leftovers, logging, privileges, supervisor::Supervisor};
 use crate::config;
+use crate::control;
 use crate::control::server::Server;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
@@ -20,7 +21,10 @@ pub fn run(args: Args) -> ExitCode {
         Ok(loaded) => loaded,
         Err(mistakes) => {
             eprintln!("{mistakes}");
-            eprintln!("tandemd: not started: mend the configuration and check it with: tandemadm config check {}", args.config.display());
+            eprintln!(
+                "tandemd: not started: mend the configuration and check it with: tandemadm config check {}",
+                args.config.display()
+            );
             return EX_CONFIG.into();
         }
     };
@@ -42,7 +46,7 @@ pub fn run(args: Args) -> ExitCode {
         }
     };
     // First the socket: it also says whether another daemon uses this run directory.
-    let socket = args.run_dir.join("control.sock");
+    let socket = args.run_dir.join(control::SOCKET_NAME);
     let server = match runtime.block_on(async { Server::bind(&socket) }) {
         Ok(s) => s,
         Err(e) => {
@@ -86,7 +90,11 @@ fn prepare_dir(dir: &Path) -> Result<(), String> {
     made.map_err(|e| e.to_string())?;
     let meta = std::fs::metadata(dir).map_err(|e| e.to_string())?;
     if meta.mode() & 0o002 != 0 {
-        return Err(format!("everybody may write to it (mode {:04o}): chmod o-w {}", meta.mode() & 0o7777, dir.display()));
+        return Err(format!(
+            "everybody may write to it (mode {:04o}): chmod o-w {}",
+            meta.mode() & 0o7777,
+            dir.display()
+        ));
     }
     Ok(())
 }

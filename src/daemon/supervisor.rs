@@ -51,7 +51,6 @@ pub(super) struct Supervisor {
     protocol: Handle,
     events: mpsc::Receiver<Event>,
     reports: mpsc::Receiver<Report>,
-    report_sender: mpsc::Sender<Report>,
     trackers: Trackers,
     notifier: Notifier,
     waiting: Vec<Report>,
@@ -67,7 +66,7 @@ impl Supervisor {
         let empty = Config { instances: Vec::new(), groups: Vec::new(), ..(*config).clone() };
         let protocol = protocol::spawn(Arc::new(empty), event_sender)?;
         let user = config.node.script_user.as_ref();
-        let trackers = Trackers::start(&config.tracks, user, report_sender.clone());
+        let trackers = Trackers::start(&config.tracks, user, report_sender);
         let notifier = Notifier::start(NotifierSettings::new(&config, &args.run_dir));
         let now = clock::wall();
         Ok(Supervisor {
@@ -80,7 +79,6 @@ impl Supervisor {
             protocol,
             events,
             reports,
-            report_sender,
             trackers,
             notifier,
             waiting: Vec::new(),

@@ -94,8 +94,7 @@ impl Claim {
         self.held = true;
         self.jobs.clear();
         let places: BTreeSet<Place> = wanted.iter().map(|w| w.place).collect();
-        let surplus: VecDeque<Place> =
-            self.present.keys().filter(|p| !places.contains(p)).copied().collect();
+        let surplus: VecDeque<Place> = self.present.keys().filter(|p| !places.contains(p)).copied().collect();
         let missing: VecDeque<Wanted> =
             wanted.iter().filter(|w| !self.present.contains_key(&w.place)).cloned().collect();
         self.wanted = wanted;

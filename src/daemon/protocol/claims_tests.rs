@@ -119,7 +119,9 @@ fn addresses_that_could_not_be_added_are_not_announced() {
     let mut seen = 0;
     while let Some(step) = c.step() {
         match step {
-            Step::Add(ws) => ws.iter().filter(|w| w.place.address == IpAddr::from([198, 18, 0, 99]))
+            Step::Add(ws) => ws
+                .iter()
+                .filter(|w| w.place.address == IpAddr::from([198, 18, 0, 99]))
                 .for_each(|w| c.added(w.place, Ownership::Ours)),
             Step::Announce(a) => seen += a.len(),
             _ => {}

@@ -72,23 +72,29 @@ impl Protocol {
         if ignore_down || (link.up && link.running) {
             return Ok(link.ifindex);
         }
-        Err(if link.up { format!("interface {name} has no carrier") } else { format!("interface {name} is down") })
+        Err(if link.up {
+            format!("interface {name} has no carrier")
+        } else {
+            format!("interface {name} is down")
+        })
     }
 
     /// `track_interface`: tells the router what each interface does to it.
     pub(super) fn track_interfaces(&mut self, id: RouterId) {
         let Some(running) = self.instances.get(&id) else { return };
-        let refs: Vec<_> = self.tracks_of(&running.config).filter(|t| t.kind == TrackKind::Interface).collect();
+        let refs: Vec<_> =
+            self.tracks_of(&running.config).filter(|t| t.kind == TrackKind::Interface).collect();
         for t in refs {
             let (verdict, detail) = match self.table.by_name(&t.name) {
                 None => (track::Verdict::Down, format!("interface {} does not exist", t.name)),
                 Some(l) if !l.up => (track::Verdict::Down, format!("interface {} is down", t.name)),
-                Some(l) if !l.running => (track::Verdict::Down, format!("interface {} has no carrier", t.name)),
+                Some(l) if !l.running => {
+                    (track::Verdict::Down, format!("interface {} has no carrier", t.name))
+                }
                 Some(_) => (track::Verdict::Up, format!("interface {} is up", t.name)),
             };
             let e = track::effect(verdict, t.weight, t.reverse);
-            let effect =
-                TrackEffect { weight: t.weight, ok: e.ok, delta: e.delta, fault: e.fault, detail };
+            let effect = TrackEffect { weight: t.weight, ok: e.ok, delta: e.delta, fault: e.fault, detail };
             let input = Input::Track(track_key(t.kind, &t.name), effect);
             self.engine.input(self.now, id, input, &mut self.actions);
         }

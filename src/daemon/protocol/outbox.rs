@@ -59,9 +59,7 @@ impl Outbox {
         }
         self.dropped = self.dropped.saturating_add(1);
         if let Event::Change(new) = &event {
-            let same = |e: &Event| {
-                matches!(e, Event::Change(old) if old.name == new.name && old.subject == new.subject)
-            };
+            let same = |e: &Event| matches!(e, Event::Change(old) if old.name == new.name && old.subject == new.subject);
             let victim = self
                 .backlog
                 .iter()

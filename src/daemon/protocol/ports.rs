@@ -1,9 +1,9 @@
 //! Interfaces that VRRP is spoken on, and their sockets: one for each interface and family in use.
 
+use crate::net::NetError;
 use crate::net::poller::Poller;
 use crate::net::table::InterfaceTable;
 use crate::net::vrrp_socket::VrrpSocket;
-use crate::net::NetError;
 use crate::vrrp::{Family, Message, Port};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
@@ -81,7 +81,13 @@ impl Ports {
         }
     }
 
-    fn open_one(&mut self, port: Port, family: Family, ifindex: u32, poller: &Poller) -> Result<Open, NetError> {
+    fn open_one(
+        &mut self,
+        port: Port,
+        family: Family,
+        ifindex: u32,
+        poller: &Poller,
+    ) -> Result<Open, NetError> {
         let socket = VrrpSocket::open(family, ifindex, self.name(port))?;
         let token = FIRST_TOKEN + self.next_token;
         self.next_token += 1;

@@ -1,7 +1,7 @@
 //! Status and counters, for people and scripts.
 
-use super::instances::{Running, track_kind};
 use super::Protocol;
+use super::instances::{Running, track_kind};
 use crate::control::api::{GroupStatus, InstanceStatus, TrackEffect};
 use crate::daemon::messages::{ProtocolStats, ProtocolStatus};
 use crate::net::clock;

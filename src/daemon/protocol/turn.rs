@@ -117,7 +117,8 @@ impl Protocol {
         let due = |p: &Self| p.engine.next_deadline().filter(|t| *t <= p.now);
         let Some(deadline) = due(self) else { return self.run_retries() };
         let lag = self.now.since(deadline);
-        self.stats.worst_lag_us = self.stats.worst_lag_us.max(u64::try_from(lag.as_micros()).unwrap_or(u64::MAX));
+        self.stats.worst_lag_us =
+            self.stats.worst_lag_us.max(u64::try_from(lag.as_micros()).unwrap_or(u64::MAX));
         if lag > LATE {
             self.stats.late_turns = self.stats.late_turns.saturating_add(1);
             for _ in 0..DRAINS {
