@@ -143,7 +143,7 @@ mod tests {
             file: "/etc/tandem/tandem.toml".into(),
             line: 12,
             column: 1,
-            key: "vrrp_instance \"kad\": prioritty".into(),
+            key: "vrrp_instance \"web-1\": prioritty".into(),
             message: "unknown key".into(),
             found: Some("prioritty".into()),
             allowed: None,
@@ -156,7 +156,7 @@ mod tests {
         let text = sample().to_string();
         assert_eq!(
             text,
-            "/etc/tandem/tandem.toml:12:1: error: vrrp_instance \"kad\": prioritty: unknown\n    \
+            "/etc/tandem/tandem.toml:12:1: error: vrrp_instance \"web-1\": prioritty: unknown\n    \
              key\n    found prioritty\n    help: did you mean `priority`?"
         );
         assert!(text.lines().all(|l| l.chars().count() <= 80));

@@ -1,0 +1,17 @@
+//! Configuration files as users write them: mistakes, ranges, examples, round trips, reloads.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail loudly")]
+
+#[path = "config/examples.rs"]
+mod examples;
+#[path = "config/files.rs"]
+mod files;
+#[path = "config/helpers.rs"]
+mod helpers;
+#[path = "config/mistakes.rs"]
+mod mistakes;
+#[path = "config/properties.rs"]
+mod properties;
+#[path = "config/ranges.rs"]
+mod ranges;
+#[path = "config/reload.rs"]
+mod reload;

@@ -1,0 +1,94 @@
+//! What a reload is told to change.
+
+use crate::helpers::{config, instance, loaded, named};
+use tandemd::config::{Diff, diff};
+
+fn between(old: &str, new: &str) -> Diff {
+    diff(&loaded(old).config, &loaded(new).config)
+}
+
+#[test]
+fn equal_configurations_do_not_differ_whatever_their_order() {
+    let (a, b) = (instance(""), named("b", 2, "no_virtual_ipaddress = true"));
+    let d = between(&(a.clone() + &b), &(b + &a));
+    assert!(d.is_empty());
+    assert_eq!(d.instances.unchanged, ["b", "a"]);
+    assert_eq!(d.summary(), ["nothing changed"]);
+}
+
+#[test]
+fn added_removed_and_changed_are_told_apart_by_name() {
+    let old = instance("") + &named("gone", 2, "no_virtual_ipaddress = true");
+    let new = instance("priority = 150") + &named("new", 3, "no_virtual_ipaddress = true");
+    let d = between(&old, &new);
+    assert_eq!(d.instances.added, ["new"]);
+    assert_eq!(d.instances.removed, ["gone"]);
+    assert!(d.instances.unchanged.is_empty() && d.instances.changed[0].in_place);
+    assert_eq!(
+        d.summary(),
+        [
+            "vrrp_instance \"new\" added",
+            "vrrp_instance \"gone\" removed",
+            "vrrp_instance \"a\": priority 100 -> 150"
+        ]
+    );
+}
+
+#[test]
+fn what_identifies_a_router_cannot_change_in_place() {
+    let base = instance("");
+    for (from, to) in [
+        ("eth0", "eth1"),
+        ("virtual_router_id = 1", "virtual_router_id = 2"),
+        ("virtual_router_id = 1", "virtual_router_id = 1\nversion = 2"),
+        ("192.0.2.100/24", "fe80::1/64"),
+    ] {
+        let d = between(&base, &base.replace(from, to));
+        assert!(!d.instances.changed[0].in_place, "{to}");
+        assert!(d.summary()[0].ends_with("(is replaced)"), "{to}: {:?}", d.summary());
+    }
+    for line in ["priority = 7", "advert_int = 2", "nopreempt = true", "unicast_peer = [\"192.0.2.2\"]"] {
+        assert!(between(&base, &instance(line)).instances.changed[0].in_place, "{line}");
+    }
+}
+
+#[test]
+fn lists_say_which_elements_came_and_went() {
+    let with = |list: &str| named("a", 1, &format!("virtual_ipaddress = [{list}]"));
+    let d = between(&with("\"192.0.2.1/32\", \"192.0.2.2/32\""), &with("\"192.0.2.2/32\", \"192.0.2.3/32\""));
+    assert_eq!(d.summary(), ["vrrp_instance \"a\": virtual_ipaddress -\"192.0.2.1/32\" +\"192.0.2.3/32\""]);
+}
+
+#[test]
+fn a_changed_password_is_seen_and_not_shown() {
+    let with = |pass: &str| instance(&format!("version = 2\nauth_pass = \"{pass}\""));
+    let d = between(&with("oldpass"), &with("newpass"));
+    assert_eq!(d.summary(), ["vrrp_instance \"a\": auth_pass changed"]);
+    assert!(d.instances.changed[0].in_place && d.instances.unchanged.is_empty());
+    assert!(!serde_json::to_string(&d).unwrap().contains("pass\":\"new"));
+    assert!(!format!("{d:?}").contains("newpass"));
+    assert!(between(&with("same"), &with("same")).is_empty());
+    let gone = between(&with("oldpass"), &instance("version = 2"));
+    assert_eq!(gone.summary(), ["vrrp_instance \"a\": auth_pass \"********\" -> (not set)"]);
+}
+
+#[test]
+fn trackers_groups_and_node() {
+    let text = |interval: &str, weight: i32| {
+        instance("track_script = [\"s\"]")
+            + &format!(
+                "[[track.script]]\nname = \"s\"\ncommand = \"/x\"\ninterval = {interval}\nweight = {weight}\n"
+            )
+            + "[[sync_group]]\nname = \"g\"\ngroup = [\"a\"]\n"
+    };
+    let d = between(&text("1", 5), &text("1", 6));
+    assert!(d.scripts.changed[0].in_place, "a weight needs no new process");
+    assert!(d.instances.changed[0].keys[0].to_string().contains("weight = 6"), "the instance is told too");
+    let d = between(&text("1", 5), &text("2", 5));
+    assert!(!d.scripts.changed[0].in_place);
+    assert_eq!(d.instances.unchanged, ["a"]);
+    let d = between(&text("1", 5), &format!("{}notify = \"/x\"\n", text("1", 5)));
+    assert!(d.groups.changed[0].in_place, "{:?}", d.summary());
+    let node = |name: &str| config(&format!("[node]\nname = \"{name}\"\n"));
+    assert_eq!(diff(&node("x"), &node("y")).summary(), ["node: name \"x\" -> \"y\""]);
+}
