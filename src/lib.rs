@@ -5,9 +5,10 @@
 //! - cores, without I/O, clock or randomness: [`time`], [`vrrp`]
 //! - [`config`]: files to checked settings; uses the cores' types
 //! - the shell's parts: [`net`], [`process`], [`track`], [`notify`], [`control`]; they use the above
-//! - `daemon`: wires the parts together; `cli`: `tandemadm`
+//! - [`daemon`]: wires the parts together; [`cli`]: `tandemadm`
 #![deny(missing_docs)]
 
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;

@@ -1,3 +1,7 @@
-//! The CLI: parse arguments, hand over to `cli::run`.
+//! The CLI: hand over to `cli::run`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tandemd::cli::run()
+}

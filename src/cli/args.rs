@@ -1,0 +1,99 @@
+//! Command line of `tandemadm`.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Shows and steers a running tandemd.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tandemadm",
+    version,
+    after_help = "Exit codes: 0 ok, 1 refused by tandemd, 64 wrong usage, 69 tandemd is not reachable,\n\
+                  70 internal error, 77 not permitted, 78 mistakes in the configuration."
+)]
+pub(super) struct Args {
+    /// Run directory of the daemon
+    #[arg(long, global = true, value_name = "DIR", default_value = "/run/tandem")]
+    pub(super) run_dir: PathBuf,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Who is master, of what, since when
+    Status {
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+        /// Again and again, every SECONDS (default 1)
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
+        watch: Option<f64>,
+    },
+    /// Why it is so, in sentences
+    Why {
+        /// Only this instance
+        instance: Option<String>,
+    },
+    /// Counters since the start
+    Stats {
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+        /// Also those that are zero
+        #[arg(long)]
+        all: bool,
+    },
+    /// Read the configuration again; a bad one changes nothing
+    Reload,
+    /// Configuration files
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Show or set the log level of the running daemon
+    LogLevel {
+        /// The new level
+        level: Option<Level>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Find every mistake, with the daemon's own parser; the daemon need not run
+    Check {
+        /// File to check; conf.d/*.toml beside it are read as well
+        #[arg(default_value = "/etc/tandem/tandem.toml")]
+        file: PathBuf,
+        /// As JSON, for editors
+        #[arg(long)]
+        json: bool,
+    },
+    /// The effective configuration: with defaults, secrets masked
+    Show {
+        /// Of this file instead of the running daemon
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Level {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Level::Error => "error",
+            Level::Warn => "warn",
+            Level::Info => "info",
+            Level::Debug => "debug",
+            Level::Trace => "trace",
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Runs one command.
+
+use super::args::{Args, Command, ConfigCommand};
+use super::exit::{EX_USAGE, Failure};
+use super::text::{Moment, Style};
+use super::{config, stats, status, why};
+use crate::control::api::{LogLevel, Outcome, Stats, Status};
+use crate::control::client::{Client, ClientError};
+use crate::net::clock;
+use clap::Parser;
+use hyper::Method;
+use std::io::{IsTerminal, Write, stdout};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Reads the command line, does it, and says how it went.
+pub fn run() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(e) => {
+            // Help and version are no errors. Where standard error is closed nobody reads this anyway.
+            let _ = e.print();
+            return if e.use_stderr() { EX_USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return Failure::Output(e).report(),
+    };
+    match runtime.block_on(execute(args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn execute(args: Args) -> Result<(), Failure> {
+    let client = Client::new(&args.run_dir);
+    match args.command {
+        Command::Status { json, watch: None } => show_status(&client, json).await,
+        Command::Status { json, watch: Some(seconds) } => watch_status(&client, json, seconds).await,
+        Command::Why { instance } => {
+            let status: Status = client.get("/v1/status").await?;
+            let text = why::explain_all(&status, instance.as_deref(), &Moment::now(clock::wall()));
+            print(&text.map_err(Failure::Usage)?)
+        }
+        Command::Stats { json: true, .. } => print_json(&client.get_text("/v1/stats").await?),
+        Command::Stats { json: false, all } => {
+            let s: Stats = client.get("/v1/stats").await?;
+            print(&stats::render(&s, all))
+        }
+        Command::Reload => reload(&client).await,
+        Command::Config { command: ConfigCommand::Check { file, json } } => config::check(&file, json),
+        Command::Config { command: ConfigCommand::Show { file: Some(file) } } => config::show_file(&file),
+        Command::Config { command: ConfigCommand::Show { file: None } } => {
+            print(&client.get_text("/v1/config").await?)
+        }
+        Command::LogLevel { level: None } => {
+            let level: LogLevel = client.get("/v1/log-level").await?;
+            print(&format!("{}\n", level.level))
+        }
+        Command::LogLevel { level: Some(level) } => {
+            let level = LogLevel { level: level.word().to_owned() };
+            let done: Outcome = client.change(Method::PUT, "/v1/log-level", &level).await?;
+            print(&format!("{}\n", done.message))
+        }
+    }
+}
+
+async fn show_status(client: &Client, json: bool) -> Result<(), Failure> {
+    if json {
+        return print_json(&client.get_text("/v1/status").await?);
+    }
+    let s: Status = client.get("/v1/status").await?;
+    print(&status::render(&s, &Moment::now(clock::wall()), Style::of_stdout()))
+}
+
+/// Shows the status until it is interrupted, and says when the daemon is away instead of giving up.
+async fn watch_status(client: &Client, json: bool, seconds: f64) -> Result<(), Failure> {
+    const CLEAR: &str = "\x1b[H\x1b[2J";
+    let period = Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|p| *p >= Duration::from_millis(100))
+        .ok_or_else(|| Failure::Usage(format!("--watch={seconds}: at least 0.1 seconds is allowed")))?;
+    let screen = stdout().is_terminal() && !json;
+    let mut tick = tokio::time::interval(period);
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+            _ = tick.tick() => {}
+        }
+        if screen {
+            print(CLEAR)?;
+        }
+        match show_status(client, json).await {
+            Err(Failure::Client(e @ ClientError::NotReachable { .. })) => eprintln!("{e}"),
+            other => other?,
+        }
+    }
+}
+
+async fn reload(client: &Client) -> Result<(), Failure> {
+    let done: Result<Outcome, ClientError> = client.change(Method::POST, "/v1/reload", &()).await;
+    match done {
+        Ok(o) => print(&format!("reloaded: {}\n", o.message)),
+        Err(ClientError::Refused { status: 422, text }) => {
+            Err(Failure::Config(format!("reload refused, everything stays as it was:\n{text}")))
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// The daemon's JSON, indented, with its fields in the daemon's order.
+fn print_json(text: &str) -> Result<(), Failure> {
+    let bad = |e: serde_json::Error| Failure::Client(ClientError::BadAnswer(e.to_string()));
+    let value: serde_json::Value = serde_json::from_str(text).map_err(bad)?;
+    print(&(serde_json::to_string_pretty(&value).map_err(bad)? + "\n"))
+}

@@ -1,0 +1,40 @@
+//! `config check` and `config show --file`: the daemon's own parser, without the daemon.
+
+use super::commands::print;
+use super::exit::Failure;
+use crate::config::{self, Diagnostic};
+use std::path::Path;
+
+pub(super) fn check(file: &Path, json: bool) -> Result<(), Failure> {
+    let (mistakes, files) = match config::load(file) {
+        Ok(loaded) => (loaded.warnings, Some(loaded.files)),
+        Err(mistakes) if json => (mistakes.0, None),
+        Err(mistakes) => return Err(Failure::Config(format!("\n{mistakes}").trim_start().to_owned())),
+    };
+    if json {
+        print(&to_json(&mistakes, files.is_some())?)?;
+    } else {
+        for warning in &mistakes {
+            eprintln!("{warning}");
+        }
+        let count = files.as_ref().map_or(0, Vec::len);
+        let more = if count > 1 { format!(" (and {} in conf.d)", count - 1) } else { String::new() };
+        print(&format!("{}{more}: ok\n", file.display()))?;
+    }
+    match files {
+        Some(_) => Ok(()),
+        None => Err(Failure::Config(format!("{}: not usable", file.display()))),
+    }
+}
+
+fn to_json(mistakes: &[Diagnostic], ok: bool) -> Result<String, Failure> {
+    let value = serde_json::json!({ "ok": ok, "diagnostics": mistakes });
+    serde_json::to_string_pretty(&value)
+        .map(|text| text + "\n")
+        .map_err(|e| Failure::Output(std::io::Error::other(e)))
+}
+
+pub(super) fn show_file(file: &Path) -> Result<(), Failure> {
+    let loaded = config::load(file).map_err(|mistakes| Failure::Config(mistakes.to_string()))?;
+    print(&config::effective_toml(&loaded.config))
+}

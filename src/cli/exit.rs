@@ -1,0 +1,81 @@
+//! Exit codes (sysexits.h), and how an error is said.
+
+use crate::control::client::ClientError;
+use std::fmt;
+use std::process::ExitCode;
+
+/// Refused by the daemon.
+const EX_REFUSED: u8 = 1;
+/// Wrong words on the command line.
+pub(super) const EX_USAGE: u8 = 64;
+/// The daemon is not reachable.
+const EX_UNAVAILABLE: u8 = 69;
+/// The answer makes no sense, or output failed.
+const EX_SOFTWARE: u8 = 70;
+/// This user may not.
+const EX_NOPERM: u8 = 77;
+/// A mistake in the configuration.
+const EX_CONFIG: u8 = 78;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The daemon's side.
+    Client(ClientError),
+    /// The configuration's.
+    Config(String),
+    /// The command line's.
+    Usage(String),
+    /// Standard output's. A closed pipe (`| head`) is the end of the job, not an error.
+    Output(std::io::Error),
+}
+
+impl Failure {
+    pub(super) fn code(&self) -> u8 {
+        match self {
+            Failure::Client(ClientError::NotReachable { .. }) => EX_UNAVAILABLE,
+            Failure::Client(ClientError::Refused { status: 503, .. }) => EX_UNAVAILABLE,
+            Failure::Client(ClientError::NotPermitted(_)) => EX_NOPERM,
+            Failure::Client(ClientError::BadAnswer(_)) => EX_SOFTWARE,
+            Failure::Client(ClientError::Refused { .. }) => EX_REFUSED,
+            Failure::Config(_) => EX_CONFIG,
+            Failure::Usage(_) => EX_USAGE,
+            Failure::Output(e) if e.kind() == std::io::ErrorKind::BrokenPipe => 0,
+            Failure::Output(_) => EX_SOFTWARE,
+        }
+    }
+
+    /// Says it on standard error and gives the exit code.
+    pub(super) fn report(&self) -> ExitCode {
+        if self.code() != 0 {
+            eprintln!("tandemadm: {self}");
+        }
+        ExitCode::from(self.code())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Client(e @ ClientError::NotReachable { .. }) => write!(
+                f,
+                "{e}\nIs it running? systemctl status tandemd. Another run directory: --run-dir DIR"
+            ),
+            Failure::Client(e) => e.fmt(f),
+            Failure::Config(text) | Failure::Usage(text) => f.write_str(text),
+            Failure::Output(e) => write!(f, "cannot write the output: {e}"),
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(e: ClientError) -> Self {
+        Failure::Client(e)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(e: std::io::Error) -> Self {
+        Failure::Output(e)
+    }
+}
