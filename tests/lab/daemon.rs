@@ -1,0 +1,201 @@
+//! The daemons under test, as processes that die with the test.
+
+use super::{Lab, secs, wait_until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+pub struct Process {
+    child: Child,
+    pub log: PathBuf,
+}
+
+impl Process {
+    fn start(lab: &Lab, node: &str, name: &str, args: &[&str]) -> Self {
+        let log = lab.path(&format!("{node}.{name}.log"));
+        let file = File::options().create(true).append(true).open(&log).expect("log file");
+        let child = Command::new("ip")
+            .args(["netns", "exec", node])
+            .args(args)
+            .env_remove("JOURNAL_STREAM")
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().expect("log file"))
+            .stderr(file)
+            .spawn()
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        Process { child, log }
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).expect("pid"))
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("signal");
+    }
+
+    /// SIGTERM, then waits for the end; its exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        self.signal(Signal::SIGTERM);
+        self.wait()
+    }
+
+    pub fn kill9(&mut self) {
+        self.signal(Signal::SIGKILL);
+        self.wait();
+    }
+
+    pub fn wait(&mut self) -> Option<i32> {
+        let child = &mut self.child;
+        let mut code = None;
+        wait_until(secs(15), "the process ends", || match child.try_wait().expect("wait") {
+            Some(status) => {
+                code = status.code();
+                true
+            }
+            None => false,
+        });
+        code
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("wait").is_none()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Resident memory in kB.
+    pub fn rss(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("status");
+        let line = status.lines().find(|l| l.starts_with("VmRSS:")).expect("VmRSS");
+        line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("---- {}\n{}", self.log.display(), self.log());
+        }
+    }
+}
+
+/// A tandemd with its own run and state directories.
+pub struct Tandemd {
+    pub process: Process,
+    node: String,
+    dir: PathBuf,
+}
+
+impl Tandemd {
+    /// Writes the configuration, starts it, and waits until it answers.
+    pub fn start(lab: &Lab, node: &str, config: &str) -> Self {
+        let t = Self::launch(lab, node, config);
+        wait_until(secs(5), "tandemd answers", || t.adm("status --json").status.success());
+        t
+    }
+
+    pub fn launch(lab: &Lab, node: &str, config: &str) -> Self {
+        let dir = lab.path(&format!("{node}.d"));
+        std::fs::create_dir_all(&dir).expect("mkdir");
+        let file = dir.join("tandem.toml");
+        std::fs::write(&file, config).expect("write config");
+        let path = |name: &str| dir.join(name).display().to_string();
+        let process = Process::start(
+            lab,
+            node,
+            "tandemd",
+            &[
+                env!("CARGO_BIN_EXE_tandemd"),
+                "--config",
+                &file.display().to_string(),
+                "--run-dir",
+                &path("run"),
+                "--state-dir",
+                &path("state"),
+                "--log-level",
+                "debug",
+            ],
+        );
+        Tandemd { process, node: node.to_owned(), dir }
+    }
+
+    pub fn run_dir(&self) -> PathBuf {
+        self.dir.join("run")
+    }
+
+    pub fn configure(&self, config: &str) {
+        std::fs::write(self.dir.join("tandem.toml"), config).expect("write config");
+    }
+
+    /// Runs tandemadm with these words.
+    pub fn adm(&self, words: &str) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_tandemadm"))
+            .arg("--run-dir")
+            .arg(self.run_dir())
+            .args(words.split_whitespace())
+            .output()
+            .expect("tandemadm")
+    }
+
+    pub fn adm_text(&self, words: &str) -> String {
+        let out = self.adm(words);
+        format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+    }
+
+    /// New configuration, then `tandemadm reload`, which must succeed.
+    pub fn reload(&self, config: &str) {
+        self.configure(config);
+        let out = self.adm("reload");
+        assert!(out.status.success(), "reload: {}", String::from_utf8_lossy(&out.stderr));
+    }
+
+    pub fn status(&self) -> Value {
+        let out = self.adm("status --json");
+        assert!(out.status.success(), "{}: {}", self.node, String::from_utf8_lossy(&out.stderr));
+        serde_json::from_slice(&out.stdout).expect("JSON")
+    }
+
+    pub fn instance(&self, name: &str) -> Value {
+        let status = self.status();
+        let all = status["instances"].as_array().expect("instances");
+        all.iter()
+            .find(|i| i["name"] == name)
+            .cloned()
+            .unwrap_or_else(|| panic!("no instance {name}: {status}"))
+    }
+
+    pub fn state(&self, name: &str) -> String {
+        self.instance(name)["state"].as_str().expect("state").to_owned()
+    }
+
+    pub fn wait_state(&self, name: &str, state: &str, limit: std::time::Duration) {
+        wait_until(limit, &format!("{name} on {} is {state}", self.node), || self.state(name) == state);
+    }
+
+    pub fn counter(&self, instance: &str, counter: &str) -> u64 {
+        let out = self.adm("stats --json");
+        let stats: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+        stats["instances"][instance][counter].as_u64().unwrap_or_else(|| panic!("{counter}: {stats}"))
+    }
+}
+
+/// Debian's keepalived.
+pub fn keepalived(lab: &Lab, node: &str, config: &str) -> Process {
+    let path = |name: &str| lab.path(&format!("{node}.keepalived.{name}")).display().to_string();
+    std::fs::write(path("conf"), config).expect("write config");
+    let (conf, pid, vrrp) = (path("conf"), path("pid"), path("vrrp.pid"));
+    Process::start(
+        lab,
+        node,
+        "keepalived",
+        &["keepalived", "-n", "-l", "-G", "-P", "-D", "-f", &conf, "-p", &pid, "-r", &vrrp],
+    )
+}

@@ -1,0 +1,34 @@
+//! tandemd with real packets, in network namespaces: two nodes, a third host that watches.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+mod addresses;
+mod election;
+mod faults;
+mod groups;
+mod notify;
+mod packets;
+mod reload;
+mod split;
+mod tracking;
+
+/// A configuration with one instance `web`; `more` are further keys of it, and tables after it.
+fn config(node: &str, priority: u8, advert_int: &str, more: &str) -> String {
+    format!(
+        "[node]\nname = \"{node}\"\n\n[[vrrp_instance]]\nname = \"web\"\ninterface = \"eth0\"\n\
+         virtual_router_id = 51\npriority = {priority}\nadvert_int = \"{advert_int}\"\n{more}\n"
+    )
+}
+
+/// With the usual address.
+fn simple(node: &str, priority: u8, more: &str) -> String {
+    config(node, priority, "100ms", &format!("virtual_ipaddress = [\"192.0.2.100/24\"]\n{more}"))
+}
+
+/// With the usual IPv6 addresses.
+fn simple6(node: &str, priority: u8, more: &str) -> String {
+    let addresses = "virtual_ipaddress = [\"fe80::100/64\", \"2001:db8::100/64\"]";
+    config(node, priority, "100ms", &format!("{addresses}\n{more}"))
+}
