@@ -156,7 +156,7 @@ impl Supervisor {
             Event::Change(change) => {
                 info!(
                     instance = %change.name,
-                    state = ?change.target,
+                    state = crate::notify::word(change.target),
                     priority = change.priority,
                     "{} {}: {}",
                     change.name,

@@ -192,6 +192,10 @@ pub fn keepalived(lab: &Lab, node: &str, config: &str) -> Process {
     let path = |name: &str| lab.path(&format!("{node}.keepalived.{name}")).display().to_string();
     std::fs::write(path("conf"), config).expect("write config");
     let (conf, pid, vrrp) = (path("conf"), path("pid"), path("vrrp.pid"));
+    // A killed one leaves them, and with nobody to reap its child here it would seem to run still.
+    for file in [&pid, &vrrp] {
+        let _ = std::fs::remove_file(file);
+    }
     Process::start(
         lab,
         node,

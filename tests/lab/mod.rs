@@ -2,7 +2,15 @@
 //!
 //! Each test runs in a process of its own inside fresh network, mount and process namespaces, so nothing that it
 //! does reaches the machine, tests run side by side, and everything is gone when it ends, however it ends.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+#![allow(clippy::disallowed_methods, reason = "a test waits, and measures by the real clock")]
 // Test code: a failure is a panic, and each test binary uses a part of this.
 
 pub mod capture;

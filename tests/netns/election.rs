@@ -230,10 +230,10 @@ fn version_2_and_the_text_password() {
         a.process.stop();
         lab.wait_holder("b", VIP, secs(3));
         // Another password: two masters, and both say why.
-        let a = Tandemd::start(&lab, "a", &v2("a", 254, "other"));
+        let a = Tandemd::start(&lab, "a", &v2("a", 254, "sesame"));
         a.wait_state("web", "MASTER", secs(6));
         sleep(1200);
         assert!(b.counter("web", "auth_data_errors") > 0);
-        assert!(b.process.log().contains("password") && !b.process.log().contains("other"));
+        assert!(b.process.log().contains("password") && !b.process.log().contains("sesame"));
     });
 }

@@ -1,5 +1,6 @@
 //! tandemd with real packets, in network namespaces: two nodes, a third host that watches.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods, reason = "a test waits, and measures by the real clock")]
 
 #[path = "../lab/mod.rs"]
 mod lab;

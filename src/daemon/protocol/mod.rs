@@ -82,6 +82,7 @@ struct Protocol {
     now: Instant,
     /// When the daemon started.
     started: Instant,
+    clock: snapshot::Clock,
     stopping: bool,
 }
 
@@ -155,6 +156,7 @@ pub(super) fn spawn(
         stats: ThreadStats::default(),
         now,
         started: now,
+        clock: snapshot::Clock::new(now, clock::wall()),
         stopping: false,
     };
     let heartbeat = Arc::new(AtomicU64::new(0));

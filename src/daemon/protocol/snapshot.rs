@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 impl Protocol {
-    pub(super) fn status(&self) -> ProtocolStatus {
-        let at = Clock { now: self.now, wall: clock::wall() };
+    pub(super) fn status(&mut self) -> ProtocolStatus {
+        self.clock.adjust(self.now, clock::wall());
+        let at = self.clock;
         let in_order = self.config.instances.iter().filter_map(|c| self.id_of(&c.name));
         let instances = in_order
             .filter_map(|id| {
@@ -104,15 +105,34 @@ impl Protocol {
 }
 
 /// One moment on both clocks.
-struct Clock {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
     now: Instant,
     wall: Timestamp,
 }
 
 impl Clock {
+    pub(super) fn new(now: Instant, wall: Timestamp) -> Self {
+        Clock { now, wall }
+    }
+
+    /// Follows the wall clock when it is stepped, and not when it only drifts: the same moment should have the
+    /// same time whenever it is asked for.
+    fn adjust(&mut self, now: Instant, wall: Timestamp) {
+        const STEP: jiff::SignedDuration = jiff::SignedDuration::from_millis(500);
+        if self.wall(now).duration_since(wall).abs() > STEP {
+            *self = Clock { now, wall };
+        }
+    }
+
     fn wall(&self, t: Instant) -> Timestamp {
-        let ago = jiff::SignedDuration::try_from(self.now.since(t)).unwrap_or_default();
-        self.wall.checked_sub(ago).unwrap_or(Timestamp::UNIX_EPOCH)
+        let signed = |d: Duration| jiff::SignedDuration::try_from(d).unwrap_or_default();
+        let moved = if t >= self.now {
+            self.wall.checked_add(signed(t.since(self.now)))
+        } else {
+            self.wall.checked_sub(signed(self.now.since(t)))
+        };
+        moved.unwrap_or(Timestamp::UNIX_EPOCH)
     }
 }
 
@@ -147,4 +167,21 @@ fn holds(s: &RouterStatus, group: Option<&str>) -> Vec<String> {
         holds.push(format!("waits for the other members of sync group {group}"));
     }
     holds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_keeps_its_time_until_the_clock_is_stepped() {
+        let at = |s| Instant::ZERO + Duration::from_secs(s);
+        let wall = |s| Timestamp::from_second(s).unwrap();
+        let mut c = Clock::new(at(10), wall(1000));
+        assert_eq!(c.wall(at(4)), wall(994));
+        c.adjust(at(20), wall(1010) + jiff::SignedDuration::from_millis(3));
+        assert_eq!(c.wall(at(4)), wall(994), "drift is not followed");
+        c.adjust(at(30), wall(5000));
+        assert_eq!(c.wall(at(4)), wall(4974), "a step is");
+    }
 }
