@@ -95,7 +95,7 @@ impl Engine {
         let ids: Vec<RouterId> = self.entries.keys().copied().collect();
         for id in ids {
             let gated = self.groups.iter().any(|g| g.members().contains(&id));
-            self.with(now, id, out, |r, o| r.set_gated(now, gated, o));
+            self.with(id, out, |r, o| r.set_gated(now, gated, o));
         }
         self.settle(now, out);
     }
@@ -107,7 +107,7 @@ impl Engine {
 
     /// Hands an input to one router. Nothing happens if it has left.
     pub fn input(&mut self, now: Instant, id: RouterId, input: Input, out: &mut Vec<Action>) {
-        self.with(now, id, out, |r, o| r.handle(now, input, o));
+        self.with(id, out, |r, o| r.handle(now, input, o));
         self.settle(now, out);
     }
 
@@ -141,7 +141,7 @@ impl Engine {
             receivers.extend(ids.first());
         }
         for id in receivers {
-            self.with(now, id, out, |r, o| r.receive(now, d, o));
+            self.with(id, out, |r, o| r.receive(now, d, o));
         }
         self.settle(now, out);
     }
@@ -149,7 +149,7 @@ impl Engine {
     /// Runs everything that is due at `now`. The shell drains its sockets first.
     pub fn expire(&mut self, now: Instant, out: &mut Vec<Action>) {
         while let Some((t, id)) = self.deadlines.first().copied().filter(|(t, _)| *t <= now) {
-            self.with(now, id, out, |r, o| r.handle(now, Input::Timer, o));
+            self.with(id, out, |r, o| r.handle(now, Input::Timer, o));
             let moved = self.entries.get(&id).is_none_or(|e| e.deadline != Some(t));
             if !moved {
                 // A deadline that its own expiry does not move would spin for ever.
@@ -167,7 +167,6 @@ impl Engine {
     /// Runs `f` on a router, collects its outputs, keeps its deadline, and drops it once it has left.
     fn with(
         &mut self,
-        now: Instant,
         id: RouterId,
         out: &mut Vec<Action>,
         f: impl FnOnce(&mut VirtualRouter, &mut Vec<Output>),
@@ -227,7 +226,7 @@ impl Engine {
                 }
                 for (id, order) in orders {
                     let before = out.len();
-                    self.with(now, id, out, |r, o| order.carry_out(r, now, o));
+                    self.with(id, out, |r, o| order.carry_out(r, now, o));
                     for action in out.get(before..).unwrap_or_default() {
                         if let Action::Router(id, o) = action {
                             group.note(*id, std::slice::from_ref(o));
