@@ -7,8 +7,8 @@
 
 use crate::config::Config;
 use crate::net::NetError;
+use crate::net::interface::{IFAPROT_TANDEM, InterfaceAddress};
 use crate::net::netlink::{AddressOp, AddressSpec, Netlink};
-use crate::net::{IFAPROT_TANDEM, InterfaceAddress};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io;

@@ -1,145 +1,158 @@
-//! Frames that tell a LAN where an address is: gratuitous ARP and unsolicited neighbour advertisements.
+//! The frames that move an address in the neighbours' caches: gratuitous ARP (IPv4) and unsolicited
+//! neighbour advertisement (IPv6).
 
 use etherparse::icmpv6::NeighborAdvertisementHeader;
-use etherparse::{
-    ArpEthIpv4Packet, ArpOperation, EtherType, Ethernet2Header, Icmpv6Header, Icmpv6Type, IpNumber,
-    Ipv6Header,
-};
+use etherparse::{ArpHardwareId, ArpOperation, ArpPacket, EtherType, Icmpv6Type, PacketBuilder};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The longest frame made here: Ethernet, IPv6, neighbour advertisement, one option.
-const MAX: usize = 14 + 40 + 24 + 8;
+const BROADCAST: [u8; 6] = [0xff; 6];
+/// ff02::1, and the Ethernet address it maps to (RFC 2464 section 7).
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+const ALL_NODES_MAC: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
+/// Target Link-Layer Address option, length 1 (8 bytes) (RFC 4861 4.6.1).
+const TARGET_LINK_LAYER_OPTION: [u8; 2] = [2, 1];
 
-/// An Ethernet frame.
-#[derive(Clone, PartialEq, Eq, Debug)]
+const ARP_LEN: usize = 14 + 28;
+const NA_LEN: usize = 14 + 40 + 24 + 8;
+
+/// An Ethernet frame, ready to send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Frame {
-    bytes: [u8; MAX],
+    bytes: [u8; NA_LEN],
     len: usize,
 }
 
 impl Frame {
-    fn new() -> Self {
-        Frame { bytes: [0; MAX], len: 0 }
-    }
-
-    fn push(&mut self, part: &[u8]) {
-        let end = self.len + part.len();
-        if let Some(room) = self.bytes.get_mut(self.len..end) {
-            room.copy_from_slice(part);
-            self.len = end;
-        }
+    /// The bytes from destination address to payload, without padding and check sequence.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&self.bytes)
     }
 }
 
 impl AsRef<[u8]> for Frame {
     fn as_ref(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+        self.bytes()
     }
 }
 
-/// A gratuitous ARP request: broadcast, sender and target address are `address`, sender hardware address
-/// is `mac`, target hardware address all ones, as keepalived sends it (RFC 5227 3, RFC 9568 8.1.2).
+/// Gratuitous ARP for `address` at `mac`: a broadcast request whose sender and target protocol address are
+/// the address, as keepalived and FRR send it (RFC 9568 8.1.2, errata 7947 and 7949). The target hardware
+/// address, which receivers of a request ignore, is the broadcast address.
 pub fn gratuitous_arp(mac: [u8; 6], address: Ipv4Addr) -> Frame {
-    let mut frame = Frame::new();
-    frame.push(&ethernet(mac, [0xff; 6], EtherType::ARP));
-    let arp = ArpEthIpv4Packet {
-        operation: ArpOperation::REQUEST,
-        sender_mac: mac,
-        sender_ipv4: address.octets(),
-        target_mac: [0xff; 6],
-        target_ipv4: address.octets(),
-    };
-    frame.push(&arp.to_bytes());
-    frame
-}
-
-/// An unsolicited neighbour advertisement to all nodes: source and target are `address`, flags O = 1, S = 0,
-/// R as given, with the target link-layer address option (RFC 4861 4.4, RFC 9568 8.2.2).
-pub fn unsolicited_na(mac: [u8; 6], address: Ipv6Addr, router: bool) -> Frame {
-    const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-    const ALL_NODES_MAC: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
-    /// Option type 2, length 1 (in units of 8 bytes).
-    const TARGET_LINK_LAYER_ADDRESS: [u8; 2] = [2, 1];
-
-    let mut payload = [0u8; 24];
-    let (target, option) = payload.split_at_mut(16);
-    target.copy_from_slice(&address.octets());
-    let (head, hardware) = option.split_at_mut(2);
-    head.copy_from_slice(&TARGET_LINK_LAYER_ADDRESS);
-    hardware.copy_from_slice(&mac);
-
-    let na = Icmpv6Type::NeighborAdvertisement(NeighborAdvertisementHeader {
-        router,
-        solicited: false,
-        r#override: true,
+    let ip = address.octets();
+    let mut frame = Frame { bytes: [0; NA_LEN], len: ARP_LEN };
+    let packet = ArpPacket::new(
+        ArpHardwareId::ETHERNET,
+        EtherType::IPV4,
+        ArpOperation::REQUEST,
+        &mac,
+        &ip,
+        &BROADCAST,
+        &ip,
+    );
+    let written = packet.ok().and_then(|arp| {
+        PacketBuilder::ethernet2(mac, BROADCAST).arp(arp).write_to_slice(&mut frame.bytes).ok()
     });
-    let (source, destination) = (address.octets(), ALL_NODES.octets());
-    let mut header = Icmpv6Header::new(na);
-    // Fails only for payloads longer than an IPv6 packet.
-    let _ = header.update_checksum(source, destination, &payload);
-    let mut frame = Frame::new();
-    frame.push(&ethernet(mac, ALL_NODES_MAC, EtherType::IPV6));
-    let ip = Ipv6Header {
-        payload_length: 8 + 24,
-        next_header: IpNumber::IPV6_ICMP,
-        hop_limit: 255,
-        source,
-        destination,
-        ..Ipv6Header::default()
-    };
-    frame.push(&ip.to_bytes());
-    frame.push(&header.to_bytes());
-    frame.push(&payload);
+    // All lengths are constants, so this holds; the byte comparison below is the proof.
+    debug_assert_eq!(written, Some(ARP_LEN));
     frame
 }
 
-fn ethernet(source: [u8; 6], destination: [u8; 6], ether_type: EtherType) -> [u8; 14] {
-    Ethernet2Header { source, destination, ether_type }.to_bytes()
+/// Unsolicited neighbour advertisement for `address` at `mac`, to all nodes, with the override flag, from the
+/// address itself (RFC 9568 8.2.2, RFC 4861 4.4 and 7.2.6). `router` is the R flag: what the kernel would
+/// answer to a solicitation, see [`super::sysctl::router_flag`].
+pub fn unsolicited_na(mac: [u8; 6], address: Ipv6Addr, router: bool) -> Frame {
+    let mut payload = [0; 24];
+    let option = TARGET_LINK_LAYER_OPTION.into_iter().chain(mac);
+    for (to, from) in payload.iter_mut().zip(address.octets().into_iter().chain(option)) {
+        *to = from;
+    }
+    let flags = NeighborAdvertisementHeader { router, solicited: false, r#override: true };
+    let mut frame = Frame { bytes: [0; NA_LEN], len: NA_LEN };
+    let written = PacketBuilder::ethernet2(mac, ALL_NODES_MAC)
+        .ipv6(address.octets(), ALL_NODES.octets(), 255)
+        .icmpv6(Icmpv6Type::NeighborAdvertisement(flags))
+        .write_to_slice(&mut frame.bytes, &payload)
+        .ok();
+    debug_assert_eq!(written, Some(NA_LEN));
+    frame
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use pnet_packet::Packet;
-    use pnet_packet::arp::ArpPacket;
-    use pnet_packet::ethernet::EthernetPacket;
-    use pnet_packet::icmpv6::{Icmpv6Packet, checksum, ndp::NeighborAdvertPacket};
+    use pnet_packet::arp::{ArpOperations, ArpPacket as PnetArp};
+    use pnet_packet::ethernet::{EtherTypes, EthernetPacket};
+    use pnet_packet::icmpv6::ndp::{NdpOptionTypes, NeighborAdvertPacket};
     use pnet_packet::ipv6::Ipv6Packet;
 
-    const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+    const MAC: [u8; 6] = [0x02, 0x11, 0x22, 0x33, 0x44, 0x55];
 
     #[test]
-    fn gratuitous_arp_byte_by_byte() {
-        let f = gratuitous_arp(MAC, Ipv4Addr::new(192, 0, 2, 100));
-        let mut expected = vec![0xff; 6];
-        expected.extend(MAC);
-        expected.extend([0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1]);
-        expected.extend(MAC);
-        expected.extend([192, 0, 2, 100]);
-        expected.extend([0xff; 6]);
-        expected.extend([192, 0, 2, 100]);
-        assert_eq!(f.as_ref(), expected);
-        let e = EthernetPacket::new(f.as_ref()).unwrap();
-        let a = ArpPacket::new(e.payload()).unwrap();
-        assert_eq!(a.get_sender_proto_addr(), a.get_target_proto_addr());
+    fn gratuitous_arp_bytes() {
+        #[rustfmt::skip]
+        let expected = [
+            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0x11, 0x22, 0x33, 0x44, 0x55, 0x08, 0x06,
+            0x00, 0x01, 0x08, 0x00, 6, 4, 0x00, 0x01,
+            0x02, 0x11, 0x22, 0x33, 0x44, 0x55, 192, 0, 2, 100,
+            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 192, 0, 2, 100,
+        ];
+        assert_eq!(gratuitous_arp(MAC, Ipv4Addr::new(192, 0, 2, 100)).bytes(), expected);
     }
 
     #[test]
-    fn unsolicited_na_byte_by_byte_and_checksum_by_another_decoder() {
-        let address: Ipv6Addr = "2001:db8::100".parse().unwrap();
+    fn gratuitous_arp_as_another_library_reads_it() {
+        let address = Ipv4Addr::new(198, 51, 100, 7);
+        let frame = gratuitous_arp(MAC, address);
+        let ethernet = EthernetPacket::new(frame.bytes()).unwrap();
+        assert_eq!(ethernet.get_ethertype(), EtherTypes::Arp);
+        assert!(ethernet.get_destination().is_broadcast());
+        assert_eq!(ethernet.get_source().octets(), MAC);
+        let arp = PnetArp::new(ethernet.payload()).unwrap();
+        assert_eq!(arp.get_operation(), ArpOperations::Request);
+        assert_eq!(arp.get_sender_hw_addr().octets(), MAC);
+        assert!(arp.get_target_hw_addr().is_broadcast());
+        assert_eq!(arp.get_sender_proto_addr(), address);
+        assert_eq!(arp.get_target_proto_addr(), address, "target protocol address must not be 0.0.0.0");
+    }
+
+    #[test]
+    fn unsolicited_na_bytes() {
+        #[rustfmt::skip]
+        let expected = [
+            0x33, 0x33, 0, 0, 0, 1, 0x02, 0x11, 0x22, 0x33, 0x44, 0x55, 0x86, 0xdd,
+            0x60, 0, 0, 0, 0, 32, 58, 255,
+            0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+            0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+            136, 0, 0x12, 0x74, 0xa0, 0, 0, 0,
+            0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+            2, 1, 0x02, 0x11, 0x22, 0x33, 0x44, 0x55,
+        ];
+        assert_eq!(unsolicited_na(MAC, "2001:db8::10".parse().unwrap(), true).bytes(), expected);
+    }
+
+    #[test]
+    fn unsolicited_na_as_another_library_reads_it() {
+        let address: Ipv6Addr = "fe80::100".parse().unwrap();
         for router in [false, true] {
-            let f = unsolicited_na(MAC, address, router);
-            let e = EthernetPacket::new(f.as_ref()).unwrap();
-            assert_eq!(e.get_destination().octets(), [0x33, 0x33, 0, 0, 0, 1]);
-            let ip = Ipv6Packet::new(e.payload()).unwrap();
-            assert_eq!((ip.get_hop_limit(), ip.get_source(), ip.get_payload_length()), (255, address, 32));
-            assert_eq!(ip.get_destination(), "ff02::1".parse::<Ipv6Addr>().unwrap());
-            let icmp = Icmpv6Packet::new(ip.payload()).unwrap();
-            assert_eq!(icmp.get_checksum(), checksum(&icmp, &ip.get_source(), &ip.get_destination()));
+            let frame = unsolicited_na(MAC, address, router);
+            let ethernet = EthernetPacket::new(frame.bytes()).unwrap();
+            assert_eq!(ethernet.get_ethertype(), EtherTypes::Ipv6);
+            let ip = Ipv6Packet::new(ethernet.payload()).unwrap();
+            assert_eq!((ip.get_source(), ip.get_destination()), (address, ALL_NODES));
+            assert_eq!(ip.get_hop_limit(), 255);
+            let icmp = pnet_packet::icmpv6::Icmpv6Packet::new(ip.payload()).unwrap();
+            let sum = pnet_packet::icmpv6::checksum(&icmp, &address, &ALL_NODES);
+            assert_eq!(icmp.get_checksum(), sum);
             let na = NeighborAdvertPacket::new(ip.payload()).unwrap();
+            let r = if router { 0x80 } else { 0 };
+            assert_eq!(na.get_flags(), r | 0x20, "R as given, S = 0, O = 1");
             assert_eq!(na.get_target_addr(), address);
-            assert_eq!(na.get_flags(), if router { 0xa0 } else { 0x20 }, "O set, S clear");
-            assert_eq!(f.as_ref()[78..], [2, 1, 2, 0, 0, 0, 0, 1]);
+            let options = na.get_options();
+            assert_eq!(options.len(), 1);
+            assert_eq!(options[0].option_type, NdpOptionTypes::TargetLLAddr);
+            assert_eq!(options[0].data, MAC);
         }
     }
 }

@@ -1,34 +1,37 @@
 //! Linux networking: raw sockets, ARP and ND frames, netlink, the clock.
 //!
-//! Everything here is non-blocking and synchronous: it is made for one thread that does nothing else.
+//! Everything here is synchronous and non-blocking and made for one dedicated thread: it waits in
+//! [`poller`], reads advertisements from [`vrrp_socket`] and address and link events from [`monitor`], and
+//! sends through [`vrrp_socket`] and [`packet_socket`]. All of them work in batches, since a machine may hold
+//! thousands of addresses. What is decided from it is decided elsewhere.
 
 pub mod clock;
+mod control_message;
 mod error;
+#[expect(unsafe_code, reason = "the one place with system calls that no safe wrapper covers")]
 mod ffi;
 pub mod frame;
+pub mod interface;
 pub mod monitor;
 pub mod netlink;
-mod netlink_decode;
 pub mod packet_socket;
 pub mod poller;
+mod rtnetlink;
+pub mod source;
+pub mod sysctl;
 pub mod table;
 pub mod vrrp_socket;
 
 pub use error::NetError;
-pub use netlink_decode::{InterfaceAddress, Link, NetEvent};
 
-/// The tag (`IFA_PROTO`, Linux 5.18) of every address that tandemd adds.
-pub const IFAPROT_TANDEM: u8 = 0x74;
+use std::io;
+use std::os::fd::OwnedFd;
+use tokio::io::unix::AsyncFd;
 
 /// A file descriptor for tokio to wait on until it is readable. Must be called within a tokio runtime.
-pub fn async_fd(fd: std::os::fd::OwnedFd) -> std::io::Result<tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>> {
+///
+/// # Errors
+/// Those of epoll_ctl(2).
+pub fn async_fd(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     ffi::async_fd(fd)
-}
-
-/// True if the kernel forwards IPv6 on this interface, so that its neighbour advertisements carry the R
-/// flag (`net.ipv6.conf.IF.forwarding`); ours have to agree with them.
-pub fn router_flag(interface: &str) -> bool {
-    // procfs is memory: reading it does not wait for a disk. Missing means no IPv6 there.
-    std::fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{interface}/forwarding"))
-        .is_ok_and(|text| !matches!(text.trim(), "0" | ""))
 }

@@ -1,54 +1,72 @@
-//! News of interfaces and addresses from the kernel.
+//! Hearing of changes to links and addresses (rtnetlink(7) multicast groups).
 
-use super::netlink_decode::{self, Answer};
-use super::{NetError, NetEvent, ffi};
-use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
-use std::io;
+use super::ffi::{self, Slots};
+use super::interface::NetEvent;
+use super::netlink::{from_kernel, open_socket};
+use super::{NetError, rtnetlink};
+use netlink_sys::Socket;
+use nix::errno::Errno;
+use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// Multicast groups (linux/rtnetlink.h).
-const GROUPS: [u32; 3] = [1, 5, 9]; // RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR
-const READ: usize = 32 << 10;
-/// Our own thousands of addresses come back as news in one go.
-const QUEUE: libc::c_int = 8 << 20;
-/// Reads of one call, so that a storm of news waits for its turn.
-const READS: usize = 64;
+/// Room for the events of some ten thousand addresses that change at once, in bytes.
+const RECEIVE_BUFFER: usize = 8 << 20;
+const SLOTS: usize = 32;
+/// More than a link event has; a longer one counts as lost.
+const SLOT: usize = 8 << 10;
+/// Most batches taken by one read, so that a storm of events does not keep the thread from its timers.
+const BATCHES: usize = 128;
 
-/// A netlink socket that hears of every change.
-#[derive(Debug)]
+const GROUPS: u32 = (libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR) as u32;
+
+/// A netlink socket that is told of every change. Open it before the first dump, so that nothing is missed.
 pub struct Monitor {
     socket: Socket,
-    buffer: Vec<u8>,
+    slots: Slots,
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor").field("socket", &self.socket).finish_non_exhaustive()
+    }
 }
 
 impl Monitor {
-    /// Opens it. What happens from now on is heard; what was before has to be read after this.
+    /// Opens it; needs no capability, but with CAP_NET_ADMIN its buffer is larger.
+    ///
+    /// # Errors
+    /// EAFNOSUPPORT or EMFILE; nothing else is to be expected.
     pub fn open() -> Result<Self, NetError> {
-        let failed = |e| NetError::io("open", "netlink monitor", e);
-        let mut socket = Socket::new(NETLINK_ROUTE).map_err(failed)?;
-        socket.bind_auto().map_err(failed)?;
-        socket.set_non_blocking(true).map_err(failed)?;
-        let _ = ffi::set_int_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, QUEUE);
-        for group in GROUPS {
-            socket.add_membership(group).map_err(failed)?;
-        }
-        Ok(Monitor { socket, buffer: vec![0; READ] })
+        let socket = open_socket(GROUPS, RECEIVE_BUFFER, "netlink monitor socket")?;
+        Ok(Monitor { socket, slots: Slots::new(SLOTS, SLOT) })
     }
 
-    /// Appends what has happened since the last call. Lost news appear as [`NetEvent::Overrun`].
+    /// Appends what has happened, oldest first, without waiting. [`NetEvent::Overrun`] stands where events were
+    /// lost. At most some thousand events at a time; the rest stays readable.
+    ///
+    /// # Errors
+    /// None that a correct kernel gives.
     pub fn read(&mut self, out: &mut Vec<NetEvent>) -> Result<(), NetError> {
-        for _ in 0..READS {
-            let mut room: &mut [u8] = &mut self.buffer;
-            match self.socket.recv(&mut room, libc::MSG_DONTWAIT) {
-                Ok(n) => netlink_decode::each(self.buffer.get(..n).unwrap_or_default(), |answer| {
-                    if let Answer::News(event) = answer {
-                        out.push(event);
-                    }
-                }),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => out.push(NetEvent::Overrun),
-                Err(e) => return Err(NetError::io("read", "netlink monitor", e)),
+        for _ in 0..BATCHES {
+            match ffi::receive_some(self.socket.as_fd(), &mut self.slots, SLOTS) {
+                Ok(_) => {}
+                Err(Errno::EAGAIN) => return Ok(()),
+                Err(Errno::EINTR) => continue,
+                Err(Errno::ENOBUFS) => {
+                    out.push(NetEvent::Overrun);
+                    continue;
+                }
+                Err(errno) => return Err(NetError::new("read", "netlink monitor socket", errno)),
+            }
+            for slot in self.slots.iter().filter(|s| from_kernel(s.name)) {
+                if slot.truncated {
+                    out.push(NetEvent::Overrun);
+                } else {
+                    out.extend(
+                        rtnetlink::messages(slot.data)
+                            .filter_map(|raw| rtnetlink::event(raw.kind, raw.payload)),
+                    );
+                }
             }
         }
         Ok(())

@@ -1,117 +1,57 @@
-//! The interfaces and addresses of this machine, kept up to date from dumps and news.
+//! What is known of interfaces and addresses: filled from dumps, kept up to date by events.
 
-use super::{IFAPROT_TANDEM, InterfaceAddress, Link, NetEvent};
-use crate::vrrp::Family;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::net::IpAddr;
-use thiserror::Error;
+use super::interface::{IFAPROT_TANDEM, InterfaceAddress, Link, NetEvent};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::{IpAddr, Ipv6Addr};
 
-/// An address on an interface: index, address, prefix length.
-pub type AddressKey = (u32, IpAddr, u8);
-
-/// Why an interface has no source address for advertisements.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum SourceProblem {
-    /// There is none.
-    #[error("has no {} address of its own", match .0 { Family::Ipv4 => "IPv4", Family::Ipv6 => "link-local IPv6" })]
-    None(Family),
-    /// Duplicate address detection has not finished.
-    #[error("{0} is still tentative (duplicate address detection)")]
-    Tentative(IpAddr),
-    /// Another machine has it.
-    #[error("{0} is a duplicate of another machine's address")]
-    Duplicate(IpAddr),
-    /// The configured one is not there.
-    #[error("the configured source address {0} is not on this machine")]
-    Missing(IpAddr),
-}
-
-/// What is known of links and addresses.
-#[derive(Clone, Debug, Default)]
+/// All links by index and name, and the addresses of each in the kernel's order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct InterfaceTable {
     links: BTreeMap<u32, Link>,
-    /// Addresses that tandemd did not add, in the kernel's order.
-    plain: BTreeMap<u32, Vec<InterfaceAddress>>,
-    /// Addresses with tandemd's tag; there may be thousands.
-    tagged: BTreeSet<AddressKey>,
+    names: HashMap<String, u32>,
+    /// Addresses of an interface that no link event has told of yet are kept too. Those that tandemd added
+    /// are not among them.
+    addresses: HashMap<u32, Vec<InterfaceAddress>>,
+    /// Addresses that tandemd added: there may be thousands, and only their presence matters.
+    tagged: HashSet<AddressKey>,
 }
+
+/// Interface index, address and prefix length.
+pub type AddressKey = (u32, IpAddr, u8);
 
 fn key(a: &InterfaceAddress) -> AddressKey {
     (a.ifindex, a.address, a.prefix_len)
 }
 
 impl InterfaceTable {
-    /// Takes fresh dumps. Returns the addresses that were known before and are not there any more.
-    pub fn reset(&mut self, links: Vec<Link>, addresses: Vec<InterfaceAddress>) -> Vec<AddressKey> {
-        let old = std::mem::take(self);
+    /// A table of a fresh dump: [`super::netlink::Netlink::links`] and `addresses`.
+    pub fn from_dump(links: Vec<Link>, addresses: Vec<InterfaceAddress>) -> Self {
+        let mut table = InterfaceTable::default();
         for link in links {
-            self.links.insert(link.ifindex, link);
+            table.put_link(link);
         }
-        for a in addresses {
-            self.add(a);
-        }
-        let plain = old.plain.values().flatten().map(key);
-        plain.chain(old.tagged.iter().copied()).filter(|k| !self.has(k)).collect()
-    }
-
-    /// Takes one piece of news; true if it changes anything.
-    pub fn apply(&mut self, event: &NetEvent) -> bool {
-        match event {
-            NetEvent::LinkNew(l) => self.links.insert(l.ifindex, l.clone()).as_ref() != Some(l),
-            NetEvent::LinkGone { ifindex } => {
-                self.plain.remove(ifindex);
-                self.tagged.retain(|(i, _, _)| i != ifindex);
-                self.links.remove(ifindex).is_some()
+        for address in addresses {
+            if address.protocol == IFAPROT_TANDEM {
+                table.tagged.insert(key(&address));
+                continue;
             }
-            NetEvent::AddressNew(a) => self.add(a.clone()),
-            NetEvent::AddressGone(a) => self.remove(a),
-            NetEvent::Overrun => false,
+            // A dump is in the kernel's order already.
+            table.addresses.entry(address.ifindex).or_default().push(address);
         }
+        table
     }
 
-    fn add(&mut self, a: InterfaceAddress) -> bool {
-        if a.protocol == IFAPROT_TANDEM {
-            return self.tagged.insert(key(&a));
-        }
-        let list = self.plain.entry(a.ifindex).or_default();
-        match list.iter_mut().find(|b| key(b) == key(&a)) {
-            Some(known) if *known == a => false,
-            Some(known) => {
-                *known = a;
-                true
-            }
-            None => {
-                list.push(a);
-                true
-            }
-        }
-    }
-
-    fn remove(&mut self, a: &InterfaceAddress) -> bool {
-        let tagged = self.tagged.remove(&key(a));
-        let Some(list) = self.plain.get_mut(&a.ifindex) else { return tagged };
-        let before = list.len();
-        list.retain(|b| key(b) != key(a));
-        tagged || list.len() != before
-    }
-
-    fn has(&self, k: &AddressKey) -> bool {
-        self.tagged.contains(k) || self.plain.get(&k.0).is_some_and(|l| l.iter().any(|a| key(a) == *k))
+    /// Takes a fresh dump. Returns the addresses that were known and are not there any more.
+    pub fn reset(&mut self, links: Vec<Link>, addresses: Vec<InterfaceAddress>) -> Vec<AddressKey> {
+        let old = std::mem::replace(self, Self::from_dump(links, addresses));
+        let known = old.addresses.values().flatten().map(key).chain(old.tagged.iter().copied());
+        let here = |k: &AddressKey| self.is_tagged(k) || self.addresses(k.0).iter().any(|a| key(a) == *k);
+        known.filter(|k| !here(k)).collect()
     }
 
     /// True for an address that carries tandemd's tag.
-    pub fn is_tagged(&self, k: &AddressKey) -> bool {
-        self.tagged.contains(k)
-    }
-
-    /// The interface of this name.
-    pub fn by_name(&self, name: &str) -> Option<&Link> {
-        self.links.values().find(|l| l.name == name)
-    }
-
-    /// The interface with this index.
-    pub fn by_index(&self, ifindex: u32) -> Option<&Link> {
-        self.links.get(&ifindex)
+    pub fn is_tagged(&self, key: &AddressKey) -> bool {
+        self.tagged.contains(key)
     }
 
     /// The name of an interface, or its number if it is gone.
@@ -119,45 +59,124 @@ impl InterfaceTable {
         self.by_index(ifindex).map_or_else(|| format!("interface {ifindex}"), |l| l.name.clone())
     }
 
-    /// The source of advertisements on an interface: the configured address if it is on this machine, else the
-    /// interface's first own one (IPv6: link-local). An address of `exclude` (the virtual ones) is never chosen.
-    pub fn source_for(
-        &self,
-        ifindex: u32,
-        family: Family,
-        configured: Option<IpAddr>,
-        exclude: &HashSet<IpAddr>,
-    ) -> Result<IpAddr, SourceProblem> {
-        if let Some(wanted) = configured {
-            let mut all = self.plain.values().flatten();
-            let found = all.find(|a| a.address == wanted).ok_or(SourceProblem::Missing(wanted))?;
-            return usable(found);
+    /// The link with this name.
+    pub fn by_name(&self, name: &str) -> Option<&Link> {
+        self.by_index(*self.names.get(name)?)
+    }
+
+    /// The link with this index.
+    pub fn by_index(&self, ifindex: u32) -> Option<&Link> {
+        self.links.get(&ifindex)
+    }
+
+    /// All links, by index.
+    pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.values()
+    }
+
+    /// The addresses of an interface, of both families, but for those that tandemd added.
+    pub fn addresses(&self, ifindex: u32) -> &[InterfaceAddress] {
+        self.addresses.get(&ifindex).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The entries of this address on any interface.
+    pub fn holders(&self, address: IpAddr) -> impl Iterator<Item = &InterfaceAddress> {
+        self.addresses.values().flatten().filter(move |a| a.address == address)
+    }
+
+    /// Takes in an event; false if it told nothing new. [`NetEvent::Overrun`] says nothing of what is true now:
+    /// make a new table from a dump.
+    pub fn apply(&mut self, event: &NetEvent) -> bool {
+        match event {
+            NetEvent::LinkNew(link) => self.put_link(link.clone()),
+            NetEvent::LinkGone { ifindex } => self.remove_link(*ifindex),
+            NetEvent::AddressNew(address) => self.put_address(address),
+            NetEvent::AddressGone(address) => self.remove_address(address),
+            NetEvent::Overrun => false,
         }
-        let own = |a: &&InterfaceAddress| {
-            Family::of(&a.address) == family && !exclude.contains(&a.address) && fits(&a.address)
-        };
-        let list = self.plain.get(&ifindex).map(Vec::as_slice).unwrap_or_default();
-        let mut candidates: Vec<&InterfaceAddress> = list.iter().filter(own).collect();
-        // A primary address before a secondary one, one that works before one that does not yet.
-        candidates.sort_by_key(|a| (usable(a).is_err(), a.secondary));
-        candidates.first().map_or(Err(SourceProblem::None(family)), |a| usable(a))
+    }
+
+    fn put_link(&mut self, link: Link) -> bool {
+        let ifindex = link.ifindex;
+        let old = self.links.get(&ifindex);
+        if old == Some(&link) {
+            return false;
+        }
+        if let Some(old_name) = old.map(|o| o.name.clone()).filter(|n| *n != link.name) {
+            self.forget_name(&old_name, ifindex);
+        }
+        self.names.insert(link.name.clone(), ifindex);
+        self.links.insert(ifindex, link);
+        true
+    }
+
+    fn remove_link(&mut self, ifindex: u32) -> bool {
+        self.tagged.retain(|(index, ..)| *index != ifindex);
+        let had_addresses = self.addresses.remove(&ifindex).is_some_and(|a| !a.is_empty());
+        match self.links.remove(&ifindex) {
+            Some(link) => {
+                self.forget_name(&link.name, ifindex);
+                true
+            }
+            None => had_addresses,
+        }
+    }
+
+    /// Another interface may have taken the name in the meantime.
+    fn forget_name(&mut self, name: &str, ifindex: u32) {
+        if self.names.get(name) == Some(&ifindex) {
+            self.names.remove(name);
+        }
+    }
+
+    fn put_address(&mut self, address: &InterfaceAddress) -> bool {
+        if address.protocol == IFAPROT_TANDEM {
+            return self.tagged.insert(key(address));
+        }
+        let list = self.addresses.entry(address.ifindex).or_default();
+        if let Some(known) = list.iter_mut().find(|a| a.same_entry(address)) {
+            let changed = known != address;
+            *known = address.clone();
+            return changed;
+        }
+        let place = list.iter().position(|a| goes_before(address, a)).unwrap_or(list.len());
+        list.insert(place, address.clone());
+        true
+    }
+
+    fn remove_address(&mut self, address: &InterfaceAddress) -> bool {
+        if self.tagged.remove(&key(address)) {
+            return true;
+        }
+        let Some(list) = self.addresses.get_mut(&address.ifindex) else { return false };
+        let before = list.len();
+        list.retain(|a| !a.same_entry(address));
+        let left = list.len();
+        if left == 0 {
+            self.addresses.remove(&address.ifindex);
+        }
+        left != before
     }
 }
 
-fn fits(address: &IpAddr) -> bool {
-    match address {
-        IpAddr::V4(a) => !a.is_loopback(),
-        IpAddr::V6(a) => a.is_unicast_link_local(),
+/// Whether the kernel lists a new address before `other`. IPv4: primaries by scope and age, then secondaries;
+/// IPv6: wider scopes first, in a scope the newest first.
+fn goes_before(new: &InterfaceAddress, other: &InterfaceAddress) -> bool {
+    match (new.address, other.address) {
+        (IpAddr::V4(_), IpAddr::V4(_)) => !new.secondary && (other.secondary || new.scope > other.scope),
+        (IpAddr::V6(new), IpAddr::V6(other)) => width(&new) >= width(&other),
+        _ => false,
     }
 }
 
-fn usable(a: &InterfaceAddress) -> Result<IpAddr, SourceProblem> {
-    if a.dad_failed {
-        Err(SourceProblem::Duplicate(a.address))
-    } else if a.tentative {
-        Err(SourceProblem::Tentative(a.address))
+/// Scope of an IPv6 address, the wider the larger.
+fn width(address: &Ipv6Addr) -> u8 {
+    if address.is_loopback() {
+        1
+    } else if address.is_unicast_link_local() {
+        2
     } else {
-        Ok(a.address)
+        14
     }
 }
 
@@ -178,84 +197,89 @@ mod tests {
         }
     }
 
-    fn address(ifindex: u32, text: &str) -> InterfaceAddress {
+    fn address(ifindex: u32, address: &str, prefix_len: u8) -> InterfaceAddress {
         InterfaceAddress {
             ifindex,
-            address: text.parse().unwrap(),
-            prefix_len: 24,
+            address: address.parse().unwrap(),
+            prefix_len,
             scope: 0,
             tentative: false,
             dad_failed: false,
             deprecated: false,
             secondary: false,
             protocol: 0,
+            label: None,
         }
     }
 
-    fn table(addresses: &[InterfaceAddress]) -> InterfaceTable {
-        let mut t = InterfaceTable::default();
-        t.reset(vec![link(2, "eth0"), link(3, "eth1")], addresses.to_vec());
-        t
-    }
-
-    fn source(t: &InterfaceTable, family: Family, configured: Option<&str>) -> Result<String, SourceProblem> {
-        let exclude = HashSet::from(["192.0.2.100".parse().unwrap()]);
-        let configured = configured.map(|c| c.parse().unwrap());
-        t.source_for(2, family, configured, &exclude).map(|a| a.to_string())
+    fn listed(table: &InterfaceTable, ifindex: u32) -> Vec<String> {
+        table.addresses(ifindex).iter().map(|a| format!("{}/{}", a.address, a.prefix_len)).collect()
     }
 
     #[test]
-    fn a_virtual_address_is_never_the_source_even_if_it_sorts_first() {
-        let virtual_one = address(2, "192.0.2.100");
-        let tagged = InterfaceAddress { protocol: IFAPROT_TANDEM, ..address(2, "192.0.2.50") };
-        let t = table(&[virtual_one, tagged, address(2, "192.0.2.200"), address(3, "198.51.100.1")]);
-        assert_eq!(source(&t, Family::Ipv4, None).unwrap(), "192.0.2.200");
-        assert_eq!(source(&t, Family::Ipv4, Some("198.51.100.1")).unwrap(), "198.51.100.1");
-        let missing = SourceProblem::Missing("192.0.2.7".parse().unwrap());
-        assert_eq!(source(&t, Family::Ipv4, Some("192.0.2.7")), Err(missing));
-        assert_eq!(source(&table(&[]), Family::Ipv4, None), Err(SourceProblem::None(Family::Ipv4)));
+    fn a_renamed_link_is_found_by_its_new_name_only() {
+        let mut table = InterfaceTable::from_dump(vec![link(2, "eth0")], vec![]);
+        assert!(table.apply(&NetEvent::LinkNew(link(2, "lan0"))));
+        assert!(table.by_name("eth0").is_none());
+        assert_eq!(table.by_name("lan0").map(|l| l.ifindex), Some(2));
+        assert!(!table.apply(&NetEvent::LinkNew(link(2, "lan0"))), "nothing new");
     }
 
     #[test]
-    fn a_primary_address_goes_before_a_secondary_one() {
-        let t = table(&[
-            InterfaceAddress { secondary: true, ..address(2, "192.0.2.1") },
-            address(2, "192.0.2.2"),
-        ]);
-        assert_eq!(source(&t, Family::Ipv4, None).unwrap(), "192.0.2.2");
+    fn a_name_taken_over_is_not_lost_with_its_old_holder() {
+        let mut table = InterfaceTable::from_dump(vec![link(2, "eth0")], vec![]);
+        // The new holder's event is seen before the old one's rename.
+        table.apply(&NetEvent::LinkNew(link(3, "eth0")));
+        table.apply(&NetEvent::LinkNew(link(2, "old")));
+        assert_eq!(table.by_name("eth0").map(|l| l.ifindex), Some(3));
+        table.apply(&NetEvent::LinkGone { ifindex: 2 });
+        assert_eq!(table.by_name("eth0").map(|l| l.ifindex), Some(3));
+        assert!(table.by_name("old").is_none());
     }
 
     #[test]
-    fn ipv6_waits_for_a_link_local_address_that_is_not_tentative() {
-        let tentative = InterfaceAddress { tentative: true, ..address(2, "fe80::1") };
-        let t = table(&[address(2, "2001:db8::1"), tentative.clone()]);
-        let problem = source(&t, Family::Ipv6, None).unwrap_err();
-        assert_eq!(problem, SourceProblem::Tentative("fe80::1".parse().unwrap()));
-        let mut t = t;
-        assert!(t.apply(&NetEvent::AddressNew(InterfaceAddress { tentative: false, ..tentative.clone() })));
-        assert_eq!(source(&t, Family::Ipv6, None).unwrap(), "fe80::1");
-        let failed = InterfaceAddress { dad_failed: true, tentative: true, ..tentative };
-        assert!(t.apply(&NetEvent::AddressNew(failed)));
-        assert!(matches!(source(&t, Family::Ipv6, None), Err(SourceProblem::Duplicate(_))));
+    fn a_reused_index_does_not_inherit_addresses() {
+        let mut table = InterfaceTable::from_dump(vec![link(2, "eth0")], vec![address(2, "192.0.2.1", 24)]);
+        assert!(table.apply(&NetEvent::LinkGone { ifindex: 2 }));
+        assert!(!table.apply(&NetEvent::LinkGone { ifindex: 2 }));
+        assert!(table.apply(&NetEvent::LinkNew(link(2, "eth1"))));
+        assert!(table.addresses(2).is_empty());
+        assert!(table.by_name("eth0").is_none());
     }
 
     #[test]
-    fn rename_deletion_and_reuse_of_an_index() {
-        let mut t = table(&[address(2, "192.0.2.1")]);
-        assert!(t.apply(&NetEvent::LinkNew(link(2, "wan0"))));
-        assert!(!t.apply(&NetEvent::LinkNew(link(2, "wan0"))), "nothing new");
-        assert!(t.by_name("eth0").is_none());
-        assert_eq!(t.by_name("wan0").unwrap().ifindex, 2);
-        assert!(t.apply(&NetEvent::LinkGone { ifindex: 2 }));
-        assert!(t.apply(&NetEvent::LinkNew(link(2, "eth0"))));
-        assert_eq!(source(&t, Family::Ipv4, None), Err(SourceProblem::None(Family::Ipv4)), "old addresses");
+    fn an_address_is_one_entry_for_ipv6_and_one_a_prefix_for_ipv4() {
+        let mut table = InterfaceTable::default();
+        let mut apply = |event| table.apply(&event);
+        assert!(apply(NetEvent::AddressNew(address(9, "192.0.2.1", 24))));
+        assert!(apply(NetEvent::AddressNew(address(9, "192.0.2.1", 32))));
+        assert!(apply(NetEvent::AddressGone(address(9, "192.0.2.1", 24))));
+        let v6 = address(9, "2001:db8::1", 64);
+        assert!(apply(NetEvent::AddressNew(InterfaceAddress { tentative: true, ..v6.clone() })));
+        assert!(apply(NetEvent::AddressNew(v6.clone())), "no longer tentative");
+        assert!(!apply(NetEvent::AddressNew(v6.clone())));
+        assert!(!apply(NetEvent::AddressGone(address(9, "2001:db8::2", 64))));
+        assert_eq!(listed(&table, 9), ["192.0.2.1/32", "2001:db8::1/64"]);
+        assert_eq!(table.holders(v6.address).count(), 1);
+        assert!(!table.apply(&NetEvent::Overrun));
     }
 
     #[test]
-    fn a_fresh_dump_says_what_is_gone() {
-        let tagged = InterfaceAddress { protocol: IFAPROT_TANDEM, ..address(2, "192.0.2.50") };
-        let mut t = table(&[address(2, "192.0.2.1"), tagged.clone()]);
-        let gone = t.reset(vec![link(2, "eth0")], vec![address(2, "192.0.2.1")]);
-        assert_eq!(gone, [key(&tagged)]);
+    fn what_tandemd_added_is_known_but_never_listed() {
+        let tagged = InterfaceAddress { protocol: IFAPROT_TANDEM, ..address(2, "192.0.2.50", 24) };
+        let mut table = InterfaceTable::from_dump(vec![link(2, "eth0")], vec![tagged.clone()]);
+        assert!(table.is_tagged(&key(&tagged)) && listed(&table, 2).is_empty());
+        assert!(table.apply(&NetEvent::AddressGone(tagged.clone())));
+        assert!(!table.is_tagged(&key(&tagged)));
+        assert!(table.apply(&NetEvent::AddressNew(tagged.clone())));
+        let plain = address(2, "192.0.2.1", 24);
+        assert!(table.apply(&NetEvent::AddressNew(plain.clone())));
+        assert_eq!(
+            table.reset(vec![link(2, "eth0")], vec![plain]),
+            [key(&tagged)],
+            "a fresh dump says what is gone"
+        );
+        assert_eq!(table.name(2), "eth0");
+        assert_eq!(table.name(7), "interface 7");
     }
 }

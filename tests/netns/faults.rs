@@ -91,7 +91,7 @@ fn a_lost_source_address_is_a_fault() {
         let (a, _b) = pair(&lab);
         run("ip -n a addr del 192.0.2.1/24 dev eth0");
         a.wait_state("web", "FAULT", secs(1));
-        assert_eq!(reason(&a), "interface eth0: has no IPv4 address of its own");
+        assert_eq!(reason(&a), "eth0 has no IPv4 address of its own");
         lab.wait_holder("b", VIP, secs(2));
         run("ip -n a addr add 192.0.2.1/24 dev eth0");
         lab.wait_holder("a", VIP, secs(3));
@@ -105,7 +105,7 @@ fn ipv6_without_a_link_local_address_waits_for_one() {
         run("ip -n a addr del fe80::1/64 dev eth0");
         let a = Tandemd::start(&lab, "a", &simple6("a", 200, ""));
         assert_eq!(a.state("web"), "FAULT");
-        assert!(reason(&a).contains("no link-local IPv6 address"), "{}", reason(&a));
+        assert!(reason(&a).contains("eth0 has no IPv6 link-local address"), "{}", reason(&a));
         run("ip -n a addr add fe80::1/64 dev eth0 nodad");
         a.wait_state("web", "MASTER", secs(3));
     });

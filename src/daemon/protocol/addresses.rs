@@ -4,9 +4,10 @@ use super::Protocol;
 use super::claims::{Ownership, Place, Step, Wanted};
 use super::instances::Running;
 use crate::net::frame;
+use crate::net::interface::{IFAPROT_TANDEM, InterfaceAddress};
 use crate::net::netlink::{AddressOp, AddressSpec, Applied};
+use crate::net::sysctl;
 use crate::net::table::{AddressKey, InterfaceTable};
-use crate::net::{IFAPROT_TANDEM, InterfaceAddress};
 use crate::time::Instant;
 use crate::vrrp::{Input, RouterId};
 use std::net::IpAddr;
@@ -142,7 +143,7 @@ impl Protocol {
                 IpAddr::V6(a) => {
                     let forwards = match router {
                         Some((ifindex, flag)) if ifindex == p.ifindex => flag,
-                        _ => crate::net::router_flag(&link.name),
+                        _ => sysctl::router_flag(&link.name),
                     };
                     router = Some((p.ifindex, forwards));
                     frame::unsolicited_na(mac, a, forwards)
@@ -150,12 +151,10 @@ impl Protocol {
             };
             frames.push((p.ifindex, built));
         }
-        let refs: Vec<(u32, &[u8])> = frames.iter().map(|(i, f)| (*i, f.as_ref())).collect();
-        match self.packets.send(&refs) {
-            Ok(sent) if sent == refs.len() => {}
-            Ok(sent) => self.stats.frames_lost += u64::try_from(refs.len() - sent).unwrap_or(0),
-            Err(_) => self.stats.frames_lost += u64::try_from(refs.len()).unwrap_or(0),
-        }
+        let refs: Vec<(u32, &[u8])> = frames.iter().map(|(i, f)| (*i, f.bytes())).collect();
+        let sent = self.packets.send(&refs);
+        let lost = refs.len().saturating_sub(sent.taken).saturating_add(sent.failed);
+        self.stats.frames_lost = self.stats.frames_lost.saturating_add(u64::try_from(lost).unwrap_or(0));
     }
 
     /// An address went away. If it is one that we hold, it is put back.

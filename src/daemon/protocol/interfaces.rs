@@ -3,8 +3,9 @@
 use super::Protocol;
 use super::instances::{Running, track_key};
 use crate::config::TrackKind;
+use crate::net::source::Audience;
 use crate::track;
-use crate::vrrp::{Input, RouterId, TrackEffect};
+use crate::vrrp::{Input, RouterId, TrackEffect, Transport};
 use std::collections::HashSet;
 use std::net::IpAddr;
 
@@ -54,9 +55,13 @@ impl Protocol {
         // An owner speaks from the address that it owns.
         let none = HashSet::new();
         let exclude = if c.router.priority.is_owner() { &none } else { virtuals };
+        let audience = match &c.router.transport {
+            Transport::Unicast(peers) => peers.first().map_or(Audience::Multicast, |p| Audience::Unicast(*p)),
+            Transport::Multicast => Audience::Multicast,
+        };
         self.table
-            .source_for(ifindex, c.router.family, c.source, exclude)
-            .map_err(|problem| format!("interface {}: {problem}", c.interface))
+            .source_for(ifindex, c.router.family, audience, c.source, exclude)
+            .map_err(|problem| problem.to_string())
     }
 
     /// The index of an interface that is there, up and running.

@@ -15,14 +15,15 @@ mod turn;
 
 use super::messages::{Command, Event};
 use crate::config::Config;
+use crate::net::NetError;
 use crate::net::clock;
+use crate::net::interface::NetEvent;
 use crate::net::monitor::Monitor;
 use crate::net::netlink::Netlink;
 use crate::net::packet_socket::PacketSocket;
 use crate::net::poller::{Poller, Waker};
 use crate::net::table::InterfaceTable;
 use crate::net::vrrp_socket::ReceiveBatch;
-use crate::net::{NetError, NetEvent};
 use crate::time::Instant;
 use crate::track::{Report, TrackId};
 use crate::vrrp::{Action, Engine};
@@ -30,7 +31,6 @@ use instances::Instances;
 use outbox::Outbox;
 use ports::Ports;
 use std::collections::BTreeMap;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -131,10 +131,9 @@ pub(super) fn spawn(
     let poller = Poller::new()?;
     let waker = poller.waker();
     let monitor = Monitor::open()?;
-    poller.add(monitor.as_fd(), TOKEN_MONITOR).map_err(|e| NetError::io("watch", "netlink", e))?;
+    poller.add(&monitor, TOKEN_MONITOR)?;
     let mut netlink = Netlink::open()?;
-    let mut table = InterfaceTable::default();
-    table.reset(netlink.links()?, netlink.addresses()?);
+    let table = InterfaceTable::from_dump(netlink.links()?, netlink.addresses()?);
     let now = clock::now();
     let mut protocol = Protocol {
         config: empty,
@@ -152,7 +151,7 @@ pub(super) fn spawn(
         actions: Vec::new(),
         net_events: Vec::new(),
         tokens: Vec::new(),
-        batch: ReceiveBatch::default(),
+        batch: ReceiveBatch::new(),
         stats: ThreadStats::default(),
         now,
         started: now,
@@ -164,6 +163,6 @@ pub(super) fn spawn(
     let thread = std::thread::Builder::new()
         .name("vrrp".into())
         .spawn(move || protocol.run(&beat))
-        .map_err(|e| NetError::io("start", "the protocol thread", e))?;
+        .map_err(|e| NetError::from_io("start", "the protocol thread", &e))?;
     Ok(Handle { commands: sender, waker, heartbeat, thread: Some(thread) })
 }

@@ -6,7 +6,6 @@ use crate::net::table::InterfaceTable;
 use crate::net::vrrp_socket::VrrpSocket;
 use crate::vrrp::{Family, Message, Port};
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::AsFd;
 
 /// First epoll token of a VRRP socket.
 pub(super) const FIRST_TOKEN: u64 = 16;
@@ -62,7 +61,7 @@ impl Ports {
                 kept.push(o);
             } else {
                 // Closing takes it out of epoll as well; a failure here leaves nothing behind.
-                let _ = poller.remove(o.socket.as_fd());
+                let _ = poller.remove(&o.socket);
             }
         }
         self.open = kept;
@@ -91,7 +90,7 @@ impl Ports {
         let socket = VrrpSocket::open(family, ifindex, self.name(port))?;
         let token = FIRST_TOKEN + self.next_token;
         self.next_token += 1;
-        poller.add(socket.as_fd(), token).map_err(|e| NetError::io("watch", self.name(port), e))?;
+        poller.add(&socket, token)?;
         Ok(Open { port, family, ifindex, socket, outgoing: Vec::new(), token })
     }
 

@@ -3,12 +3,14 @@
 use super::ports::FIRST_TOKEN;
 use super::{Protocol, TOKEN_MONITOR, addresses};
 use crate::daemon::messages::{Command, Event};
+use crate::net::clock;
+use crate::net::interface::NetEvent;
+use crate::net::poller::Token;
 use crate::net::table::AddressKey;
-use crate::net::vrrp_socket::ReceiveBatch;
-use crate::net::{NetEvent, clock};
+use crate::net::vrrp_socket::Outgoing;
 use crate::notify::{Change, Subject, Target};
 use crate::time::Instant;
-use crate::vrrp::{Action, GroupTransition, Notice, Output, RouterId, State, Transition};
+use crate::vrrp::{Action, Datagram, GroupTransition, Notice, Output, RouterId, State, Transition};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -41,8 +43,7 @@ impl Protocol {
         // The last lines and state changes; the other side drains until Ended.
         self.outbox.push(Event::Ended);
         while !self.outbox.flush() {
-            let until = clock::now() + FLUSH;
-            let _ = self.poller.wait(Some(until), &mut self.tokens);
+            self.sleep_until(Some(clock::now() + FLUSH));
         }
     }
 
@@ -53,9 +54,17 @@ impl Protocol {
             let flush = (!self.outbox.flush()).then(|| clock::now() + FLUSH);
             self.engine.next_deadline().into_iter().chain(self.next_retry()).chain(flush).min()
         };
+        self.sleep_until(deadline);
+    }
+
+    /// Waits for news or the deadline; one in the past does not wait.
+    fn sleep_until(&mut self, deadline: Option<Instant>) {
         self.tokens.clear();
-        // epoll fails only for a bug of ours; then the sockets are read on deadlines alone.
-        let _ = self.poller.wait(deadline, &mut self.tokens);
+        // epoll and timerfd fail only for a bug of ours; then the sockets are read on deadlines alone.
+        let _ = self.poller.arm(deadline);
+        if let Ok(ready) = self.poller.wait() {
+            self.tokens.extend(ready.filter_map(|t| if let Token::Source(n) = t { Some(n) } else { None }));
+        }
     }
 
     fn take_commands(&mut self) {
@@ -96,15 +105,21 @@ impl Protocol {
     /// Reads one socket, at most [`READS`] datagrams; true if there may be more.
     fn read_socket(&mut self, at: usize) -> bool {
         let Some(open) = self.ports.open().get(at) else { return false };
-        for _ in 0..READS / ReceiveBatch::CAPACITY {
+        let batch = self.batch.capacity();
+        for _ in 0..READS.div_ceil(batch) {
             // A failing socket (interface gone) is closed when the link event arrives.
-            let count = open.socket.receive(&mut self.batch).unwrap_or(0);
-            for d in self.batch.datagrams() {
-                self.engine.receive(self.now, open.port, open.family, &d, &mut self.actions);
+            let count = open.socket.receive(&mut self.batch, batch).unwrap_or(0);
+            for d in self.batch.iter() {
+                self.stats.oversized = self.stats.oversized.saturating_add(u64::from(d.oversize));
+                let datagram = Datagram {
+                    source: d.source,
+                    destination: d.destination,
+                    hop_limit: d.hop_limit,
+                    payload: d.payload,
+                };
+                self.engine.receive(self.now, open.port, open.family, &datagram, &mut self.actions);
             }
-            let oversized = u64::try_from(self.batch.oversized()).unwrap_or(0);
-            self.stats.oversized = self.stats.oversized.saturating_add(oversized);
-            if count < ReceiveBatch::CAPACITY {
+            if count < batch {
                 return false;
             }
         }
@@ -224,7 +239,12 @@ impl Protocol {
             if open.outgoing.is_empty() {
                 continue;
             }
-            let failed = open.socket.send(&open.outgoing);
+            let messages: Vec<Outgoing<'_>> = open
+                .outgoing
+                .iter()
+                .map(|m| Outgoing { source: m.source, destination: m.destination, payload: &m.payload })
+                .collect();
+            let failed = open.socket.send(&messages).iter().filter(|r| r.is_err()).count();
             self.stats.sends_failed =
                 self.stats.sends_failed.saturating_add(u64::try_from(failed).unwrap_or(0));
             open.outgoing.clear();
