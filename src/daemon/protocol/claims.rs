@@ -7,8 +7,10 @@ use crate::config::VirtualAddress;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-/// Addresses in one batch: about a millisecond of the kernel's time.
+/// Addresses in one batch: a millisecond or two of the kernel's time.
 pub(super) const BATCH: usize = 32;
+/// The same for IPv6, where the kernel walks all groups of the interface for every address.
+const BATCH_V6: usize = 8;
 
 /// An address on an interface, as the kernel tells them apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -134,11 +136,13 @@ impl Claim {
             let job = self.jobs.front_mut()?;
             let step = match job {
                 Job::Remove(places) => {
-                    let batch: Vec<Place> = places.drain(..places.len().min(BATCH)).collect();
+                    let n = batch_len(places.front()).min(places.len());
+                    let batch: Vec<Place> = places.drain(..n).collect();
                     (!batch.is_empty()).then_some(Step::Remove(batch))
                 }
                 Job::Add(wanted) => {
-                    let batch: Vec<Wanted> = wanted.drain(..wanted.len().min(BATCH)).collect();
+                    let n = batch_len(wanted.front().map(|w| &w.place)).min(wanted.len());
+                    let batch: Vec<Wanted> = wanted.drain(..n).collect();
                     (!batch.is_empty()).then_some(Step::Add(batch))
                 }
                 Job::Announce { copies, at } => {
@@ -182,6 +186,10 @@ impl Claim {
     pub(super) fn ownership(&self, place: &Place) -> Option<Ownership> {
         self.present.get(place).copied()
     }
+}
+
+fn batch_len(first: Option<&Place>) -> usize {
+    if first.is_some_and(|p| p.address.is_ipv6()) { BATCH_V6 } else { BATCH }
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ use crate::net::table::AddressKey;
 use crate::net::vrrp_socket::Outgoing;
 use crate::notify::{Change, Subject, Target};
 use crate::time::Instant;
-use crate::vrrp::{Action, Datagram, GroupTransition, Notice, Output, RouterId, State, Transition};
+use crate::vrrp::{
+    Action, Datagram, GroupTransition, Notice, Output, RouterId, State, Transition, VirtualRouter,
+};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -22,6 +24,13 @@ const DRAINS: usize = 16;
 const LATE: Duration = Duration::from_millis(10);
 /// How often a full event channel is tried again.
 const FLUSH: Duration = Duration::from_millis(5);
+
+/// Something to tell the rest of the daemon at the end of the turn.
+pub(super) enum News {
+    /// A transition, and whether the router was on its way out.
+    Changed(RouterId, Transition, bool),
+    Event(Event),
+}
 
 impl Protocol {
     /// Runs until everything is handed over after [`Command::Stop`].
@@ -36,10 +45,12 @@ impl Protocol {
             self.perform();
             self.work();
             self.perform();
+            self.tell();
             if self.stopping && self.engine.is_empty() && !self.has_work() {
                 break;
             }
         }
+        self.tell();
         // The last lines and state changes; the other side drains until Ended.
         self.outbox.push(Event::Ended);
         while !self.outbox.flush() {
@@ -225,9 +236,10 @@ impl Protocol {
             Output::ClaimAddresses => self.claim(id),
             Output::ReleaseAddresses => self.release(id),
             Output::Announce { copies } => self.announce(id, copies),
-            Output::Transition(t) => self.changed(id, t),
+            Output::Transition(t) => self.news.push(News::Changed(id, t, self.is_leaving(id))),
             Output::Notice(Notice { warning, text }) => self.notice(Some(id), warning, text),
             Output::Stopped => {
+                self.tell();
                 self.instances.remove(&id);
                 self.want_ports();
             }
@@ -253,29 +265,45 @@ impl Protocol {
 
     pub(super) fn notice(&mut self, id: Option<RouterId>, warning: bool, text: String) {
         let instance = id.and_then(|id| self.instances.get(&id)).map(|r| r.config.name.clone());
-        self.outbox.push(Event::Notice { instance, warning, text });
+        self.news.push(News::Event(Event::Notice { instance, warning, text }));
     }
 
-    fn changed(&mut self, id: RouterId, t: Transition) {
-        let Some(r) = self.instances.get(&id) else { return };
-        let leaving = self.engine.router(id).is_none_or(|r| r.is_leaving());
-        let Some(target) = target(t.to, leaving) else { return };
-        self.outbox.push(Event::Change(Change {
+    fn is_leaving(&self, id: RouterId) -> bool {
+        self.engine.router(id).is_none_or(VirtualRouter::is_leaving)
+    }
+
+    /// Tells the rest of the daemon what happened: after the work, since waking another thread costs time that
+    /// an address and its announcement should not wait for.
+    fn tell(&mut self) {
+        for news in std::mem::take(&mut self.news) {
+            let event = match news {
+                News::Changed(id, t, leaving) => self.change(id, &t, leaving),
+                News::Event(event) => Some(event),
+            };
+            if let Some(event) = event {
+                self.outbox.push(event);
+            }
+        }
+    }
+
+    fn change(&self, id: RouterId, t: &Transition, leaving: bool) -> Option<Event> {
+        let r = self.instances.get(&id)?;
+        Some(Event::Change(Change {
             subject: Subject::Instance,
             name: r.config.name.clone(),
             previous: t.from,
-            target,
+            target: target(t.to, leaving)?,
             priority: t.priority.get(),
             reason: t.reason.to_string(),
             addresses: r.config.all_addresses().map(ToString::to_string).collect(),
             interface: r.config.interface.clone(),
             at: clock::wall(),
-        }));
+        }))
     }
 
     fn group_changed(&mut self, t: &GroupTransition) {
         let Some(target) = target(t.to, self.stopping) else { return };
-        self.outbox.push(Event::Change(Change {
+        self.news.push(News::Event(Event::Change(Change {
             subject: Subject::Group,
             name: t.group.clone(),
             previous: t.from,
@@ -285,7 +313,7 @@ impl Protocol {
             addresses: Vec::new(),
             interface: String::new(),
             at: clock::wall(),
-        }));
+        })));
     }
 }
 
