@@ -8,7 +8,7 @@ use super::output::{Input, Output};
 use super::packet::{self, Datagram};
 use super::router::VirtualRouter;
 use super::settings::RouterSettings;
-use super::types::Family;
+use super::types::{Family, State};
 use crate::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -162,6 +162,13 @@ impl Engine {
     /// When [`Engine::expire`] is due next.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(t, _)| *t)
+    }
+
+    /// True if the next deadline is one on which a BACKUP may take over: worth meeting to the microsecond, while
+    /// a regular advertisement is not.
+    pub fn next_is_takeover(&self) -> bool {
+        let next = self.deadlines.first().and_then(|(_, id)| self.entries.get(id));
+        next.is_some_and(|e| e.router.state() == State::Backup)
     }
 
     /// Runs `f` on a router, collects its outputs, keeps its deadline, and drops it once it has left.

@@ -35,9 +35,11 @@ impl Protocol {
         }
     }
 
-    /// All virtual addresses of this machine: none of them is ever a source of advertisements.
+    /// All virtual addresses of this machine: none of them is ever a source of advertisements, but for those
+    /// that it owns.
     fn virtual_addresses(&self) -> HashSet<IpAddr> {
-        self.instances.values().flat_map(|r| r.config.all_addresses()).map(|a| a.address).collect()
+        let borrowed = self.instances.values().filter(|r| !r.config.router.priority.is_owner());
+        borrowed.flat_map(|r| r.config.all_addresses()).map(|a| a.address).collect()
     }
 
     fn link_state(&self, running: &Running, virtuals: &HashSet<IpAddr>) -> Result<IpAddr, String> {
@@ -52,15 +54,12 @@ impl Protocol {
         if let Some(e) = self.ports.error(running.port, c.router.family) {
             return Err(format!("cannot speak VRRP on {}: {e}", c.interface));
         }
-        // An owner speaks from the address that it owns.
-        let none = HashSet::new();
-        let exclude = if c.router.priority.is_owner() { &none } else { virtuals };
         let audience = match &c.router.transport {
             Transport::Unicast(peers) => peers.first().map_or(Audience::Multicast, |p| Audience::Unicast(*p)),
             Transport::Multicast => Audience::Multicast,
         };
         self.table
-            .source_for(ifindex, c.router.family, audience, c.source, exclude)
+            .source_for(ifindex, c.router.family, audience, c.source, virtuals)
             .map_err(|problem| problem.to_string())
     }
 

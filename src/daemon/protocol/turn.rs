@@ -22,6 +22,9 @@ const READS: usize = 256;
 const DRAINS: usize = 16;
 /// A deadline later than this is worth counting, and worth draining the sockets again.
 const LATE: Duration = Duration::from_millis(10);
+/// A takeover wakes this much early and waits for its moment awake: the kernel needs up to this long to get a
+/// sleeping thread going. Takeovers are rare, so this costs nothing worth counting.
+const HEAD_START: Duration = Duration::from_micros(150);
 /// How often a full event channel is tried again.
 const FLUSH: Duration = Duration::from_millis(5);
 
@@ -41,6 +44,7 @@ impl Protocol {
             self.now = clock::now();
             self.take_commands();
             self.read();
+            self.await_takeover();
             self.believe_deadlines();
             self.perform();
             self.work();
@@ -63,7 +67,9 @@ impl Protocol {
             Some(Instant::ZERO)
         } else {
             let flush = (!self.outbox.flush()).then(|| clock::now() + FLUSH);
-            self.engine.next_deadline().into_iter().chain(self.next_retry()).chain(flush).min()
+            let next = self.engine.next_deadline();
+            let wake = next.map(|t| if self.engine.next_is_takeover() { t - HEAD_START } else { t });
+            wake.into_iter().chain(self.next_retry()).chain(flush).min()
         };
         self.sleep_until(deadline);
     }
@@ -135,6 +141,22 @@ impl Protocol {
             }
         }
         true
+    }
+
+    /// If a takeover is due within the head start, stays awake until then and listens once more.
+    fn await_takeover(&mut self) {
+        let soon = |t: &Instant| *t > self.now && t.since(self.now) <= HEAD_START;
+        let Some(deadline) = self.engine.next_deadline().filter(soon) else { return };
+        if !self.engine.next_is_takeover() {
+            return;
+        }
+        while self.now < deadline {
+            std::hint::spin_loop();
+            self.now = clock::now();
+        }
+        for at in 0..self.ports.open().len() {
+            self.read_socket(at);
+        }
     }
 
     /// Deadlines run only after the sockets are empty: a late wake-up (a paused VM, a busy machine) must not

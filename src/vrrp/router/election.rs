@@ -263,6 +263,7 @@ impl VirtualRouter {
 
     /// The sync group goes to BACKUP: leaves MASTER so that the other node's member takes over at once.
     pub(in crate::vrrp) fn yield_for_group(&mut self, now: Instant, why: String, out: &mut Vec<Output>) {
+        self.notice_absence(now, out);
         if !matches!(self.mode, Mode::Master(_)) {
             return;
         }

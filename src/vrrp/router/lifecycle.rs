@@ -172,7 +172,9 @@ impl VirtualRouter {
         }
         let down = self.down_interval();
         match &mut self.mode {
-            Mode::Backup(Backup { wait: Wait::Until(t), .. }) => *t = (*t + down) - down_before,
+            Mode::Backup(Backup { wait: Wait::Until(t), .. }) => {
+                *t = ((*t + down) - down_before).max(now);
+            }
             Mode::Master(_) => {
                 self.send(self.effective_priority().get(), out);
                 let next_advert = now + self.settings.advert_int;
@@ -190,11 +192,11 @@ impl VirtualRouter {
         timers::down_interval(s.version, priority, self.learned, s.down_timer_adverts)
     }
 
-    /// Moves a running down timer by the change of skew (PRACTICE-4).
-    pub(super) fn priority_moved(&mut self, before: Priority) {
+    /// Moves a running down timer by the change of skew, but not into the past (PRACTICE-4).
+    pub(super) fn priority_moved(&mut self, now: Instant, before: Priority) {
         let (old, new) = (self.skew(before), self.skew(self.effective_priority()));
         if let Mode::Backup(Backup { wait: Wait::Until(t), .. }) = &mut self.mode {
-            *t = (*t + new) - old;
+            *t = ((*t + new) - old).max(now);
         }
     }
 }

@@ -179,13 +179,13 @@ impl VirtualRouter {
             Input::Track(key, effect) => {
                 let before = self.effective_priority();
                 self.tracking.set(now, key, effect);
-                self.priority_moved(before);
+                self.priority_moved(now, before);
                 self.reevaluate(now, out);
             }
             Input::RetainTracks(keep) => {
                 let before = self.effective_priority();
                 self.tracking.retain(&keep);
-                self.priority_moved(before);
+                self.priority_moved(now, before);
                 self.reevaluate(now, out);
             }
             Input::Hold(key, Some(why)) => {
