@@ -2,14 +2,14 @@
 
 use super::args::{Args, Command, ConfigCommand};
 use super::exit::{EX_USAGE, Failure};
-use super::text::{Moment, Style};
+use super::text::{Moment, Style, print};
 use super::{config, stats, status, why};
 use crate::control::api::{LogLevel, Outcome, Stats, Status};
 use crate::control::client::{Client, ClientError};
 use crate::net::clock;
 use clap::Parser;
 use hyper::Method;
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{IsTerminal, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -107,12 +107,6 @@ async fn reload(client: &Client) -> Result<(), Failure> {
         }
         Err(e) => Err(e.into()),
     }
-}
-
-pub(super) fn print(text: &str) -> Result<(), Failure> {
-    let mut out = stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
 }
 
 /// The daemon's JSON, indented, with its fields in the daemon's order.

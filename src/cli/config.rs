@@ -1,7 +1,7 @@
 //! `config check` and `config show --file`: the daemon's own parser, without the daemon.
 
-use super::commands::print;
 use super::exit::Failure;
+use super::text::print;
 use crate::config::{self, Diagnostic};
 use std::path::Path;
 

@@ -1,9 +1,10 @@
-//! Small things about text: times, widths, colours.
+//! Small things about text: times, widths, colours, and its way out.
 
+use super::exit::Failure;
 use crate::vrrp::State;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write, stdout};
 
 /// Columns of the output.
 pub(super) const WIDTH: usize = 80;
@@ -115,6 +116,13 @@ pub(super) fn wrap(first: &str, text: &str) -> String {
         fresh = false;
     }
     out + &line + "\n"
+}
+
+/// Writes to standard output at once.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
 }
 
 #[cfg(test)]

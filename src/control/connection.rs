@@ -1,6 +1,6 @@
 //! Connections to the control socket: so many at once, so long each.
 
-use super::server::Peer;
+use super::peer::Peer;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use std::io;

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod client;
 mod connection;
+mod peer;
 pub mod server;
 
 /// Name of the socket in the run directory.

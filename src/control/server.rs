@@ -3,6 +3,7 @@
 
 use super::api::{LogLevel, Outcome, Stats, Status};
 use super::connection::Limited;
+pub use super::peer::Peer;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -21,15 +22,6 @@ use tokio::net::UnixListener;
 const GROUP: &str = "tandem";
 /// A request body is a few words.
 const BODY: usize = 64 << 10;
-
-/// Who asks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Peer {
-    /// User id.
-    pub uid: u32,
-    /// Process id, if the kernel says it.
-    pub pid: Option<i32>,
-}
 
 /// Why the control socket cannot be used.
 #[derive(Debug, Error)]

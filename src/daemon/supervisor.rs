@@ -14,6 +14,7 @@ use crate::notify::{Notifier, NotifierSettings};
 use crate::track::{Report, Trackers, Verdict};
 use jiff::Timestamp;
 use sd_notify::NotifyState;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -53,7 +54,7 @@ pub(super) struct Supervisor {
     reports: mpsc::Receiver<Report>,
     trackers: Trackers,
     notifier: Notifier,
-    waiting: Vec<Report>,
+    waiting: VecDeque<Report>,
     last_beat: u64,
 }
 
@@ -81,7 +82,7 @@ impl Supervisor {
             reports,
             trackers,
             notifier,
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
             last_beat: 0,
         })
     }
@@ -179,13 +180,17 @@ impl Supervisor {
 
     /// A tracker's verdict goes to the protocol thread, in order; none is lost if it is busy.
     fn pass_on(&mut self, report: Report) {
-        self.waiting.push(report);
-        while let Some(report) = self.waiting.first().cloned() {
-            if let Err(e) = self.protocol.send(Command::Track(report)) {
+        self.waiting.push_back(report);
+        self.send_waiting();
+    }
+
+    fn send_waiting(&mut self) {
+        while let Some(report) = self.waiting.front() {
+            if let Err(e) = self.protocol.send(Command::Track(report.clone())) {
                 warn!("{e}");
                 return;
             }
-            self.waiting.remove(0);
+            self.waiting.pop_front();
         }
     }
 
@@ -331,9 +336,7 @@ impl Supervisor {
         }
         self.last_beat = beat;
         self.protocol.nudge();
-        if let (false, Some(report)) = (self.waiting.is_empty(), self.waiting.pop()) {
-            self.pass_on(report);
-        }
+        self.send_waiting();
     }
 }
 

@@ -38,10 +38,15 @@ impl Notifier {
         Notifier { shared, workers: BTreeMap::new(), fifo, files_failed: 0 }
     }
 
-    /// New settings; scripts that run go on.
-    pub fn reload(&mut self, settings: NotifierSettings) {
+    /// New settings; scripts that run go on. What is not configured any more keeps its scripts: it has yet to
+    /// tell of its stop.
+    pub fn reload(&mut self, mut settings: NotifierSettings) {
         self.fifo.set_path(settings.fifo.as_deref());
-        *self.shared.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        let mut shared = self.shared.settings.write().unwrap_or_else(PoisonError::into_inner);
+        for (key, old) in &shared.subjects {
+            settings.subjects.entry(key.clone()).or_insert_with(|| old.clone());
+        }
+        *shared = Arc::new(settings);
     }
 
     /// Tells of a change. State file and FIFO are written before this returns; scripts follow in the worker of

@@ -4,6 +4,7 @@
 use super::counters::{Discard, DiscardCounts};
 use super::group::Group;
 pub use super::group::GroupTransition;
+use super::ids::{Port, RouterId};
 use super::output::{Input, Output};
 use super::packet::{self, Datagram};
 use super::router::VirtualRouter;
@@ -11,15 +12,6 @@ use super::settings::RouterSettings;
 use super::types::{Family, State};
 use crate::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// An interface as the engine sees it: a number that the shell gives to an interface name. (The kernel's
-/// index changes when an interface is made again; this does not.)
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Port(pub u32);
-
-/// One router in an [`Engine`]; never given twice.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct RouterId(u64);
 
 /// What the shell has to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,7 +51,7 @@ impl Engine {
         settings: RouterSettings,
         start_at: Instant,
     ) -> RouterId {
-        let id = RouterId(self.next_id);
+        let id = RouterId::new(self.next_id);
         self.next_id += 1;
         self.index.entry((port, settings.family, settings.vrid.get())).or_default().push(id);
         let router = VirtualRouter::new(name, settings, now, start_at);

@@ -3,7 +3,7 @@
 //! One member in FAULT puts all in FAULT; a member becomes MASTER only when every member wants to; one that
 //! yields takes all with it.
 
-use super::engine::RouterId;
+use super::ids::RouterId;
 use super::output::{Output, Reason, Transition};
 use super::router::VirtualRouter;
 use super::types::State;

@@ -8,6 +8,7 @@ mod checksum;
 mod counters;
 mod engine;
 mod group;
+mod ids;
 mod output;
 pub mod packet;
 mod router;
@@ -18,8 +19,9 @@ mod types;
 
 pub use checksum::PROTOCOL;
 pub use counters::{Counters, Discard, DiscardCounts};
-pub use engine::{Action, Engine, GroupTransition, Port, RouterId};
+pub use engine::{Action, Engine, GroupTransition};
 pub use group::Group;
+pub use ids::{Port, RouterId};
 pub use output::{Input, Leave, Message, Notice, Output, Reason, Transition};
 pub use packet::Datagram;
 pub use router::{MasterStatus, RouterStatus, VirtualRouter};

@@ -1,6 +1,6 @@
 //! The daemons under test, as processes that die with the test.
 
-use super::{Lab, secs, wait_until};
+use super::{Lab, has_other_users, secs, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -14,13 +14,15 @@ pub struct Process {
 }
 
 impl Process {
-    fn start(lab: &Lab, node: &str, name: &str, args: &[&str]) -> Self {
+    fn start(lab: &Lab, node: &str, name: &str, args: &[&str], env: &[(&str, String)]) -> Self {
         let log = lab.path(&format!("{node}.{name}.log"));
         let file = File::options().create(true).append(true).open(&log).expect("log file");
         let child = Command::new("ip")
             .args(["netns", "exec", node])
             .args(args)
             .env_remove("JOURNAL_STREAM")
+            .env_remove("NOTIFY_SOCKET")
+            .envs(env.iter().map(|(k, v)| (k, v)))
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("log file"))
             .stderr(file)
@@ -102,11 +104,17 @@ impl Tandemd {
         t
     }
 
+    /// Starts it and does not wait.
     pub fn launch(lab: &Lab, node: &str, config: &str) -> Self {
+        Self::launch_with(lab, node, config, &[])
+    }
+
+    /// With more environment, as a service manager gives it.
+    pub fn launch_with(lab: &Lab, node: &str, config: &str, env: &[(&str, String)]) -> Self {
         let dir = lab.path(&format!("{node}.d"));
         std::fs::create_dir_all(&dir).expect("mkdir");
         let file = dir.join("tandem.toml");
-        std::fs::write(&file, config).expect("write config");
+        std::fs::write(&file, fitting(config)).expect("write config");
         let path = |name: &str| dir.join(name).display().to_string();
         let process = Process::start(
             lab,
@@ -123,6 +131,7 @@ impl Tandemd {
                 "--log-level",
                 "debug",
             ],
+            env,
         );
         Tandemd { process, node: node.to_owned(), dir }
     }
@@ -132,7 +141,7 @@ impl Tandemd {
     }
 
     pub fn configure(&self, config: &str) {
-        std::fs::write(self.dir.join("tandem.toml"), config).expect("write config");
+        std::fs::write(self.dir.join("tandem.toml"), fitting(config)).expect("write config");
     }
 
     /// Runs tandemadm with these words.
@@ -187,6 +196,14 @@ impl Tandemd {
     }
 }
 
+/// Where there is no other user, scripts run as the only one there is.
+fn fitting(config: &str) -> String {
+    if has_other_users() {
+        return config.to_owned();
+    }
+    config.replacen("[node]\n", "[node]\nscript_user = \"root\"\n", 1)
+}
+
 /// Debian's keepalived.
 pub fn keepalived(lab: &Lab, node: &str, config: &str) -> Process {
     let path = |name: &str| lab.path(&format!("{node}.keepalived.{name}")).display().to_string();
@@ -201,5 +218,6 @@ pub fn keepalived(lab: &Lab, node: &str, config: &str) -> Process {
         node,
         "keepalived",
         &["keepalived", "-n", "-l", "-G", "-P", "-D", "-f", &conf, "-p", &pid, "-r", &vrrp],
+        &[],
     )
 }

@@ -55,6 +55,17 @@ pub fn run(line: &str) -> String {
     String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
+/// False in a user namespace of one user, where scripts can only run as root.
+pub fn has_other_users() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().nth(2).and_then(|n| n.parse::<u64>().ok()).is_some_and(|n| n > 65534)
+}
+
+/// Who runs scripts that name nobody.
+pub fn script_user() -> &'static str {
+    if has_other_users() { "nobody" } else { "root" }
+}
+
 pub fn try_run(line: &str) -> Output {
     let mut words = line.split_whitespace();
     let program = words.next().expect("a command");

@@ -12,6 +12,7 @@ mod groups;
 mod notify;
 mod packets;
 mod reload;
+mod service;
 mod split;
 mod tracking;
 

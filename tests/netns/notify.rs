@@ -1,5 +1,5 @@
 use crate::lab::daemon::Tandemd;
-use crate::lab::{Lab, VIP, isolated, run, secs, wait_until};
+use crate::lab::{Lab, VIP, isolated, run, script_user, secs, wait_until};
 use crate::simple;
 
 #[test]
@@ -8,7 +8,7 @@ fn scripts_fifo_and_state_files_tell_of_every_change_in_order() {
         let lab = Lab::new();
         let out = lab.path("out");
         std::fs::write(&out, "").unwrap();
-        run(&format!("chown nobody {}", out.display()));
+        run(&format!("chown {} {}", script_user(), out.display()));
         let o = out.display();
         let master = lab.script(
             "master.sh",
@@ -80,5 +80,23 @@ fn the_fifo_has_keepalived_s_format() {
                 "INSTANCE \"web\" MASTER 200"
             ]
         );
+    });
+}
+
+/// The scripts of an instance that a reload removes were forgotten before it could tell of its stop.
+#[test]
+fn an_instance_that_a_reload_removes_still_runs_its_stop_script() {
+    isolated("notify::an_instance_that_a_reload_removes_still_runs_its_stop_script", || {
+        let lab = Lab::new();
+        let out = lab.path("out");
+        std::fs::write(&out, "").unwrap();
+        run(&format!("chown {} {}", script_user(), out.display()));
+        let stop = lab.script("stop.sh", &format!("echo stopped >> {}", out.display()));
+        let a = Tandemd::start(&lab, "a", &simple("a", 200, &format!("notify_stop = \"{stop}\"")));
+        lab.wait_holder("a", VIP, secs(3));
+        a.reload("[node]\nname = \"a\"\n");
+        wait_until(secs(3), "the script has run", || std::fs::read_to_string(&out).unwrap() == "stopped\n");
+        assert!(!lab.has("a", VIP));
+        assert_eq!(std::fs::read_to_string(a.run_dir().join("state/web")).unwrap(), "STOP\n");
     });
 }

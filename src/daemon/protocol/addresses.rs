@@ -98,7 +98,9 @@ impl Protocol {
                 Ok(applied) => {
                     let ours = applied != Applied::AlreadyThere || self.table.is_tagged(&key(&w.place));
                     r.claim.added(w.place, if ours { Ownership::Ours } else { Ownership::Foreign });
-                    r.failures.remove(&w.spec.to_string());
+                    if !r.failures.is_empty() {
+                        r.failures.remove(&w.spec.to_string());
+                    }
                     announce.push(w.place);
                 }
                 Err(e) => {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 /// Addresses in one batch: a millisecond or two of the kernel's time.
-pub(super) const BATCH: usize = 32;
+pub(super) const BATCH: usize = 64;
 /// The same for IPv6, where the kernel walks all groups of the interface for every address.
 const BATCH_V6: usize = 8;
 
@@ -147,7 +147,7 @@ impl Claim {
                 }
                 Job::Announce { copies, at } => {
                     let batch: Vec<Place> =
-                        self.wanted.iter().map(|w| w.place).skip(*at).take(2 * BATCH).collect();
+                        self.wanted.iter().map(|w| w.place).skip(*at).take(BATCH).collect();
                     *at += batch.len();
                     if batch.is_empty() && *copies > 1 && *at > 0 {
                         (*copies, *at) = (*copies - 1, 0);

@@ -90,12 +90,12 @@ fn a_release_in_the_middle_of_a_claim_removes_only_what_is_in() {
 #[test]
 fn a_claim_right_after_a_release_keeps_what_is_still_there_and_is_never_released() {
     let mut c = Claim::default();
-    c.claim(many(40));
+    c.claim(many(100));
     run(&mut c);
     c.release();
     let Some(Step::Remove(first)) = c.step() else { panic!("a batch is due") };
     first.iter().for_each(|p| c.gone(p));
-    c.claim(many(40));
+    c.claim(many(100));
     let steps = run(&mut c);
     assert_eq!(added(&steps), BATCH);
     assert!(!steps.contains(&Step::Released));

@@ -25,7 +25,9 @@ impl Protocol {
                 if news {
                     r.link = Some(link.clone());
                     // A failed address may fit now.
-                    r.retry_at = (!r.failures.is_empty()).then_some(self.now);
+                    if !r.failures.is_empty() {
+                        r.retry_at = Some(self.now);
+                    }
                 }
             }
             if news {

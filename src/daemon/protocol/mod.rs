@@ -77,6 +77,8 @@ struct Protocol {
     news: Vec<turn::News>,
     net_events: Vec<NetEvent>,
     tokens: Vec<u64>,
+    /// When the monitor was last read.
+    monitor_read: Instant,
     batch: ReceiveBatch,
     stats: ThreadStats,
     /// The time of this turn.
@@ -153,6 +155,7 @@ pub(super) fn spawn(
         news: Vec::new(),
         net_events: Vec::new(),
         tokens: Vec::new(),
+        monitor_read: now,
         batch: ReceiveBatch::new(),
         stats: ThreadStats::default(),
         now,

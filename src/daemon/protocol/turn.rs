@@ -25,6 +25,8 @@ const LATE: Duration = Duration::from_millis(10);
 /// A takeover wakes this much early and waits for its moment awake: the kernel needs up to this long to get a
 /// sleeping thread going. Takeovers are rare, so this costs nothing worth counting.
 const HEAD_START: Duration = Duration::from_micros(150);
+/// How long news of interfaces may wait while addresses are being moved.
+const ECHO: Duration = Duration::from_millis(50);
 /// How often a full event channel is tried again.
 const FLUSH: Duration = Duration::from_millis(5);
 
@@ -108,6 +110,7 @@ impl Protocol {
     fn read(&mut self) {
         for token in std::mem::take(&mut self.tokens) {
             match token {
+                TOKEN_MONITOR if self.monitor_may_wait() => {}
                 TOKEN_MONITOR => self.read_monitor(),
                 t if t >= FIRST_TOKEN => {
                     if let Some(at) = self.ports.by_token(t) {
@@ -117,6 +120,12 @@ impl Protocol {
                 _ => {}
             }
         }
+    }
+
+    /// While addresses are being moved, the news are mostly their echo: they wait a little, but not for long,
+    /// since among them may be the loss of an interface.
+    fn monitor_may_wait(&self) -> bool {
+        self.has_work() && self.now.since(self.monitor_read) < ECHO
     }
 
     /// Reads one socket, at most [`READS`] datagrams; true if there may be more.
@@ -190,6 +199,7 @@ impl Protocol {
     }
 
     fn read_monitor(&mut self) {
+        self.monitor_read = self.now;
         let mut events = std::mem::take(&mut self.net_events);
         if let Err(e) = self.monitor.read(&mut events) {
             self.notice(None, true, format!("netlink: {e}"));
