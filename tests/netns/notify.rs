@@ -96,7 +96,7 @@ fn an_instance_that_a_reload_removes_still_runs_its_stop_script() {
         lab.wait_holder("a", VIP, secs(3));
         a.reload("[node]\nname = \"a\"\n");
         wait_until(secs(3), "the script has run", || std::fs::read_to_string(&out).unwrap() == "stopped\n");
-        assert!(!lab.has("a", VIP));
+        wait_until(secs(2), "the address is handed over", || !lab.has("a", VIP));
         assert_eq!(std::fs::read_to_string(a.run_dir().join("state/web")).unwrap(), "STOP\n");
     });
 }
