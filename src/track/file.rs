@@ -11,12 +11,21 @@ use tokio::io::unix::AsyncFd;
 
 /// Looked at this often even without news: the directory may have been missing, or be on a network file system.
 const POLL: Duration = Duration::from_secs(1);
+/// From truncating a file to writing it.
+const SETTLE: Duration = Duration::from_millis(50);
 
 /// Reports the number in the file whenever it changes.
 pub(super) async fn watch(track: FileTrack, sink: Sink) {
     let mut news = watch_directory(&track.file);
     loop {
-        let (value, detail) = read(&track.file).await;
+        let (mut value, mut detail) = read(&track.file).await;
+        if detail.is_none() {
+            // A file that is being written anew is empty for a moment.
+            tokio::time::sleep(SETTLE).await;
+            (value, detail) = read(&track.file).await;
+        }
+        let detail =
+            detail.unwrap_or_else(|| format!("{} holds no number, counts as 0", track.file.display()));
         sink.put(Verdict::Value(value), detail).await;
         match &news {
             Some(fd) => {
@@ -46,7 +55,8 @@ fn watch_directory(file: &Path) -> Option<AsyncFd<OwnedFd>> {
     crate::net::async_fd(fd).ok()
 }
 
-async fn read(file: &Path) -> (i32, String) {
+/// The number and what to say of it; nothing to say if there is none.
+async fn read(file: &Path) -> (i32, Option<String>) {
     /// More than any number needs; a huge file is not read into memory.
     const LIMIT: u64 = 64;
     let text = async {
@@ -56,10 +66,10 @@ async fn read(file: &Path) -> (i32, String) {
         Ok::<_, std::io::Error>(String::from_utf8_lossy(&text).into_owned())
     };
     match text.await {
-        Err(e) => (0, format!("{}: {e}, counts as 0", file.display())),
+        Err(e) => (0, Some(format!("{}: {e}, counts as 0", file.display()))),
         Ok(text) => match number(&text) {
-            Some(n) => (n, format!("{} holds {n}", file.display())),
-            None => (0, format!("{} holds no number, counts as 0", file.display())),
+            Some(n) => (n, Some(format!("{} holds {n}", file.display()))),
+            None => (0, None),
         },
     }
 }

@@ -45,7 +45,7 @@ impl Announcer {
         Some(s.lower_prio_repeat)
     }
 
-    /// What is due at `now`.
+    /// One of those that are due at `now`; each call takes one away.
     pub(super) fn due(&mut self, now: Instant, s: &AnnounceSettings) -> Option<u32> {
         if self.owed.is_some_and(|t| t <= now) {
             self.contested = None;

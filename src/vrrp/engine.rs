@@ -12,6 +12,7 @@ use super::settings::RouterSettings;
 use super::types::{Family, State};
 use crate::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// What the shell has to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,6 +29,9 @@ struct Entry {
     port: Port,
     deadline: Option<Instant>,
 }
+
+/// When a deadline that does not move is looked at again.
+const STUCK: Duration = Duration::from_millis(10);
 
 /// The routers of this machine.
 #[derive(Debug, Default)]
@@ -142,10 +146,12 @@ impl Engine {
     pub fn expire(&mut self, now: Instant, out: &mut Vec<Action>) {
         while let Some((t, id)) = self.deadlines.first().copied().filter(|(t, _)| *t <= now) {
             self.with(id, out, |r, o| r.handle(now, Input::Timer, o));
-            let moved = self.entries.get(&id).is_none_or(|e| e.deadline != Some(t));
-            if !moved {
-                // A deadline that its own expiry does not move would spin for ever.
+            if let Some(entry) = self.entries.get_mut(&id).filter(|e| e.deadline == Some(t)) {
+                // A deadline that its own expiry does not move is a bug. It must neither spin nor stop the router.
+                let later = now + STUCK;
+                entry.deadline = Some(later);
                 self.deadlines.remove(&(t, id));
+                self.deadlines.insert((later, id));
             }
         }
         self.settle(now, out);

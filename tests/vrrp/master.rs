@@ -247,3 +247,14 @@ fn version_2_answers_a_weaker_claim_as_version_3_does() {
     assert_eq!((out.sent(), out.announced()), (vec![100], vec![5]));
     assert_eq!(b.engine.router(b.id).unwrap().settings().version, Version::V2);
 }
+
+/// Both were due in the same moment, only one was taken, and the router's timer never ran again: a MASTER in
+/// silence.
+#[test]
+fn a_refresh_in_the_moment_of_the_second_burst_does_not_stop_the_adverts() {
+    let announce = AnnounceSettings { refresh: ms(5000), ..AnnounceSettings::default() };
+    let mut b = Bench::master(RouterSettings { announce, ..settings(100) });
+    let out = b.pass(ms(20_000));
+    assert_eq!(out.sent().len(), 20);
+    assert_eq!(out.announced(), [5, 1, 1, 1, 1]);
+}

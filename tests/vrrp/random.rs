@@ -205,7 +205,7 @@ fn apply(b: &mut Bench, op: Op) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_sequence_of_inputs_panics_spins_or_gets_stuck(ops in prop::collection::vec(op(), 0..60)) {

@@ -61,7 +61,8 @@ impl VirtualRouter {
     }
 
     fn announce_due(&mut self, now: Instant, out: &mut Vec<Output>) {
-        if let Some(copies) = self.announcer.due(now, &self.settings.announce) {
+        // Several may be due at once; none may be left, or its deadline would stay in the past.
+        while let Some(copies) = self.announcer.due(now, &self.settings.announce) {
             self.announce(copies, out);
         }
     }
