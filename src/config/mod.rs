@@ -1,6 +1,6 @@
 //! Configuration: TOML files to checked settings, with every mistake found in one run.
 //!
-//! [`load`] reads files, [`parse`] texts; both give a [`Config`] or all [`Diagnostics`]. The way: `reader` walks
+//! [`load()`] reads files, [`parse`] texts; both give a [`Config`] or all [`Diagnostics`]. The way: `reader` walks
 //! the TOML tree, one module a table judges what can be judged alone, `cross` what concerns several tables.
 //! [`effective_toml`] writes a configuration out again, [`diff()`] says what a reload changes.
 
