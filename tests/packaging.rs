@@ -24,8 +24,11 @@ fn the_unit_fits_the_daemon() {
     assert_eq!(value(&unit, "Restart"), "always");
     assert!(value(&unit, "ExecStart").contains("tandemd --config /etc/tandem/tandem.toml"));
     assert!(value(&unit, "WatchdogSec").ends_with('s'));
+    assert_eq!(value(&unit, "NotifyAccess"), "main", "only the daemon itself says READY and WATCHDOG");
+    assert_eq!(value(&unit, "RuntimeDirectoryPreserve"), "restart", "the list of managed addresses stays");
+    assert_eq!(value(&unit, "KillMode"), "mixed", "scripts are ended by tandemd, not by systemd");
     let caps = value(&unit, "CapabilityBoundingSet");
-    for cap in ["NET_ADMIN", "NET_RAW", "SETUID", "SETGID", "KILL", "SETPCAP"] {
+    for cap in ["NET_ADMIN", "NET_RAW", "SETUID", "SETGID", "KILL", "CHOWN", "SETPCAP"] {
         assert!(caps.split(' ').any(|c| c == format!("CAP_{cap}")), "CAP_{cap}");
     }
     let families = value(&unit, "RestrictAddressFamilies");

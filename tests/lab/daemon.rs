@@ -111,28 +111,26 @@ impl Tandemd {
 
     /// With more environment, as a service manager gives it.
     pub fn launch_with(lab: &Lab, node: &str, config: &str, env: &[(&str, String)]) -> Self {
+        Self::spawn(lab, node, config, &[], env)
+    }
+
+    /// As `start`, with a command before it that ends in running it: `setpriv ...`, `prlimit ...`.
+    pub fn start_under(lab: &Lab, node: &str, config: &str, under: &[&str]) -> Self {
+        let t = Self::spawn(lab, node, config, under, &[]);
+        wait_until(secs(5), "tandemd answers", || t.adm("status --json").status.success());
+        t
+    }
+
+    fn spawn(lab: &Lab, node: &str, config: &str, under: &[&str], env: &[(&str, String)]) -> Self {
         let dir = lab.path(&format!("{node}.d"));
         std::fs::create_dir_all(&dir).expect("mkdir");
-        let file = dir.join("tandem.toml");
-        std::fs::write(&file, fitting(config)).expect("write config");
+        std::fs::write(dir.join("tandem.toml"), fitting(config)).expect("write config");
         let path = |name: &str| dir.join(name).display().to_string();
-        let process = Process::start(
-            lab,
-            node,
-            "tandemd",
-            &[
-                env!("CARGO_BIN_EXE_tandemd"),
-                "--config",
-                &file.display().to_string(),
-                "--run-dir",
-                &path("run"),
-                "--state-dir",
-                &path("state"),
-                "--log-level",
-                "debug",
-            ],
-            env,
-        );
+        let (file, run, state) = (path("tandem.toml"), path("run"), path("state"));
+        let own =
+            [env!("CARGO_BIN_EXE_tandemd"), "--config", &file, "--run-dir", &run, "--state-dir", &state];
+        let args = [under, &own, &["--log-level", "debug"]].concat();
+        let process = Process::start(lab, node, "tandemd", &args, env);
         Tandemd { process, node: node.to_owned(), dir }
     }
 
