@@ -141,9 +141,8 @@ impl VirtualRouter {
         self.counters.became_master = self.counters.became_master.saturating_add(1);
         self.linger = None;
         self.owed_zero = false;
-        self.claimed = true;
         self.send(self.effective_priority().get(), out);
-        out.push(Output::ClaimAddresses);
+        self.claim(out);
         let copies = self.announcer.master(now, &self.settings.announce);
         self.announce(copies, out);
         let next_advert = now + self.settings.advert_int;

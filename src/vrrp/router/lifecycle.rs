@@ -112,7 +112,7 @@ impl VirtualRouter {
     ) {
         let zero = zero || self.owed_zero;
         self.release(out);
-        let next = if self.claimed {
+        let next = if self.held != Held::Nothing {
             Mode::Leaving(Leaving::Releasing { zero, until: now + RELEASE_LIMIT })
         } else {
             if zero {
@@ -130,10 +130,18 @@ impl VirtualRouter {
     }
 
     pub(super) fn addresses_released(&mut self, now: Instant, out: &mut Vec<Output>) {
-        if matches!(self.mode, Mode::Master(_) | Mode::Leaving(Leaving::Waiting { .. })) {
-            return; // claimed again since
+        if let Some(rest) = self.stale_reports.checked_sub(1) {
+            self.stale_reports = rest;
+            if self.held == Held::Releasing {
+                // Which release this reports cannot be told: ask again, which costs nothing if all are gone.
+                out.push(Output::ReleaseAddresses);
+            }
+            return;
         }
-        self.claimed = false;
+        if self.held != Held::Releasing {
+            return; // claimed since
+        }
+        self.held = Held::Nothing;
         match self.mode {
             Mode::Leaving(Leaving::Releasing { zero, .. }) => {
                 self.owed_zero = false;

@@ -101,6 +101,17 @@ enum Leaving {
     Releasing { zero: bool, until: Instant },
 }
 
+/// What was asked for last about the addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Held {
+    /// Never claimed, or known to be gone.
+    Nothing,
+    /// Claimed.
+    Claimed,
+    /// Released, and not yet reported as gone.
+    Releasing,
+}
+
 /// The last advertisement heard from another router.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Seen {
@@ -131,8 +142,9 @@ pub struct VirtualRouter {
     form: ChecksumForm,
     announcer: Announcer,
     linger: Option<Instant>,
-    /// Addresses were claimed and are not known to be gone.
-    claimed: bool,
+    held: Held,
+    /// Releases that a later claim has overtaken; their reports say nothing about the addresses of now.
+    stale_reports: u32,
     /// Priority 0 goes out once the addresses are gone (break before make).
     owed_zero: bool,
     counters: Counters,
@@ -160,7 +172,8 @@ impl VirtualRouter {
             form,
             announcer: Announcer::default(),
             linger: None,
-            claimed: false,
+            held: Held::Nothing,
+            stale_reports: 0,
             owed_zero: false,
             counters: Counters::default(),
             notices: Limiter::default(),
@@ -351,9 +364,18 @@ impl VirtualRouter {
 
     fn release(&mut self, out: &mut Vec<Output>) {
         self.linger = None;
-        if self.claimed {
+        if self.held == Held::Claimed {
+            self.held = Held::Releasing;
             out.push(Output::ReleaseAddresses);
         }
+    }
+
+    fn claim(&mut self, out: &mut Vec<Output>) {
+        if self.held == Held::Releasing {
+            self.stale_reports = self.stale_reports.saturating_add(1);
+        }
+        self.held = Held::Claimed;
+        out.push(Output::ClaimAddresses);
     }
 
     fn enter(&mut self, now: Instant, mode: Mode, reason: Reason, out: &mut Vec<Output>) {
