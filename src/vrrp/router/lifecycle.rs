@@ -28,6 +28,9 @@ impl VirtualRouter {
             (Mode::Fault, Some(why)) => self.reason = Reason::Fault(why),
             (_, Some(why)) => self.fail(now, why, out),
             (Mode::Init, None) if self.link.is_none() => {}
+            (Mode::Fault, None) if self.link.is_none() => {
+                self.enter(now, Mode::Init, Reason::NotStarted, out);
+            }
             (Mode::Init | Mode::Fault, None) if now < self.start_at => {
                 if self.mode == Mode::Fault {
                     self.enter(now, Mode::Init, Reason::StartupDelay, out);
