@@ -20,9 +20,6 @@ impl VirtualRouter {
         self.release(out);
         // A master that took over meanwhile is heard within one interval.
         self.become_backup(now, self.interval_and_skew(), Reason::WasAway(away), out);
-        if let Mode::Backup(b) = &mut self.mode {
-            b.extended = true;
-        }
     }
 
     fn interval_and_skew(&self) -> Duration {

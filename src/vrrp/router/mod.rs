@@ -307,6 +307,7 @@ impl VirtualRouter {
 
     /// Another member of the group cannot run, or all can again.
     pub(super) fn set_group_fault(&mut self, now: Instant, fault: Option<String>, out: &mut Vec<Output>) {
+        self.notice_absence(now, out);
         if self.group_fault != fault {
             self.group_fault = fault;
             self.reevaluate(now, out);
