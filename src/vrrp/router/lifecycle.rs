@@ -50,7 +50,7 @@ impl VirtualRouter {
             return self.become_master(now, Reason::Owner, out);
         }
         let wait = if owner { Wait::Wanting(Reason::Owner) } else { Wait::Until(now + self.down_interval()) };
-        let delay = self.settings.preempt_delay;
+        let delay = self.preempt_delay();
         let preempt_delay =
             if delay.is_zero() { PreemptDelay::Over } else { PreemptDelay::Until(now + delay) };
         let backup = Backup { wait, restarted: now, left: None, lower: None, preempt_delay, extended: false };
@@ -196,6 +196,7 @@ impl VirtualRouter {
             }
             _ => {}
         }
+        self.weigh_again();
         self.reevaluate(now, out);
     }
 
@@ -209,5 +210,6 @@ impl VirtualRouter {
         if let Mode::Backup(Backup { wait: Wait::Until(t), .. }) = &mut self.mode {
             *t = ((*t + new) - old).max(now);
         }
+        self.weigh_again();
     }
 }

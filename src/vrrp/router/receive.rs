@@ -17,6 +17,7 @@ pub(super) enum NoticeKind {
     TwoOwners,
     Contested,
     AddressLost,
+    Late,
 }
 
 impl VirtualRouter {
@@ -141,7 +142,7 @@ impl VirtualRouter {
         }
     }
 
-    fn remark(
+    pub(super) fn remark(
         &mut self,
         now: Instant,
         kind: NoticeKind,
