@@ -160,7 +160,7 @@ impl VirtualRouter {
     }
 
     /// Sends an advertisement; `next`: the next regular one, none: the schedule stays.
-    fn advertise(&mut self, now: Instant, next: Option<Instant>, out: &mut Vec<Output>) {
+    pub(super) fn advertise(&mut self, now: Instant, next: Option<Instant>, out: &mut Vec<Output>) {
         self.send(self.effective_priority().get(), out);
         if let Mode::Master(m) = &mut self.mode {
             m.last_sent = now;

@@ -175,8 +175,7 @@ impl VirtualRouter {
         if old.v3_checksum != self.settings.v3_checksum {
             self.form = first_form(self.settings.v3_checksum);
         }
-        // An interval that was not learned from a master is the own one.
-        let own = self.learned == old.advert_int || self.settings.version == Version::V2;
+        let own = self.settings.version == Version::V2 || !self.learned_from_master(now);
         let down_before = self.down_interval_of(before, &old);
         if own {
             self.learned = self.settings.advert_int;
@@ -186,18 +185,32 @@ impl VirtualRouter {
             Mode::Backup(Backup { wait: Wait::Until(t), .. }) => {
                 *t = ((*t + down) - down_before).max(now);
             }
-            Mode::Master(_) => {
-                self.send(self.effective_priority().get(), out);
-                let next_advert = now + self.settings.advert_int;
-                self.mode = Mode::Master(Master { next_advert, last_sent: now, answered: None });
-                out.push(Output::ClaimAddresses);
-                let copies = self.announcer.changed(now, &self.settings.announce);
-                self.announce(copies, out);
-            }
+            Mode::Master(_) => self.reconfigure_master(now, &old, out),
             _ => {}
         }
         self.weigh_again();
         self.reevaluate(now, out);
+    }
+
+    /// Peers hear of changes at once; the schedule moves only with the interval. The shell may have got other
+    /// prefixes or excluded addresses, which are not known here: they are claimed and announced in any case.
+    fn reconfigure_master(&mut self, now: Instant, old: &RouterSettings, out: &mut Vec<Output>) {
+        let interval = self.settings.advert_int;
+        let next = (interval != old.advert_int).then(|| now + interval);
+        if self.settings != *old {
+            self.advertise(now, next, out);
+        }
+        self.claim(out);
+        let copies = self.announcer.changed(now, &self.settings.announce);
+        self.announce(copies, out);
+    }
+
+    /// Whether a master is heard whose interval it has learned.
+    fn learned_from_master(&self, now: Instant) -> bool {
+        matches!(self.mode, Mode::Backup(_))
+            && self
+                .seen
+                .is_some_and(|s| s.interval == self.learned && now.since(s.at) <= self.down_interval())
     }
 
     fn down_interval_of(&self, priority: Priority, s: &RouterSettings) -> Duration {
