@@ -259,7 +259,9 @@ impl VirtualRouter {
     fn master_hears(&mut self, now: Instant, from: IpAddr, a: &Advertisement<'_>, out: &mut Vec<Output>) {
         let own = self.effective_priority().get();
         if a.priority == 0 {
-            return self.advertise(now, Some(now + self.settings.advert_int), out);
+            self.advertise(now, Some(now + self.settings.advert_int), out);
+            // It was a MASTER beside us: caches may point at it (PRACTICE-12, PRACTICE-15).
+            return self.announce_contested(now, out);
         }
         let greater = self.source.is_some_and(|s| from > s);
         if a.priority > own || (a.priority == own && greater) {
@@ -328,6 +330,10 @@ impl VirtualRouter {
             m.answered = Some(now);
             self.advertise(now, None, out);
         }
+        self.announce_contested(now, out);
+    }
+
+    fn announce_contested(&mut self, now: Instant, out: &mut Vec<Output>) {
         if let Some(copies) = self.announcer.contested(now, &self.settings.announce) {
             self.announce(copies, out);
         }
