@@ -164,8 +164,11 @@ impl VirtualRouter {
             let more = if left_out == 0 { String::new() } else { format!(" ({left_out} more before)") };
             self.notice(true, format!("something else removed {address}: put back{more}"), out);
         }
-        out.push(Output::ClaimAddresses);
-        self.announce(1, out);
+        self.claim(out);
+        // On the way out it keeps silent: the caches belong to the successor.
+        if matches!(self.mode, Mode::Master(_)) {
+            self.announce(1, out);
+        }
     }
 
     /// Takes new settings of the same virtual router without giving up the state.

@@ -359,6 +359,9 @@ impl VirtualRouter {
     }
 
     fn announce(&mut self, copies: u32, out: &mut Vec<Output>) {
+        if copies == 0 {
+            return; // switched off by the settings
+        }
         self.counters.announcements = self.counters.announcements.saturating_add(1);
         out.push(Output::Announce { copies });
     }
