@@ -154,6 +154,7 @@ impl VirtualRouter {
             left: None,
             lower: None,
             preempt_delay: self.next_delay(now, PreemptDelay::Idle, false),
+            follows: false,
             extended: false,
         };
         self.enter(now, Mode::Backup(backup), reason, out);
@@ -192,6 +193,7 @@ impl VirtualRouter {
             b.wait = Wait::Until(now + self.skew(self.effective_priority()));
             b.left = Some(from);
             b.lower = None;
+            b.follows = false;
             b.extended = false;
             self.mode = Mode::Backup(b);
             return;
@@ -206,6 +208,7 @@ impl VirtualRouter {
             b.wait = Wait::Until(now + self.down_interval());
             b.restarted = now;
             b.left = None;
+            b.follows = !preempt || !lower;
             b.extended = false;
         } else if matches!(b.wait, Wait::Wanting(_)) {
             b.wait = Wait::Wanting(self.preempts(from, a.priority));
@@ -242,6 +245,7 @@ impl VirtualRouter {
             };
             b.restarted = seen.at;
             b.lower = None;
+            b.follows = true;
             b.preempt_delay = if idle { PreemptDelay::Idle } else { PreemptDelay::Over };
         }
     }

@@ -53,7 +53,15 @@ impl VirtualRouter {
         let delay = self.preempt_delay();
         let preempt_delay =
             if delay.is_zero() { PreemptDelay::Over } else { PreemptDelay::Until(now + delay) };
-        let backup = Backup { wait, restarted: now, left: None, lower: None, preempt_delay, extended: false };
+        let backup = Backup {
+            wait,
+            restarted: now,
+            left: None,
+            lower: None,
+            preempt_delay,
+            follows: false,
+            extended: false,
+        };
         self.enter(now, Mode::Backup(backup), Reason::Listening, out);
     }
 

@@ -60,6 +60,8 @@ struct Backup {
     /// A master of lower priority heard since then.
     lower: Option<(IpAddr, u8)>,
     preempt_delay: PreemptDelay,
+    /// The timer runs because of a master that it does not preempt.
+    follows: bool,
     /// A late wake-up has already been given one more interval.
     extended: bool,
 }
@@ -270,6 +272,11 @@ impl VirtualRouter {
     /// True while it wants to be MASTER and only the sync group holds it back.
     pub(super) fn wants(&self) -> bool {
         self.holds.is_empty() && matches!(&self.mode, Mode::Backup(Backup { wait: Wait::Wanting(_), .. }))
+    }
+
+    /// True while another router is MASTER and this one leaves it at that.
+    pub(super) fn follows(&self) -> bool {
+        matches!(&self.mode, Mode::Backup(Backup { wait: Wait::Until(_), follows: true, .. }))
     }
 
     /// True if it has left for good.
