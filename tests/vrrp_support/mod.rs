@@ -340,3 +340,15 @@ pub fn announced(log: &Log) -> Vec<(Instant, u32)> {
         .filter_map(|(t, o)| if let Output::Announce { copies } = o { Some((*t, *copies)) } else { None })
         .collect()
 }
+
+/// Makes the checksum right again (message only: version 2, and version 3 as RFC 9568 has it).
+pub fn fix_sum(message: &mut [u8]) {
+    message[6..8].fill(0);
+    let words = message.chunks(2).map(|w| u32::from(w[0]) << 8 | w.get(1).map_or(0, |b| u32::from(*b)));
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    let sum = !u16::try_from(sum).unwrap();
+    message[6..8].copy_from_slice(&sum.to_be_bytes());
+}
