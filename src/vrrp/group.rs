@@ -168,8 +168,14 @@ impl Group {
         now: Instant,
         router: impl Fn(RouterId) -> Option<&'a VirtualRouter>,
     ) -> Option<GroupTransition> {
-        let states: Vec<State> =
-            self.members.iter().filter_map(|id| router(*id)).map(|r| r.state()).collect();
+        // One that a reload removes says nothing about the rest.
+        let states: Vec<State> = self
+            .members
+            .iter()
+            .filter_map(|id| router(*id))
+            .filter(|r| !r.is_leaving())
+            .map(|r| r.state())
+            .collect();
         let all = |s: State| !states.is_empty() && states.iter().all(|x| *x == s);
         let to = if states.contains(&State::Fault) {
             State::Fault
