@@ -183,3 +183,19 @@ fn a_track_that_fails_on_the_master_moves_it_and_back() {
     lan.run(ms(5000));
     assert_eq!(lan.assert_settled(&[0, 1]), [0]);
 }
+
+/// It had taken over on its side of a split, stood still while that healed, and stepped down in silence.
+// PRACTICE-15
+#[test]
+fn the_hosts_of_a_master_that_was_away_learn_of_the_winner() {
+    let mut lan = pair(settings(150), settings(100));
+    lan.cut(&[0, 1]);
+    lan.run(ms(10_000));
+    lan.pause(1, true);
+    lan.run(ms(5000));
+    lan.cut(&[0, 0]);
+    lan.run(ms(5000));
+    lan.resume(1);
+    lan.run(ms(2100));
+    assert_eq!(lan.assert_settled(&[0, 1]), [0]);
+}

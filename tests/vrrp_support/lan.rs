@@ -153,7 +153,10 @@ impl Lan {
         node.holds.fill(false);
         node.inbox.clear();
         self.both.clear();
-        self.forget_unreachable();
+        // A dead machine answers no probe, and nobody can speak for it: hosts ask again by themselves.
+        for cache in self.caches.iter_mut().flatten() {
+            *cache = cache.filter(|holder| *holder != n);
+        }
     }
 
     /// A host whose neighbour answers no more asks the LAN again: entries that nobody on its side could answer

@@ -20,6 +20,9 @@ impl VirtualRouter {
         self.release(out);
         // A master that took over meanwhile is heard within one interval.
         self.become_backup(now, self.interval_and_skew(), Reason::WasAway(away), out);
+        if let Mode::Backup(b) = &mut self.mode {
+            b.rival = true;
+        }
     }
 
     fn interval_and_skew(&self) -> Duration {
@@ -155,6 +158,7 @@ impl VirtualRouter {
             lower: None,
             preempt_delay: self.next_delay(now, PreemptDelay::Idle, false),
             follows: false,
+            rival: false,
             extended: false,
         };
         self.enter(now, Mode::Backup(backup), reason, out);
@@ -174,7 +178,13 @@ impl VirtualRouter {
         match &self.mode {
             Mode::Init | Mode::Fault | Mode::Stopped => {}
             Mode::Backup(b) => {
-                let b = b.clone();
+                let mut b = b.clone();
+                if b.rival && self.loses_to(from, a.priority) {
+                    b.rival = false;
+                    // It stepped down without a word. Now it says one, as one that yields does, so that its
+                    // successor announces the addresses again.
+                    self.send(self.effective_priority().get(), out);
+                }
                 self.backup_hears(now, from, a, b);
             }
             Mode::Master(_) => self.master_hears(now, from, a, out),
@@ -184,6 +194,12 @@ impl VirtualRouter {
             }
             Mode::Leaving(_) => {}
         }
+    }
+
+    /// Higher priority wins, then the greater source address (RFC 9568 6.4.3).
+    fn loses_to(&self, from: IpAddr, theirs: u8) -> bool {
+        let own = self.effective_priority().get();
+        theirs > own || (theirs == own && self.source.is_some_and(|s| from > s))
     }
 
     fn backup_hears(&mut self, now: Instant, from: IpAddr, a: &Advertisement<'_>, mut b: Backup) {
@@ -267,8 +283,7 @@ impl VirtualRouter {
             // It was a MASTER beside us: caches may point at it (PRACTICE-12, PRACTICE-15).
             return self.announce_contested(now, out);
         }
-        let greater = self.source.is_some_and(|s| from > s);
-        if a.priority > own || (a.priority == own && greater) {
+        if self.loses_to(from, a.priority) {
             let reason = if a.priority > own {
                 Reason::Better { master: from, theirs: a.priority, own: self.own_sum() }
             } else {

@@ -60,6 +60,7 @@ impl VirtualRouter {
             lower: None,
             preempt_delay,
             follows: false,
+            rival: false,
             extended: false,
         };
         self.enter(now, Mode::Backup(backup), Reason::Listening, out);

@@ -62,6 +62,8 @@ struct Backup {
     preempt_delay: PreemptDelay,
     /// The timer runs because of a master that it does not preempt.
     follows: bool,
+    /// It was MASTER until it was away: whoever is MASTER now may not know that it had a rival.
+    rival: bool,
     /// A late wake-up has already been given one more interval.
     extended: bool,
 }
