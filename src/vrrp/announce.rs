@@ -41,7 +41,8 @@ impl Announcer {
         }
         self.contested = Some(now);
         self.owed = None;
-        self.second = second(now, s.lower_prio_delay, s.lower_prio_repeat);
+        // Without a second burst of its own it leaves that of the takeover alone.
+        self.second = second(now, s.lower_prio_delay, s.lower_prio_repeat).or(self.second);
         Some(s.lower_prio_repeat)
     }
 

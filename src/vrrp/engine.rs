@@ -78,12 +78,15 @@ impl Engine {
         self.strays.iter().map(|(p, c)| (*p, c))
     }
 
-    /// Replaces the sync groups. Members that are in none any more run on alone.
+    /// Replaces the sync groups. Members that are in none any more run on alone; a router that is named in
+    /// two groups belongs to the first.
     pub fn set_groups(&mut self, now: Instant, groups: Vec<(String, Vec<RouterId>)>, out: &mut Vec<Action>) {
         let old = std::mem::take(&mut self.groups);
+        let mut taken = BTreeSet::new();
         self.groups = groups
             .into_iter()
-            .map(|(name, members)| {
+            .map(|(name, mut members)| {
+                members.retain(|id| taken.insert(*id));
                 let known = old.iter().find(|g| g.name() == name);
                 Group::new(now, name, members, known)
             })

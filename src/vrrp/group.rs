@@ -145,6 +145,16 @@ impl Group {
             }
             return orders;
         }
+        // New or regrouped members may find another node MASTER while this one is for the rest of the group.
+        if let Some((behind, _)) = live.iter().find(|(_, r)| r.follows()) {
+            let why = || format!("{} follows another MASTER", name(*behind));
+            orders.extend(
+                live.iter()
+                    .filter(|(_, r)| r.state() == State::Master)
+                    .map(|(id, _)| (*id, Order::Yield(why()))),
+            );
+            return orders;
+        }
         let ready = |r: &VirtualRouter| r.state() == State::Master || r.wants();
         if !live.is_empty() && live.iter().all(|(_, r)| ready(r)) {
             orders.extend(live.iter().filter(|(_, r)| r.wants()).map(|(id, _)| (*id, Order::OpenGate)));
@@ -158,8 +168,14 @@ impl Group {
         now: Instant,
         router: impl Fn(RouterId) -> Option<&'a VirtualRouter>,
     ) -> Option<GroupTransition> {
-        let states: Vec<State> =
-            self.members.iter().filter_map(|id| router(*id)).map(|r| r.state()).collect();
+        // One that a reload removes says nothing about the rest.
+        let states: Vec<State> = self
+            .members
+            .iter()
+            .filter_map(|id| router(*id))
+            .filter(|r| !r.is_leaving())
+            .map(|r| r.state())
+            .collect();
         let all = |s: State| !states.is_empty() && states.iter().all(|x| *x == s);
         let to = if states.contains(&State::Fault) {
             State::Fault

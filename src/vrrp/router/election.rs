@@ -21,7 +21,7 @@ impl VirtualRouter {
         // A master that took over meanwhile is heard within one interval.
         self.become_backup(now, self.interval_and_skew(), Reason::WasAway(away), out);
         if let Mode::Backup(b) = &mut self.mode {
-            b.extended = true;
+            b.rival = true;
         }
     }
 
@@ -68,42 +68,43 @@ impl VirtualRouter {
     }
 
     fn expire_backup(&mut self, now: Instant, b: &Backup, out: &mut Vec<Output>) {
-        if matches!(b.preempt_delay, PreemptDelay::Until(t) if t <= now) {
-            if let Mode::Backup(b) = &mut self.mode {
-                b.preempt_delay = PreemptDelay::Over;
-            }
-            if let Some((master, theirs)) = b.lower {
-                return self.try_master(now, self.preempts(master, theirs), out);
-            }
+        let down = if let Wait::Until(t) = b.wait { Some(t).filter(|t| *t <= now) } else { None };
+        let delay = if let PreemptDelay::Until(t) = b.preempt_delay { Some(t) } else { None };
+        let passed = delay.filter(|t| *t <= now);
+        let Some(due) = down.into_iter().chain(passed).min() else { return };
+        if let (Some(_), Mode::Backup(b)) = (passed, &mut self.mode) {
+            b.preempt_delay = PreemptDelay::Over;
         }
-        let Wait::Until(deadline) = b.wait else { return };
-        if deadline > now {
-            return;
-        }
-        let late = now.since(deadline);
+        let late = now.since(due);
         if late > self.learned && !b.extended {
-            // This machine stood still: what it did not hear says nothing. Ask once more.
-            self.counters.late_wakeups = self.counters.late_wakeups.saturating_add(1);
-            self.notice(
-                true,
-                format!("woke up {} ms late: listening once more before taking over", late.as_millis()),
-                out,
-            );
-            let until = now + self.interval_and_skew();
-            if let Mode::Backup(b) = &mut self.mode {
-                b.wait = Wait::Until(until);
-                b.extended = true;
-            }
-            return;
+            return self.listen_again(now, late, out);
         }
-        let reason = match (b.lower, b.left) {
-            (Some((master, theirs)), _) => self.preempts(master, theirs),
-            (None, Some(master)) => Reason::MasterLeft(master),
-            (None, None) => {
-                Reason::Silence { master: self.seen.map(|s| s.address), waited: now.since(b.restarted) }
+        // A lower master that still has its delay is left alone: only its silence ends in a takeover.
+        let lower = b.lower.filter(|_| self.preempts_lower() && delay == passed);
+        match (lower, b.left, down) {
+            (Some((master, theirs)), _, _) => self.try_master(now, self.preempts(master, theirs), out),
+            (None, _, None) => {}
+            (None, Some(master), _) => self.try_master(now, Reason::MasterLeft(master), out),
+            (None, None, _) => {
+                let (master, waited) = (self.seen.map(|s| s.address), now.since(b.restarted));
+                self.try_master(now, Reason::Silence { master, waited }, out);
             }
-        };
-        self.try_master(now, reason, out);
+        }
+    }
+
+    /// This machine stood still: what it did not hear says nothing. Asks once more.
+    fn listen_again(&mut self, now: Instant, late: Duration, out: &mut Vec<Output>) {
+        self.counters.late_wakeups = self.counters.late_wakeups.saturating_add(1);
+        self.remark(now, NoticeKind::Late, out, |_| {
+            format!("woke up {} ms late: listening once more before taking over", late.as_millis())
+        });
+        let until = now + self.interval_and_skew();
+        if let Mode::Backup(b) = &mut self.mode {
+            b.extended = true;
+            if let Wait::Until(t) = &mut b.wait {
+                *t = if *t <= now { until } else { (*t).min(until) };
+            }
+        }
     }
 
     fn preempts(&self, master: IpAddr, theirs: u8) -> Reason {
@@ -141,9 +142,8 @@ impl VirtualRouter {
         self.counters.became_master = self.counters.became_master.saturating_add(1);
         self.linger = None;
         self.owed_zero = false;
-        self.claimed = true;
         self.send(self.effective_priority().get(), out);
-        out.push(Output::ClaimAddresses);
+        self.claim(out);
         let copies = self.announcer.master(now, &self.settings.announce);
         self.announce(copies, out);
         let next_advert = now + self.settings.advert_int;
@@ -156,18 +156,16 @@ impl VirtualRouter {
             restarted: now,
             left: None,
             lower: None,
-            preempt_delay: if self.settings.preempt_delay.is_zero() {
-                PreemptDelay::Over
-            } else {
-                PreemptDelay::Idle
-            },
+            preempt_delay: self.next_delay(now, PreemptDelay::Idle, false),
+            follows: false,
+            rival: false,
             extended: false,
         };
         self.enter(now, Mode::Backup(backup), reason, out);
     }
 
     /// Sends an advertisement; `next`: the next regular one, none: the schedule stays.
-    fn advertise(&mut self, now: Instant, next: Option<Instant>, out: &mut Vec<Output>) {
+    pub(super) fn advertise(&mut self, now: Instant, next: Option<Instant>, out: &mut Vec<Output>) {
         self.send(self.effective_priority().get(), out);
         if let Mode::Master(m) = &mut self.mode {
             m.last_sent = now;
@@ -180,7 +178,13 @@ impl VirtualRouter {
         match &self.mode {
             Mode::Init | Mode::Fault | Mode::Stopped => {}
             Mode::Backup(b) => {
-                let b = b.clone();
+                let mut b = b.clone();
+                if b.rival && self.loses_to(from, a.priority) {
+                    b.rival = false;
+                    // It stepped down without a word. Now it says one, as one that yields does, so that its
+                    // successor announces the addresses again.
+                    self.send(self.effective_priority().get(), out);
+                }
                 self.backup_hears(now, from, a, b);
             }
             Mode::Master(_) => self.master_hears(now, from, a, out),
@@ -192,6 +196,12 @@ impl VirtualRouter {
         }
     }
 
+    /// Higher priority wins, then the greater source address (RFC 9568 6.4.3).
+    fn loses_to(&self, from: IpAddr, theirs: u8) -> bool {
+        let own = self.effective_priority().get();
+        theirs > own || (theirs == own && self.source.is_some_and(|s| from > s))
+    }
+
     fn backup_hears(&mut self, now: Instant, from: IpAddr, a: &Advertisement<'_>, mut b: Backup) {
         let own = self.effective_priority().get();
         let lower = a.priority < own;
@@ -199,14 +209,14 @@ impl VirtualRouter {
             b.wait = Wait::Until(now + self.skew(self.effective_priority()));
             b.left = Some(from);
             b.lower = None;
+            b.follows = false;
             b.extended = false;
             self.mode = Mode::Backup(b);
             return;
         }
         b.preempt_delay = self.next_delay(now, b.preempt_delay, lower);
         let waits = matches!(b.preempt_delay, PreemptDelay::Until(_));
-        // An owner takes over whatever `nopreempt` says (RFC 9568 6.1).
-        let preempt = self.settings.preempt || self.settings.priority.is_owner();
+        let preempt = self.preempts_lower();
         if !preempt || !lower || waits {
             if self.settings.version == Version::V3 {
                 self.learned = a.interval;
@@ -214,14 +224,50 @@ impl VirtualRouter {
             b.wait = Wait::Until(now + self.down_interval());
             b.restarted = now;
             b.left = None;
+            b.follows = !preempt || !lower;
             b.extended = false;
+        } else if matches!(b.wait, Wait::Wanting(_)) {
+            b.wait = Wait::Wanting(self.preempts(from, a.priority));
         }
         b.lower = lower.then_some((from, a.priority));
         self.mode = Mode::Backup(b);
     }
 
+    /// An owner takes over whatever `nopreempt` says (RFC 9568 6.1).
+    fn preempts_lower(&self) -> bool {
+        self.settings.preempt || self.settings.priority.is_owner()
+    }
+
+    /// The delay before a lower master is preempted; an owner has none.
+    pub(super) fn preempt_delay(&self) -> Duration {
+        if self.settings.priority.is_owner() { Duration::ZERO } else { self.settings.preempt_delay }
+    }
+
+    /// The own priority may have fallen to that of a master that was about to be preempted: what it sent
+    /// last counts as heard from a master to follow.
+    pub(super) fn weigh_again(&mut self) {
+        let (own, learns) = (self.effective_priority().get(), self.settings.version == Version::V3);
+        let Mode::Backup(Backup { lower: Some((master, theirs)), .. }) = self.mode else { return };
+        let Some(seen) = self.seen.filter(|s| s.address == master && theirs >= own) else { return };
+        if learns {
+            self.learned = seen.interval;
+        }
+        let until = seen.at + self.down_interval();
+        let idle = !self.preempt_delay().is_zero();
+        if let Mode::Backup(b) = &mut self.mode {
+            b.wait = match b.wait {
+                Wait::Until(t) => Wait::Until(t.max(until)),
+                Wait::Wanting(_) => Wait::Until(until),
+            };
+            b.restarted = seen.at;
+            b.lower = None;
+            b.follows = true;
+            b.preempt_delay = if idle { PreemptDelay::Idle } else { PreemptDelay::Over };
+        }
+    }
+
     fn next_delay(&self, now: Instant, delay: PreemptDelay, lower: bool) -> PreemptDelay {
-        let length = self.settings.preempt_delay;
+        let length = self.preempt_delay();
         match delay {
             _ if length.is_zero() => PreemptDelay::Over,
             _ if !lower => PreemptDelay::Idle,
@@ -233,10 +279,11 @@ impl VirtualRouter {
     fn master_hears(&mut self, now: Instant, from: IpAddr, a: &Advertisement<'_>, out: &mut Vec<Output>) {
         let own = self.effective_priority().get();
         if a.priority == 0 {
-            return self.advertise(now, Some(now + self.settings.advert_int), out);
+            self.advertise(now, Some(now + self.settings.advert_int), out);
+            // It was a MASTER beside us: caches may point at it (PRACTICE-12, PRACTICE-15).
+            return self.announce_contested(now, out);
         }
-        let greater = self.source.is_some_and(|s| from > s);
-        if a.priority > own || (a.priority == own && greater) {
+        if self.loses_to(from, a.priority) {
             let reason = if a.priority > own {
                 Reason::Better { master: from, theirs: a.priority, own: self.own_sum() }
             } else {
@@ -302,6 +349,10 @@ impl VirtualRouter {
             m.answered = Some(now);
             self.advertise(now, None, out);
         }
+        self.announce_contested(now, out);
+    }
+
+    fn announce_contested(&mut self, now: Instant, out: &mut Vec<Output>) {
         if let Some(copies) = self.announcer.contested(now, &self.settings.announce) {
             self.announce(copies, out);
         }

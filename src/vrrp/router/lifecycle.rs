@@ -28,6 +28,9 @@ impl VirtualRouter {
             (Mode::Fault, Some(why)) => self.reason = Reason::Fault(why),
             (_, Some(why)) => self.fail(now, why, out),
             (Mode::Init, None) if self.link.is_none() => {}
+            (Mode::Fault, None) if self.link.is_none() => {
+                self.enter(now, Mode::Init, Reason::NotStarted, out);
+            }
             (Mode::Init | Mode::Fault, None) if now < self.start_at => {
                 if self.mode == Mode::Fault {
                     self.enter(now, Mode::Init, Reason::StartupDelay, out);
@@ -47,10 +50,19 @@ impl VirtualRouter {
             return self.become_master(now, Reason::Owner, out);
         }
         let wait = if owner { Wait::Wanting(Reason::Owner) } else { Wait::Until(now + self.down_interval()) };
-        let delay = self.settings.preempt_delay;
+        let delay = self.preempt_delay();
         let preempt_delay =
             if delay.is_zero() { PreemptDelay::Over } else { PreemptDelay::Until(now + delay) };
-        let backup = Backup { wait, restarted: now, left: None, lower: None, preempt_delay, extended: false };
+        let backup = Backup {
+            wait,
+            restarted: now,
+            left: None,
+            lower: None,
+            preempt_delay,
+            follows: false,
+            rival: false,
+            extended: false,
+        };
         self.enter(now, Mode::Backup(backup), Reason::Listening, out);
     }
 
@@ -112,7 +124,7 @@ impl VirtualRouter {
     ) {
         let zero = zero || self.owed_zero;
         self.release(out);
-        let next = if self.claimed {
+        let next = if self.held != Held::Nothing {
             Mode::Leaving(Leaving::Releasing { zero, until: now + RELEASE_LIMIT })
         } else {
             if zero {
@@ -130,10 +142,18 @@ impl VirtualRouter {
     }
 
     pub(super) fn addresses_released(&mut self, now: Instant, out: &mut Vec<Output>) {
-        if matches!(self.mode, Mode::Master(_) | Mode::Leaving(Leaving::Waiting { .. })) {
-            return; // claimed again since
+        if let Some(rest) = self.stale_reports.checked_sub(1) {
+            self.stale_reports = rest;
+            if self.held == Held::Releasing {
+                // Which release this reports cannot be told: ask again, which costs nothing if all are gone.
+                out.push(Output::ReleaseAddresses);
+            }
+            return;
         }
-        self.claimed = false;
+        if self.held != Held::Releasing {
+            return; // claimed since
+        }
+        self.held = Held::Nothing;
         match self.mode {
             Mode::Leaving(Leaving::Releasing { zero, .. }) => {
                 self.owed_zero = false;
@@ -153,8 +173,11 @@ impl VirtualRouter {
             let more = if left_out == 0 { String::new() } else { format!(" ({left_out} more before)") };
             self.notice(true, format!("something else removed {address}: put back{more}"), out);
         }
-        out.push(Output::ClaimAddresses);
-        self.announce(1, out);
+        self.claim(out);
+        // On the way out it keeps silent: the caches belong to the successor.
+        if matches!(self.mode, Mode::Master(_)) {
+            self.announce(1, out);
+        }
     }
 
     /// Takes new settings of the same virtual router without giving up the state.
@@ -164,8 +187,7 @@ impl VirtualRouter {
         if old.v3_checksum != self.settings.v3_checksum {
             self.form = first_form(self.settings.v3_checksum);
         }
-        // An interval that was not learned from a master is the own one.
-        let own = self.learned == old.advert_int || self.settings.version == Version::V2;
+        let own = self.settings.version == Version::V2 || !self.learned_from_master(now);
         let down_before = self.down_interval_of(before, &old);
         if own {
             self.learned = self.settings.advert_int;
@@ -175,17 +197,32 @@ impl VirtualRouter {
             Mode::Backup(Backup { wait: Wait::Until(t), .. }) => {
                 *t = ((*t + down) - down_before).max(now);
             }
-            Mode::Master(_) => {
-                self.send(self.effective_priority().get(), out);
-                let next_advert = now + self.settings.advert_int;
-                self.mode = Mode::Master(Master { next_advert, last_sent: now, answered: None });
-                out.push(Output::ClaimAddresses);
-                let copies = self.announcer.changed(now, &self.settings.announce);
-                self.announce(copies, out);
-            }
+            Mode::Master(_) => self.reconfigure_master(now, &old, out),
             _ => {}
         }
+        self.weigh_again();
         self.reevaluate(now, out);
+    }
+
+    /// Peers hear of changes at once; the schedule moves only with the interval. The shell may have got other
+    /// prefixes or excluded addresses, which are not known here: they are claimed and announced in any case.
+    fn reconfigure_master(&mut self, now: Instant, old: &RouterSettings, out: &mut Vec<Output>) {
+        let interval = self.settings.advert_int;
+        let next = (interval != old.advert_int).then(|| now + interval);
+        if self.settings != *old {
+            self.advertise(now, next, out);
+        }
+        self.claim(out);
+        let copies = self.announcer.changed(now, &self.settings.announce);
+        self.announce(copies, out);
+    }
+
+    /// Whether a master is heard whose interval it has learned.
+    fn learned_from_master(&self, now: Instant) -> bool {
+        matches!(self.mode, Mode::Backup(_))
+            && self
+                .seen
+                .is_some_and(|s| s.interval == self.learned && now.since(s.at) <= self.down_interval())
     }
 
     fn down_interval_of(&self, priority: Priority, s: &RouterSettings) -> Duration {
@@ -198,5 +235,6 @@ impl VirtualRouter {
         if let Mode::Backup(Backup { wait: Wait::Until(t), .. }) = &mut self.mode {
             *t = ((*t + new) - old).max(now);
         }
+        self.weigh_again();
     }
 }

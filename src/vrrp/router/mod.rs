@@ -60,6 +60,10 @@ struct Backup {
     /// A master of lower priority heard since then.
     lower: Option<(IpAddr, u8)>,
     preempt_delay: PreemptDelay,
+    /// The timer runs because of a master that it does not preempt.
+    follows: bool,
+    /// It was MASTER until it was away: whoever is MASTER now may not know that it had a rival.
+    rival: bool,
     /// A late wake-up has already been given one more interval.
     extended: bool,
 }
@@ -101,6 +105,17 @@ enum Leaving {
     Releasing { zero: bool, until: Instant },
 }
 
+/// What was asked for last about the addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Held {
+    /// Never claimed, or known to be gone.
+    Nothing,
+    /// Claimed.
+    Claimed,
+    /// Released, and not yet reported as gone.
+    Releasing,
+}
+
 /// The last advertisement heard from another router.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Seen {
@@ -131,8 +146,9 @@ pub struct VirtualRouter {
     form: ChecksumForm,
     announcer: Announcer,
     linger: Option<Instant>,
-    /// Addresses were claimed and are not known to be gone.
-    claimed: bool,
+    held: Held,
+    /// Releases that a later claim has overtaken; their reports say nothing about the addresses of now.
+    stale_reports: u32,
     /// Priority 0 goes out once the addresses are gone (break before make).
     owed_zero: bool,
     counters: Counters,
@@ -160,7 +176,8 @@ impl VirtualRouter {
             form,
             announcer: Announcer::default(),
             linger: None,
-            claimed: false,
+            held: Held::Nothing,
+            stale_reports: 0,
             owed_zero: false,
             counters: Counters::default(),
             notices: Limiter::default(),
@@ -259,6 +276,11 @@ impl VirtualRouter {
         self.holds.is_empty() && matches!(&self.mode, Mode::Backup(Backup { wait: Wait::Wanting(_), .. }))
     }
 
+    /// True while another router is MASTER and this one leaves it at that.
+    pub(super) fn follows(&self) -> bool {
+        matches!(&self.mode, Mode::Backup(Backup { wait: Wait::Until(_), follows: true, .. }))
+    }
+
     /// True if it has left for good.
     pub(super) fn is_stopped(&self) -> bool {
         self.mode == Mode::Stopped
@@ -294,6 +316,7 @@ impl VirtualRouter {
 
     /// Another member of the group cannot run, or all can again.
     pub(super) fn set_group_fault(&mut self, now: Instant, fault: Option<String>, out: &mut Vec<Output>) {
+        self.notice_absence(now, out);
         if self.group_fault != fault {
             self.group_fault = fault;
             self.reevaluate(now, out);
@@ -345,15 +368,27 @@ impl VirtualRouter {
     }
 
     fn announce(&mut self, copies: u32, out: &mut Vec<Output>) {
+        if copies == 0 {
+            return; // switched off by the settings
+        }
         self.counters.announcements = self.counters.announcements.saturating_add(1);
         out.push(Output::Announce { copies });
     }
 
     fn release(&mut self, out: &mut Vec<Output>) {
         self.linger = None;
-        if self.claimed {
+        if self.held == Held::Claimed {
+            self.held = Held::Releasing;
             out.push(Output::ReleaseAddresses);
         }
+    }
+
+    fn claim(&mut self, out: &mut Vec<Output>) {
+        if self.held == Held::Releasing {
+            self.stale_reports = self.stale_reports.saturating_add(1);
+        }
+        self.held = Held::Claimed;
+        out.push(Output::ClaimAddresses);
     }
 
     fn enter(&mut self, now: Instant, mode: Mode, reason: Reason, out: &mut Vec<Output>) {

@@ -17,13 +17,15 @@ pub(super) enum NoticeKind {
     TwoOwners,
     Contested,
     AddressLost,
+    Late,
 }
 
 impl VirtualRouter {
     /// Whether a packet of its VRID is meant for it: a unicast router hears its peers, a multicast one the group.
     pub(in crate::vrrp) fn hears_from(&self, d: &Datagram<'_>) -> Result<(), Discard> {
         match &self.settings.transport {
-            Transport::Multicast if d.destination.is_multicast() => Ok(()),
+            // Any group that somebody on this machine has joined can arrive, for instance 224.0.0.19.
+            Transport::Multicast if d.destination == packet::group(self.settings.family) => Ok(()),
             Transport::Unicast(_) if d.destination.is_multicast() => Err(Discard::Transport),
             Transport::Multicast => Err(Discard::Transport),
             Transport::Unicast(peers) if peers.contains(&d.source) => Ok(()),
@@ -140,7 +142,7 @@ impl VirtualRouter {
         }
     }
 
-    fn remark(
+    pub(super) fn remark(
         &mut self,
         now: Instant,
         kind: NoticeKind,
@@ -191,7 +193,9 @@ impl VirtualRouter {
             Discard::ZeroCount => ("0 addresses".into(), format!("{} addresses", s.addresses.len())),
             Discard::Stranger => (d.source.to_string(), "an address of unicast_peer".into()),
             Discard::Transport => match s.transport {
-                Transport::Multicast => (format!("unicast to {}", d.destination), "multicast".into()),
+                Transport::Multicast => {
+                    (format!("sent to {}", d.destination), packet::group(s.family).to_string())
+                }
                 Transport::Unicast(_) => ("multicast".into(), "unicast".into()),
             },
             Discard::OwnSource => (
