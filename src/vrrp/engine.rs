@@ -152,9 +152,12 @@ impl Engine {
             if let Some(entry) = self.entries.get_mut(&id).filter(|e| e.deadline == Some(t)) {
                 // A deadline that its own expiry does not move is a bug. It must neither spin nor stop the router.
                 let later = now + STUCK;
-                entry.deadline = Some(later);
                 self.deadlines.remove(&(t, id));
-                self.deadlines.insert((later, id));
+                // At the end of time there is no later.
+                if later > now {
+                    entry.deadline = Some(later);
+                    self.deadlines.insert((later, id));
+                }
             }
         }
         self.settle(now, out);

@@ -1,6 +1,6 @@
 //! Adding, removing and listing addresses.
 
-use crate::lab::{cable, in_namespace, ip, link, run};
+use crate::lab::{cable, in_namespace, ip, link, link_when, run};
 use nix::errno::Errno;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tandemd::net::clock;
@@ -30,7 +30,7 @@ fn links_are_read_with_name_state_and_mac() {
         let (a, b) = cable("va", "vb");
         run("ip link set va mtu 1400 address 02:00:00:00:00:01");
         run("ip link set vb down");
-        let a = link(&a.name);
+        let a = link_when(&a.name, |l| !l.running);
         assert_eq!((a.mac, a.mtu), (Some([2, 0, 0, 0, 0, 1]), 1400));
         assert!(a.up && !a.running && !a.loopback && !a.noarp, "no carrier: {a:?}");
         assert!(!link(&b.name).up);

@@ -1,6 +1,6 @@
 //! What the monitor hears, and the table that is kept with it.
 
-use crate::lab::{cable, in_namespace, ip, link, readable, run, v4};
+use crate::lab::{cable, in_namespace, ip, link, readable, run, v4, wait_until};
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use tandemd::net::interface::NetEvent;
@@ -43,16 +43,19 @@ fn removal_rename_link_down_and_deletion_are_heard() {
 
         run("ip link set va down");
         run("ip link set va name renamed");
-        let heard = events(&mut monitor);
+        let lost_carrier =
+            |e: &NetEvent| matches!(e, NetEvent::LinkNew(l) if l.ifindex == b.ifindex && l.up && !l.running);
+        let mut heard = Vec::new();
+        wait_until("the other end has no carrier", || {
+            heard.append(&mut events(&mut monitor));
+            heard.iter().any(lost_carrier)
+        });
         let mut of_a = heard.iter().filter_map(|e| match e {
             NetEvent::LinkNew(l) if l.ifindex == a.ifindex => Some(l),
             _ => None,
         });
         assert!(of_a.clone().any(|l| !l.up && !l.running && l.name == "va"), "{heard:?}");
         assert!(of_a.any(|l| l.name == "renamed"), "{heard:?}");
-        let other_lost_carrier =
-            |e: &NetEvent| matches!(e, NetEvent::LinkNew(l) if l.ifindex == b.ifindex && l.up && !l.running);
-        assert!(heard.iter().any(other_lost_carrier), "{heard:?}");
 
         run("ip link delete renamed");
         let heard = events(&mut monitor);
@@ -99,10 +102,13 @@ fn a_table_kept_by_events_is_the_same_as_a_fresh_dump() {
             "ip link set vb mtu 1300",
         ] {
             run(command);
-            for event in events(&mut monitor) {
-                table.apply(&event);
-            }
-            assert_eq!(table, dump(), "after {command}");
+            // The kernel may tell of a carrier later than it shows it.
+            wait_until(command, || {
+                for event in events(&mut monitor) {
+                    table.apply(&event);
+                }
+                table == dump()
+            });
         }
         run("ip link delete va");
         run("ip link delete vb");
@@ -129,7 +135,7 @@ fn a_tentative_link_local_address_becomes_the_source_when_its_check_is_over() {
             table.source_for(a, Family::Ipv6, Audience::Multicast, None, &HashSet::new())
         };
         assert!(matches!(source(&table), Err(SourceProblem::Tentative { .. })));
-        crate::lab::wait_until("the end of duplicate address detection", || {
+        wait_until("the end of duplicate address detection", || {
             for event in events(&mut monitor) {
                 table.apply(&event);
             }

@@ -54,13 +54,19 @@ pub(crate) fn cable(a: &str, b: &str) -> (Link, Link) {
         std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}/addr_gen_mode"), "1").unwrap();
         run(&format!("ip link set {name} up"));
     }
-    (link(a), link(b))
+    (link_when(a, |l| l.running), link_when(b, |l| l.running))
 }
 
 /// The interface with this name.
 pub(crate) fn link(name: &str) -> Link {
     let links = Netlink::open().unwrap().links().unwrap();
     links.into_iter().find(|l| l.name == name).unwrap_or_else(|| panic!("no interface {name}"))
+}
+
+/// The interface with this name once it is `ready`: the kernel's link watcher sets IFF_RUNNING in its own time.
+pub(crate) fn link_when(name: &str, ready: impl Fn(&Link) -> bool) -> Link {
+    wait_until("the link watcher", || ready(&link(name)));
+    link(name)
 }
 
 /// A second network namespace, held by a process that is killed with it.

@@ -11,3 +11,4 @@ mod lifecycle;
 mod master;
 mod random;
 mod receive;
+mod steps;

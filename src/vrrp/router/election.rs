@@ -245,7 +245,7 @@ impl VirtualRouter {
 
     /// The own priority may have fallen to that of a master that was about to be preempted: what it sent
     /// last counts as heard from a master to follow.
-    pub(super) fn weigh_again(&mut self) {
+    pub(super) fn weigh_again(&mut self, now: Instant) {
         let (own, learns) = (self.effective_priority().get(), self.settings.version == Version::V3);
         let Mode::Backup(Backup { lower: Some((master, theirs)), .. }) = self.mode else { return };
         let Some(seen) = self.seen.filter(|s| s.address == master && theirs >= own) else { return };
@@ -257,7 +257,7 @@ impl VirtualRouter {
         if let Mode::Backup(b) = &mut self.mode {
             b.wait = match b.wait {
                 Wait::Until(t) => Wait::Until(t.max(until)),
-                Wait::Wanting(_) => Wait::Until(until),
+                Wait::Wanting(_) => Wait::Until(until.max(now)),
             };
             b.restarted = seen.at;
             b.lower = None;

@@ -200,7 +200,7 @@ impl VirtualRouter {
             Mode::Master(_) => self.reconfigure_master(now, &old, out),
             _ => {}
         }
-        self.weigh_again();
+        self.weigh_again(now);
         self.reevaluate(now, out);
     }
 
@@ -235,6 +235,6 @@ impl VirtualRouter {
         if let Mode::Backup(Backup { wait: Wait::Until(t), .. }) = &mut self.mode {
             *t = ((*t + new) - old).max(now);
         }
-        self.weigh_again();
+        self.weigh_again(now);
     }
 }

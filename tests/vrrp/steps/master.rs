@@ -1,12 +1,9 @@
 //! Active (RFC 9568 6.4.3): schedule, answers, yielding, announcements, absence.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod vrrp_support;
-
+use super::*;
 use std::time::Duration;
 use tandemd::time::Instant;
 use tandemd::vrrp::*;
-use vrrp_support::*;
 
 fn down(p: u8, interval: Duration) -> Duration {
     interval * 3 + interval * (256 - u32::from(p)) / 256
@@ -236,7 +233,7 @@ fn the_next_advert_has_the_priority_of_that_moment_and_never_zero() {
         let mut rig = Rig::master(settings(base));
         let log = rig.track(delta, false);
         assert_eq!(rig.sent(&log), []);
-        let log = rig.to_deadline();
+        let log = rig.run_to_deadline();
         assert_eq!(rig.priorities(&log), [effective]);
         assert_eq!(rig.status().effective_priority.get(), effective);
     }

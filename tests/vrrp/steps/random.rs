@@ -1,13 +1,10 @@
 //! Random faults on a simulated LAN, by seed: after them one MASTER for each router, and peace. The LAN checks
 //! at every step that no deadline spins, no transition is empty and two MASTERs settle it in an interval.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod vrrp_support;
-
+use super::lan::{Lan, Rng};
+use super::*;
 use std::time::Duration;
 use tandemd::vrrp::*;
-use vrrp_support::lan::{Lan, Rng};
-use vrrp_support::*;
 
 /// What all nodes of a run have in common, and what differs.
 fn scene(seed: u64) -> (Lan, Duration) {

@@ -1,12 +1,9 @@
 //! Initialize and Backup (RFC 9568 6.4.1, 6.4.2): start, timers, learning, preemption.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod vrrp_support;
-
+use super::*;
 use std::time::Duration;
 use tandemd::time::Instant;
 use tandemd::vrrp::*;
-use vrrp_support::*;
 
 const V3: Version = Version::V3;
 

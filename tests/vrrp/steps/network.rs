@@ -1,11 +1,8 @@
 //! Several nodes on a simulated LAN: split and heal, pause, crash, hand over, mixed settings.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod vrrp_support;
-
+use super::lan::Lan;
+use super::*;
 use tandemd::vrrp::*;
-use vrrp_support::lan::Lan;
-use vrrp_support::*;
 
 fn one(s: Vec<RouterSettings>) -> Vec<Vec<RouterSettings>> {
     s.into_iter().map(|s| vec![s]).collect()

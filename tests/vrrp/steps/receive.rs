@@ -1,11 +1,8 @@
 //! What happens to packets: counters, bounded notices, checksum forms, unicast, several routers.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod vrrp_support;
-
+use super::*;
 use tandemd::time::Instant;
 use tandemd::vrrp::*;
-use vrrp_support::*;
 
 fn counts(c: &DiscardCounts) -> Vec<(Discard, u64)> {
     c.iter().filter(|(_, n)| *n > 0).collect()
@@ -169,9 +166,9 @@ fn auto_follows_the_form_of_any_well_formed_advert() {
     let pseudo = |a: Advert| Advert { form: ChecksumForm::PseudoHeader, ..a };
     let form = |rig: &mut Rig| {
         while rig.state() != State::Master {
-            rig.to_deadline();
+            rig.run_to_deadline();
         }
-        let log = rig.to_deadline();
+        let log = rig.run_to_deadline();
         rig.sent(&log)[0].form
     };
     // Heard before the start, as BACKUP, and as MASTER from a loser.
@@ -217,7 +214,7 @@ fn unicast(peers: &[&str]) -> RouterSettings {
 #[test]
 fn a_unicast_router_sends_to_each_peer_and_hears_only_them() {
     let mut rig = Rig::master(unicast(&[ABOVE, BELOW]));
-    let log = rig.to_deadline();
+    let log = rig.run_to_deadline();
     assert_eq!(rig.sent(&log).iter().map(|s| s.to).collect::<Vec<_>>(), [ip(ABOVE), ip(BELOW)]);
     let to_me = |from| Advert { to: ip(ME), ..Advert::new(&settings(100), from, 250) };
     rig.hear_advert(&to_me("192.0.2.77"));

@@ -1,13 +1,10 @@
 //! Sync groups: all MASTER or none; faults and step-downs spread.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod vrrp_support;
-
+use super::lan::Lan;
+use super::*;
 use std::time::Duration;
 use tandemd::time::Instant;
 use tandemd::vrrp::*;
-use vrrp_support::lan::Lan;
-use vrrp_support::*;
 
 /// Two members on two interfaces of one machine.
 struct Pair {

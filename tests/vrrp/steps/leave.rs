@@ -1,12 +1,9 @@
 //! Stop, FAULT and recovery, and the races of addresses that go and come.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod vrrp_support;
-
+use super::*;
 use std::time::Duration;
 use tandemd::time::Instant;
 use tandemd::vrrp::*;
-use vrrp_support::*;
 
 fn stop() -> Input {
     Input::Stop(Leave::DaemonStop)

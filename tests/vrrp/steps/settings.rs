@@ -1,12 +1,9 @@
 //! Holds, tracking and new settings of a running router.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod vrrp_support;
-
+use super::*;
 use std::time::Duration;
 use tandemd::time::Instant;
 use tandemd::vrrp::*;
-use vrrp_support::*;
 
 const DOWN_100: Duration = Duration::from_nanos(3_609_375_000);
 

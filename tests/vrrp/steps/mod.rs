@@ -1,8 +1,19 @@
-//! What the tests of the protocol core share: one router driven by hand ([`Rig`]) and a simulated LAN
+//! The core step by step, from outside: each input in each state, and what comes of it. Shared here: one router driven by hand ([`Rig`]) and a simulated LAN
 //! ([`lan::Lan`]).
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 pub mod lan;
+
+mod backup;
+mod fuzz;
+mod groups;
+mod leave;
+mod master;
+mod network;
+mod random;
+mod receive;
+mod settings;
+mod v2;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -167,7 +178,7 @@ impl Rig {
     pub fn master(s: RouterSettings) -> Self {
         let mut rig = Self::new(s);
         while rig.state() != State::Master {
-            rig.to_deadline();
+            rig.run_to_deadline();
         }
         rig
     }
@@ -193,7 +204,7 @@ impl Rig {
     }
 
     /// Runs to the next deadline.
-    pub fn to_deadline(&mut self) -> Log {
+    pub fn run_to_deadline(&mut self) -> Log {
         let t = self.deadline().unwrap();
         self.wake(t)
     }
@@ -275,8 +286,8 @@ impl Rig {
     fn log(&self, out: Vec<Action>) -> Log {
         out.into_iter()
             .filter_map(|a| match a {
-                Action::Router(_, o) => Some((self.now, o)),
-                Action::Group(_) => None,
+                Action::Router(id, o) if id == self.id => Some((self.now, o)),
+                _ => None,
             })
             .collect()
     }

@@ -56,8 +56,8 @@ pub struct Lan {
     pub rng: Rng,
     pub delay: Duration,
     pub loss_percent: u64,
-    /// Packets were lost at some time: a winner may not know that it had a rival, so caches are not judged.
-    lossy: bool,
+    /// A winner may not know that it had a rival, for instance as packets were lost: caches are not judged.
+    unheard: bool,
     pub settings: Vec<Vec<RouterSettings>>,
     grouped: bool,
     /// Whom the host beside node i believes for router r.
@@ -95,7 +95,7 @@ impl Lan {
             rng: Rng::new(seed),
             delay: us(200),
             loss_percent: 0,
-            lossy: false,
+            unheard: false,
             settings,
             grouped,
             caches: vec![vec![None; routers]; count],
@@ -183,6 +183,8 @@ impl Lan {
 
     pub fn resume(&mut self, n: usize) {
         self.nodes[n].running = true;
+        // One that tolerates a lower master cannot tell it of the rival: its higher priority would unseat it.
+        self.unheard |= self.settings[n].iter().any(|s| !s.preempt || !s.preempt_delay.is_zero());
         for (family, m) in std::mem::take(&mut self.nodes[n].inbox) {
             self.receive(n, family, &m);
         }
@@ -194,6 +196,9 @@ impl Lan {
     pub fn cut(&mut self, sides: &[u32]) {
         for (node, side) in self.nodes.iter_mut().zip(sides) {
             node.side = *side;
+            // On the way out it keeps silent, also to those that it can hear only now.
+            let leaving = |id: RouterId| node.engine.router(id).is_some_and(|r| r.state() == State::Init);
+            self.unheard |= node.ids.iter().flatten().any(|id| leaving(*id));
         }
         self.both.clear();
         self.forget_unreachable();
@@ -346,7 +351,7 @@ impl Lan {
         for to in (0..self.nodes.len()).filter(|to| *to != n) {
             let for_it = m.destination.is_multicast() || m.destination == Self::address(to, family);
             if !for_it || self.rng.below(100) < self.loss_percent {
-                self.lossy |= for_it;
+                self.unheard |= for_it;
                 continue;
             }
             self.post(self.delay, Event::Packet { to, from: n, family, message: m.clone() });
@@ -394,7 +399,7 @@ impl Lan {
                 assert_eq!(masters.len(), 1, "MASTERs of r{r}: {masters:?}\n{}", self.tail());
                 let holders: Vec<usize> = self.holders(r).into_iter().filter(|n| nodes.contains(n)).collect();
                 assert_eq!(holders, masters, "holders of r{r}\n{}", self.tail());
-                for host in nodes.iter().filter(|_| !self.lossy) {
+                for host in nodes.iter().filter(|_| !self.unheard) {
                     assert_eq!(
                         self.caches[*host][r].unwrap_or(masters[0]),
                         masters[0],

@@ -1,12 +1,9 @@
 //! VRRPv2 (RFC 3768): timers that learn nothing, authentication, the interval that must be equal.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-mod vrrp_support;
-
+use super::*;
 use std::time::Duration;
 use tandemd::time::Instant;
 use tandemd::vrrp::*;
-use vrrp_support::*;
 
 fn at_interval(secs: u64) -> RouterSettings {
     interval(v2(100), Duration::from_secs(secs))
