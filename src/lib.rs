@@ -4,7 +4,7 @@
 //!
 //! - cores, without I/O, clock or randomness: [`time`], [`vrrp`]
 //! - [`config`]: files to checked settings; uses the cores' types
-//! - the shell's parts: [`net`], [`process`], [`track`], [`notify`], [`control`]; they use the above
+//! - the shell's parts: [`net`], [`guardian`], [`process`], [`track`], [`notify`], [`control`]; they use the above
 //! - [`daemon`]: wires the parts together; [`cli`]: `tandemadm`
 #![deny(missing_docs)]
 
@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod guardian;
 pub mod net;
 pub mod notify;
 pub mod process;

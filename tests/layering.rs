@@ -27,9 +27,10 @@ const IO: [&str; 16] = [
     "std::time::Instant",
     "std::time::SystemTime",
 ];
-const ABOVE_CORE: [&str; 8] = [
+const ABOVE_CORE: [&str; 9] = [
     "crate::config",
     "crate::net",
+    "crate::guardian",
     "crate::process",
     "crate::track",
     "crate::notify",
@@ -39,7 +40,7 @@ const ABOVE_CORE: [&str; 8] = [
 ];
 const TOP: [&str; 2] = ["crate::daemon", "crate::cli"];
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     Rule { room: "time.rs", forbidden: &IO },
     Rule { room: "time.rs", forbidden: &ABOVE_CORE },
     Rule { room: "vrrp", forbidden: &IO },
@@ -59,6 +60,19 @@ const RULES: [Rule; 12] = [
         ],
     },
     Rule { room: "net", forbidden: &TOP },
+    Rule {
+        room: "guardian",
+        forbidden: &[
+            "crate::config",
+            "crate::process",
+            "crate::track",
+            "crate::notify",
+            "crate::control",
+            "crate::daemon",
+            "crate::cli",
+            "tokio::",
+        ],
+    },
     Rule { room: "process", forbidden: &TOP },
     Rule { room: "track", forbidden: &TOP },
     Rule { room: "notify", forbidden: &TOP },

@@ -58,7 +58,7 @@ pub(super) const TRACK: Keys = Keys {
 };
 
 pub(super) const NODE: Keys = Keys {
-    known: &["name", "startup_delay", "script_user", "notify_fifo", "notify_timeout", "version"],
+    known: &["name", "startup_delay", "script_user", "notify_fifo", "notify_timeout", "realtime", "version"],
     elsewhere: &[
         ("router_id", "write `name`"),
         ("vrrp_startup_delay", "write `startup_delay`"),
@@ -70,6 +70,10 @@ pub(super) const NODE: Keys = Keys {
             "vrrp_skip_check_adv_addr",
             "not needed: the address list is never a reason to drop an advertisement",
         ),
+        ("vrrp_rt_priority", "write `realtime`"),
+        ("vrrp_priority", "write `realtime`"),
+        ("vrrp_no_swap", "memory is locked with `realtime`; remove it"),
+        ("max_auto_priority", "write `realtime`"),
         ("vrrp_garp_master_delay", "write `garp_master_delay` in each instance"),
         ("vrrp_garp_master_repeat", "write `garp_master_repeat` in each instance"),
         ("vrrp_garp_master_refresh", "write `garp_master_refresh` in each instance"),

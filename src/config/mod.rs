@@ -28,8 +28,8 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use diff::{Changed, Diff, KeyChange, Section, diff};
 pub use load::{Loaded, Options, load, parse};
 pub use model::{
-    Config, FileTrack, Instance, Node, NotifyScripts, ProcessTrack, ScriptCommand, ScriptTrack, SyncGroup,
-    TrackKind, TrackRef, Tracks, UserRef, VirtualAddress,
+    Config, FileTrack, Instance, Node, NotifyScripts, ProcessTrack, Realtime, ScriptCommand, ScriptTrack,
+    SyncGroup, TrackKind, TrackRef, Tracks, UserRef, VirtualAddress,
 };
 pub use render::effective_toml;
 pub use report::Source;

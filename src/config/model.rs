@@ -33,6 +33,20 @@ pub struct Node {
     pub notify_fifo: Option<PathBuf>,
     /// How long a notify script may run before its process group is killed.
     pub notify_timeout: Duration,
+    /// Scheduling of the protocol thread.
+    pub realtime: Realtime,
+}
+
+/// How the protocol thread is scheduled (sched(7)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Realtime {
+    /// SCHED_RR if permitted, else a better nice value.
+    Auto,
+    /// As any other thread.
+    Off,
+    /// SCHED_RR with this priority, 1..=99.
+    Priority(u8),
 }
 
 /// A user and, if written, a group: `"user"` or `"user:group"`.

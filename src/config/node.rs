@@ -2,7 +2,7 @@
 
 use super::instance::read_version_value;
 use super::keys;
-use super::model::Node;
+use super::model::{Node, Realtime};
 use super::names;
 use super::reader::{Table, Value};
 use super::report::At;
@@ -41,6 +41,7 @@ pub(super) fn read(tops: &[Table<'_>], host_name: &str) -> (Node, Version) {
         script_user: tables.get("script_user").and_then(|v| names::user(&v)),
         notify_fifo: tables.get("notify_fifo").and_then(|v| names::path(&v)),
         notify_timeout: span("notify_timeout", Duration::from_millis(100), Duration::from_secs(30)),
+        realtime: tables.get("realtime").and_then(|v| realtime(&v)).unwrap_or(Realtime::Auto),
     };
     let version = tables.get("version").and_then(|v| read_version_value(&v)).unwrap_or(Version::V3);
     (node, version)
@@ -53,4 +54,23 @@ fn node_name(value: &Value<'_>) -> Option<String> {
         return None;
     }
     Some(text.to_owned())
+}
+
+fn realtime(value: &Value<'_>) -> Option<Realtime> {
+    let allowed = "\"auto\", \"off\" or a priority from 1 to 99";
+    if let Some(n) = value.as_integer() {
+        let priority = u8::try_from(n).ok().filter(|n| (1..=99).contains(n));
+        if priority.is_none() {
+            value.add(value.refuse("is no real-time priority").allowed(allowed));
+        }
+        return priority.map(Realtime::Priority);
+    }
+    match value.as_string() {
+        Some("auto") => Some(Realtime::Auto),
+        Some("off") => Some(Realtime::Off),
+        _ => {
+            value.add(value.refuse("is no way to schedule a thread").allowed(allowed));
+            None
+        }
+    }
 }

@@ -3,8 +3,8 @@
 use super::address;
 use super::duration;
 use super::model::{
-    Config, FileTrack, Instance, Node, NotifyScripts, ProcessTrack, ScriptCommand, ScriptTrack, SyncGroup,
-    TrackRef, UserRef,
+    Config, FileTrack, Instance, Node, NotifyScripts, ProcessTrack, Realtime, ScriptCommand, ScriptTrack,
+    SyncGroup, TrackRef, UserRef,
 };
 use super::tracks::REFERENCES;
 use crate::vrrp::{ChecksumPolicy, Handover, Transport};
@@ -77,6 +77,14 @@ fn span(d: Duration) -> Option<Rendered> {
     string(duration::format(d))
 }
 
+fn realtime(realtime: Realtime) -> Option<Rendered> {
+    match realtime {
+        Realtime::Auto => string("auto"),
+        Realtime::Off => string("off"),
+        Realtime::Priority(n) => one(n),
+    }
+}
+
 fn path(path: &Path) -> Option<Rendered> {
     string(path.display())
 }
@@ -110,6 +118,7 @@ pub(super) fn node(node: &Node) -> Pairs {
         ("script_user", node.script_user.as_ref().and_then(user)),
         ("notify_fifo", node.notify_fifo.as_deref().and_then(path)),
         ("notify_timeout", span(node.notify_timeout)),
+        ("realtime", realtime(node.realtime)),
     ])
 }
 

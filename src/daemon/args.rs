@@ -23,6 +23,9 @@ pub struct Args {
     /// Directory of what outlives a reboot
     #[arg(long, value_name = "DIR", default_value = "/var/lib/tandem")]
     pub state_dir: PathBuf,
+    /// Run without the guardian process that hands over and restarts the daemon when it dies (for debuggers)
+    #[arg(long)]
+    pub no_guardian: bool,
     /// error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log_level: tracing::Level,

@@ -21,6 +21,7 @@ const LIST: &str = "addresses.json";
 /// An address that the daemon may put on an interface.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 struct Managed {
+    instance: String,
     interface: String,
     address: IpAddr,
     prefix_len: u8,
@@ -30,6 +31,7 @@ fn managed(config: &Config) -> BTreeSet<Managed> {
     let of = |i: &crate::config::Instance| {
         i.all_addresses()
             .map(|a| Managed {
+                instance: i.name.clone(),
                 interface: a.dev.clone().unwrap_or_else(|| i.interface.clone()),
                 address: a.address,
                 prefix_len: a.prefix_len,
@@ -55,10 +57,20 @@ pub(super) fn remember(run_dir: &Path, configs: &[&Config]) -> io::Result<()> {
     std::fs::rename(temporary, run_dir.join(LIST))
 }
 
-/// Removes left-overs; returns them as `ADDRESS/PREFIX on INTERFACE`.
-pub(super) fn clean(run_dir: &Path, config: &Config) -> Result<Vec<String>, NetError> {
-    let mut ours = managed(config);
-    ours.extend(read(run_dir));
+/// Removes left-overs, but not those of the instances in `keep`; returns them as `ADDRESS/PREFIX on INTERFACE`.
+pub(super) fn clean(
+    run_dir: &Path,
+    config: Option<&Config>,
+    keep: &[String],
+) -> Result<Vec<String>, NetError> {
+    let listed = read(run_dir);
+    // What the configuration, if there is one, does not name any more is nobody's to keep.
+    let known = config.map_or_else(|| listed.clone(), managed);
+    let place = |m: &Managed| (m.address, m.prefix_len);
+    let kept: BTreeSet<(IpAddr, u8)> =
+        known.iter().filter(|m| keep.contains(&m.instance)).map(place).collect();
+    let ours: BTreeSet<(IpAddr, u8)> =
+        known.iter().chain(&listed).map(place).filter(|p| !kept.contains(p)).collect();
     if ours.is_empty() {
         return Ok(Vec::new());
     }
@@ -68,26 +80,12 @@ pub(super) fn clean(run_dir: &Path, config: &Config) -> Result<Vec<String>, NetE
     let found: Vec<InterfaceAddress> = netlink
         .addresses()?
         .into_iter()
-        .filter(|a| a.protocol == IFAPROT_TANDEM)
-        .filter(|a| {
-            // Whatever interface it is on by name now: a rename does not make it somebody else's.
-            ours.iter().any(|m| (m.address, m.prefix_len) == (a.address, a.prefix_len))
-        })
+        // Whatever interface it is on by name now: a rename does not make it somebody else's.
+        .filter(|a| a.protocol == IFAPROT_TANDEM && ours.contains(&(a.address, a.prefix_len)))
         .collect();
     let ops: Vec<AddressOp> = found
         .iter()
-        .map(|a| {
-            AddressOp::Remove(AddressSpec {
-                ifindex: a.ifindex,
-                address: a.address,
-                prefix_len: a.prefix_len,
-                label: None,
-                broadcast: None,
-                scope: 0,
-                no_prefix_route: false,
-                deprecated: false,
-            })
-        })
+        .map(|a| AddressOp::Remove(AddressSpec::bare(a.ifindex, a.address, a.prefix_len)))
         .collect();
     let results = netlink.change_addresses(&ops);
     let mut removed = Vec::new();

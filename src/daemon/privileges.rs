@@ -1,5 +1,6 @@
 //! Gives up every privilege that is not needed (capabilities(7)).
 
+use crate::net::realtime;
 use caps::{CapSet, Capability, CapsHashSet};
 use thiserror::Error;
 
@@ -24,6 +25,13 @@ const NEEDED: [Capability; 2] = [Capability::CAP_NET_ADMIN, Capability::CAP_NET_
 /// What scripts of another user need: to become it, and to end its process group.
 const FOR_SCRIPTS: [Capability; 3] = [Capability::CAP_SETUID, Capability::CAP_SETGID, Capability::CAP_KILL];
 
+/// What real-time scheduling and locked memory need where the limits do not allow them anyway.
+fn for_realtime() -> impl Iterator<Item = Capability> {
+    let nice = (!realtime::limits_allow_realtime()).then_some(Capability::CAP_SYS_NICE);
+    let lock = (!realtime::limits_allow_locking()).then_some(Capability::CAP_IPC_LOCK);
+    nice.into_iter().chain(lock)
+}
+
 /// Keeps CAP_NET_ADMIN, CAP_NET_RAW and what scripts of another user need; drops all others from every set, the
 /// bounding set included, so that no child gets them back. Must run before any thread is started:
 /// capabilities belong to threads.
@@ -37,7 +45,8 @@ pub(super) fn drop_privileges() -> Result<Vec<Capability>, PrivilegeError> {
             return Err(PrivilegeError::Missing(cap));
         }
     }
-    let keep: CapsHashSet = NEEDED.into_iter().chain(FOR_SCRIPTS).filter(|c| have.contains(c)).collect();
+    let all = NEEDED.into_iter().chain(FOR_SCRIPTS).chain(for_realtime());
+    let keep: CapsHashSet = all.filter(|c| have.contains(c)).collect();
     if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false) {
         let bounding = caps::read(None, CapSet::Bounding).map_err(refused(CapSet::Bounding))?;
         for cap in bounding.difference(&keep) {

@@ -1,9 +1,12 @@
 //! From the command line to the running daemon, in the one order that is safe.
 
+use super::logging::LogControl;
 use super::{Args, leftovers, logging, privileges, supervisor::Supervisor};
-use crate::config;
+use crate::config::{self, Realtime};
 use crate::control;
 use crate::control::server::Server;
+use crate::guardian::{self, Role, Ward};
+use crate::net::realtime;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,8 +18,30 @@ const EX_CANTCREAT: u8 = 73;
 const EX_NOPERM: u8 = 77;
 const EX_CONFIG: u8 = 78;
 
-/// Runs the daemon until it is told to stop.
+/// Runs the daemon, guarded by its parent process, until it is told to stop.
 pub fn run(args: Args) -> ExitCode {
+    let log = logging::start(args.log_level);
+    realtime::lift_limits();
+    if args.no_guardian {
+        return daemon(args, log, None).into();
+    }
+    let run_dir = args.run_dir.clone();
+    let clean = |keep: &[String]| match leftovers::clean(&run_dir, None, keep) {
+        Ok(removed) => removed.iter().for_each(|a| warn!("removed {a}, left behind by the dead daemon")),
+        Err(e) => error!("cannot look for left-over addresses: {e}"),
+    };
+    match guardian::guard(&clean) {
+        Ok(Role::Daemon(ward)) => daemon(args, log, Some(ward)).into(),
+        Ok(Role::Ended(code)) => code.into(),
+        Err(e) => {
+            error!("{e}");
+            EX_SOFTWARE.into()
+        }
+    }
+}
+
+/// The daemon process itself.
+fn daemon(args: Args, log: LogControl, ward: Option<Ward>) -> u8 {
     let loaded = match config::load(&args.config) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
@@ -25,24 +50,23 @@ pub fn run(args: Args) -> ExitCode {
                 "tandemd: not started: mend the configuration and check it with: tandemadm config check {}",
                 args.config.display()
             );
-            return EX_CONFIG.into();
+            return EX_CONFIG;
         }
     };
-    let log = logging::start(args.log_level);
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
     for dir in [&args.run_dir, &args.state_dir] {
         if let Err(e) = prepare_dir(dir) {
             error!("cannot use directory {}: {e}", dir.display());
-            return EX_CANTCREAT.into();
+            return EX_CANTCREAT;
         }
     }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(r) => r,
         Err(e) => {
             error!("cannot start the runtime: {e}");
-            return EX_SOFTWARE.into();
+            return EX_SOFTWARE;
         }
     };
     // First the socket: it also says whether another daemon uses this run directory.
@@ -51,7 +75,7 @@ pub fn run(args: Args) -> ExitCode {
         Ok(s) => s,
         Err(e) => {
             error!("{e}");
-            return EX_CANTCREAT.into();
+            return EX_CANTCREAT;
         }
     };
     match privileges::drop_privileges() {
@@ -61,25 +85,34 @@ pub fn run(args: Args) -> ExitCode {
         }
         Err(e) => {
             error!("{e}");
-            return EX_NOPERM.into();
+            return EX_NOPERM;
         }
     }
-    match leftovers::clean(&args.run_dir, &loaded.config) {
+    if loaded.config.node.realtime != Realtime::Off {
+        match realtime::lock_memory() {
+            Ok(()) => info!("memory locked"),
+            Err(e) => {
+                info!("memory not locked, it could be swapped out: {e} (LimitMEMLOCK=infinity allows it)")
+            }
+        }
+    }
+    let keep = ward.as_ref().map(|w| w.resume.clone()).unwrap_or_default();
+    match leftovers::clean(&args.run_dir, Some(&loaded.config), &keep) {
         Ok(removed) => removed.iter().for_each(|a| warn!("removed {a}, left behind by a killed tandemd")),
         Err(e) => {
             error!("cannot look for left-over addresses: {e}");
-            return EX_SOFTWARE.into();
+            return EX_SOFTWARE;
         }
     }
     let ended = runtime.block_on(async {
-        let supervisor = Supervisor::start(args, loaded, log)?;
+        let supervisor = Supervisor::start(args, loaded, log, ward)?;
         supervisor.run(server).await
     });
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(e) => {
             error!("{e}");
-            EX_SOFTWARE.into()
+            EX_SOFTWARE
         }
     }
 }

@@ -4,11 +4,13 @@ use super::Args;
 use super::backend::{Door, Request};
 use super::leftovers;
 use super::logging::LogControl;
+use super::manager::{Manager, gone};
 use super::messages::{Command, Event};
 use super::protocol::{self, Handle};
 use crate::config::{self, Config, Loaded};
 use crate::control::api::{LogLevel, Outcome, Stats, Status, TrackerStatus};
 use crate::control::server::{BackendError, Peer, Server};
+use crate::guardian::Ward;
 use crate::net::{NetError, clock};
 use crate::notify::{Notifier, NotifierSettings};
 use crate::track::{Report, Trackers, Verdict};
@@ -34,6 +36,9 @@ pub(super) enum DaemonError {
     /// A signal could not be watched.
     #[error("cannot watch signals: {0}")]
     Signals(std::io::Error),
+    /// The guardian was killed.
+    #[error("left, as the guardian process is gone")]
+    Orphaned,
 }
 
 /// Scripts may use this long after everything else is over.
@@ -50,6 +55,7 @@ pub(super) struct Supervisor {
     reload_error: Option<String>,
     log: LogControl,
     protocol: Handle,
+    manager: Manager,
     events: mpsc::Receiver<Event>,
     reports: mpsc::Receiver<Report>,
     trackers: Trackers,
@@ -60,12 +66,17 @@ pub(super) struct Supervisor {
 
 impl Supervisor {
     /// Starts the protocol thread, the trackers and the notifier.
-    pub(super) fn start(args: Args, loaded: Loaded, log: LogControl) -> Result<Self, DaemonError> {
+    pub(super) fn start(
+        args: Args,
+        loaded: Loaded,
+        log: LogControl,
+        ward: Option<Ward>,
+    ) -> Result<Self, DaemonError> {
         let (event_sender, events) = mpsc::channel(4096);
         let (report_sender, reports) = mpsc::channel(256);
         let config = Arc::new(loaded.config);
         let empty = Config { instances: Vec::new(), groups: Vec::new(), ..(*config).clone() };
-        let protocol = protocol::spawn(Arc::new(empty), event_sender)?;
+        let protocol = protocol::spawn(Arc::new(empty), event_sender, ward.clone())?;
         let user = config.node.script_user.as_ref();
         let trackers = Trackers::start(&config.tracks, user, report_sender);
         let notifier = Notifier::start(NotifierSettings::new(&config, &args.run_dir));
@@ -78,6 +89,7 @@ impl Supervisor {
             reload_error: None,
             log,
             protocol,
+            manager: Manager::new(ward),
             events,
             reports,
             trackers,
@@ -101,12 +113,19 @@ impl Supervisor {
         self.remember(&[]);
         self.apply().await;
         info!(node = %self.config.node.name, instances = self.config.instances.len(), "tandemd {} runs", env!("CARGO_PKG_VERSION"));
-        tell_manager(&[NotifyState::Ready, NotifyState::Status("running")]);
-        let mut watchdog = watchdog_interval();
+        self.manager.tell(&[NotifyState::Ready, NotifyState::Status("running")]);
+        let mut watchdog = self.manager.watchdog_interval();
+        let mut orphaned = false;
+        let guardian = self.manager.watch_guardian().map_err(DaemonError::Signals)?;
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
+                () = gone(guardian.as_ref()) => {
+                    error!("the guardian process is gone");
+                    orphaned = true;
+                    break;
+                }
                 _ = hangup.recv() => { self.reload("SIGHUP").await; }
                 event = self.events.recv() => match event {
                     Some(Event::Ended) | None => return Err(DaemonError::Ended),
@@ -121,13 +140,13 @@ impl Supervisor {
         let _ = close.send(());
         let _ = served.await;
         info!("stopped");
-        Ok(())
+        if orphaned { Err(DaemonError::Orphaned) } else { Ok(()) }
     }
 
     /// Hands over, lets scripts finish, answers questions meanwhile.
     async fn stop(&mut self, again: &mut Signal, inbox: &mut mpsc::Receiver<Request>) {
         info!("stopping: handing over");
-        tell_manager(&[NotifyState::Stopping, NotifyState::Status("handing over")]);
+        self.manager.tell(&[NotifyState::Stopping, NotifyState::Status("handing over")]);
         if let Err(e) = self.protocol.send(Command::Stop) {
             error!("{e}");
         }
@@ -195,6 +214,7 @@ impl Supervisor {
     }
 
     async fn apply(&mut self) {
+        self.manager.instances(&self.config);
         let (done, applied) = oneshot::channel();
         match self.protocol.send(Command::Apply(self.config.clone(), done)) {
             Ok(()) => {
@@ -217,12 +237,12 @@ impl Supervisor {
     /// Reads the configuration again. A bad one leaves everything as it is.
     async fn reload(&mut self, who: &str) -> Outcome {
         match NotifyState::monotonic_usec_now() {
-            Ok(at) => tell_manager(&[NotifyState::Reloading, at]),
-            Err(_) => tell_manager(&[NotifyState::Reloading]),
+            Ok(at) => self.manager.tell(&[NotifyState::Reloading, at]),
+            Err(_) => self.manager.tell(&[NotifyState::Reloading]),
         }
         let outcome = self.try_reload(who).await;
         self.reload_error = (!outcome.ok).then(|| outcome.message.clone());
-        tell_manager(&[NotifyState::Ready]);
+        self.manager.tell(&[NotifyState::Ready]);
         outcome
     }
 
@@ -332,10 +352,11 @@ impl Supervisor {
     fn feed_watchdog(&mut self) {
         let beat = self.protocol.heartbeat();
         if beat != self.last_beat {
-            tell_manager(&[NotifyState::Watchdog]);
+            self.manager.tell(&[NotifyState::Watchdog]);
         }
         self.last_beat = beat;
         self.protocol.nudge();
+        self.manager.flush();
         self.send_waiting();
     }
 }
@@ -345,19 +366,4 @@ fn describe(who: &Peer) -> String {
         Some(pid) => format!("uid {} (pid {pid})", who.uid),
         None => format!("uid {}", who.uid),
     }
-}
-
-/// To systemd, if it asked for it (sd_notify(3)); elsewhere this does nothing.
-fn tell_manager(states: &[NotifyState<'_>]) {
-    if let Err(e) = sd_notify::notify(states) {
-        warn!("cannot notify the service manager: {e}");
-    }
-}
-
-/// Ticks at a third of `WatchdogSec=`; without one every few seconds, for the retries that share the tick.
-fn watchdog_interval() -> tokio::time::Interval {
-    let period = sd_notify::watchdog_enabled().map_or(Duration::from_secs(5), |d| d / 3);
-    let mut interval = tokio::time::interval(period.max(Duration::from_millis(100)));
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    interval
 }

@@ -1,12 +1,17 @@
 //! The system calls that neither nix nor socket2 offer in the form needed: sendmmsg(2) and recvmmsg(2) over
-//! buffers that are kept, integer socket options without a wrapper, and the registration of a descriptor with
-//! tokio. Nothing else in tandemd is unsafe.
+//! buffers that are kept, integer socket options without a wrapper, the registration of a descriptor with tokio;
+//! and what the guardian and real-time scheduling need: fork, shared memory, scheduling, locked memory. Nothing
+//! else in tandemd is unsafe.
 
 use super::control_message::Control;
 use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+use nix::unistd::{ForkResult, Pid};
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
+use std::sync::atomic::AtomicU64;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -205,4 +210,60 @@ pub(super) fn async_fd(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: the AsyncFd owns the descriptor, so it stays open, and the same, as long as it is registered.
     let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
     registered.map_err(io::Error::from)
+}
+
+/// Which process [`fork`] returned to.
+pub(crate) enum Fork {
+    /// The new one.
+    Child,
+    /// The old one, with the new one's id.
+    Parent(Pid),
+}
+
+/// fork(2), from a process with one thread only.
+pub(crate) fn fork() -> Result<Fork, Errno> {
+    let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
+    if threads != 1 {
+        // Locks held by other threads would stay locked in the child for ever.
+        return Err(Errno::EDEADLK);
+    }
+    // SAFETY: there is one thread, so no lock is held by another and everything the child may touch is whole.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Child => Ok(Fork::Child),
+        ForkResult::Parent { child } => Ok(Fork::Parent(child)),
+    }
+}
+
+/// Memory that processes forked later share with this one, for the rest of their lives; all zero.
+pub(crate) fn shared_words<const N: usize>() -> Result<&'static [AtomicU64; N], Errno> {
+    let size = NonZeroUsize::new(size_of::<[AtomicU64; N]>()).ok_or(Errno::EINVAL)?;
+    let (access, kind) = (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED);
+    // SAFETY: a new mapping that replaces none, page-aligned, zeroed and never unmapped; an AtomicU64 may have any
+    // value and may be changed by others at any time.
+    unsafe { Ok(mmap_anonymous(None, size, access, kind)?.cast().as_ref()) }
+}
+
+/// SCHED_RR with this priority for the calling thread, or with 0 the ordinary SCHED_OTHER (sched(7)); what it forks
+/// starts as usual again.
+pub(crate) fn schedule_realtime(priority: u8) -> Result<(), Errno> {
+    let policy = if priority == 0 { libc::SCHED_OTHER } else { libc::SCHED_RR };
+    let parameters = libc::sched_param { sched_priority: priority.into() };
+    // SAFETY: the pointer is to a live structure that the kernel only reads; 0 is the calling thread.
+    let set = unsafe {
+        libc::sched_setscheduler(0, policy | libc::SCHED_RESET_ON_FORK, ptr::from_ref(&parameters))
+    };
+    Errno::result(set).map(drop)
+}
+
+/// nice(2) for the calling thread: -20 (first) to 19.
+pub(crate) fn schedule_nice(nice: i32) -> Result<(), Errno> {
+    // SAFETY: numbers only; 0 is the calling thread.
+    Errno::result(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) }).map(drop)
+}
+
+/// Keeps every page of this process in memory from its first use on (mlockall(2)).
+pub(crate) fn lock_memory() -> Result<(), Errno> {
+    // SAFETY: changes no memory, only whether it may be swapped out.
+    Errno::result(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) })
+        .map(drop)
 }

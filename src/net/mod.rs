@@ -9,13 +9,14 @@ pub mod clock;
 mod control_message;
 mod error;
 #[expect(unsafe_code, reason = "the one place with system calls that no safe wrapper covers")]
-mod ffi;
+pub(crate) mod ffi;
 pub mod frame;
 pub mod interface;
 pub mod monitor;
 pub mod netlink;
 pub mod packet_socket;
 pub mod poller;
+pub mod realtime;
 mod rtnetlink;
 pub mod source;
 pub mod sysctl;

@@ -42,6 +42,22 @@ pub struct AddressSpec {
     pub deprecated: bool,
 }
 
+impl AddressSpec {
+    /// An address without options.
+    pub const fn bare(ifindex: u32, address: IpAddr, prefix_len: u8) -> Self {
+        AddressSpec {
+            ifindex,
+            address,
+            prefix_len,
+            label: None,
+            broadcast: None,
+            scope: 0,
+            no_prefix_route: false,
+            deprecated: false,
+        }
+    }
+}
+
 /// One change.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum AddressOp {

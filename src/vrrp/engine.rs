@@ -63,6 +63,14 @@ impl Engine {
         id
     }
 
+    /// The router was MASTER until its daemon died, and nobody has taken over: see [`VirtualRouter::resume`].
+    /// Only before its interface is reported for the first time.
+    pub fn resume(&mut self, id: RouterId) {
+        if let Some(e) = self.entries.get_mut(&id) {
+            e.router.resume();
+        }
+    }
+
     /// The router, unless it has left.
     pub fn router(&self, id: RouterId) -> Option<&VirtualRouter> {
         self.entries.get(&id).map(|e| &e.router)

@@ -22,7 +22,7 @@ pub use counters::{Counters, Discard, DiscardCounts};
 pub use engine::{Action, Engine, GroupTransition};
 pub use group::Group;
 pub use ids::{Port, RouterId};
-pub use output::{Input, Leave, Message, Notice, Output, Reason, Transition};
+pub use output::{Farewell, Input, Leave, Message, Notice, Output, Reason, Transition};
 pub use packet::Datagram;
 pub use router::{MasterStatus, RouterStatus, VirtualRouter};
 pub use settings::{AnnounceSettings, RouterSettings, Transport};

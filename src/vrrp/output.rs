@@ -2,8 +2,9 @@
 
 use super::settings::RouterSettings;
 use super::tracking::{TrackEffect, TrackKey};
-use super::types::{Priority, State};
+use super::types::{Family, Handover, Priority, State, Vrid};
 use crate::time::Instant;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -64,7 +65,7 @@ pub enum Output {
 }
 
 /// A VRRP message on its way out.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Message {
     /// Source of the IP header: this router's primary address.
     pub source: IpAddr,
@@ -72,6 +73,27 @@ pub struct Message {
     pub destination: IpAddr,
     /// The VRRP message, checksum included.
     pub payload: Vec<u8>,
+}
+
+/// What somebody else needs to leave in a router's place, should its daemon die while it holds addresses.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Farewell {
+    /// Virtual router identifier, by which a successor is recognised.
+    pub vrid: Vrid,
+    /// The family it speaks over.
+    pub family: Family,
+    /// Its own address; what comes from it is no successor.
+    pub source: IpAddr,
+    /// Its advertisement interval.
+    pub interval: Duration,
+    /// Priority 0 for each destination.
+    pub messages: Vec<Message>,
+    /// How the addresses go: before priority 0, or when a successor is heard.
+    pub handover: Handover,
+    /// How long a successor may take to be heard after priority 0.
+    pub patience: Duration,
+    /// How long the addresses stay after a successor was heard, so that it has them in place.
+    pub linger: Duration,
 }
 
 /// One change of state.
@@ -107,6 +129,8 @@ pub enum Reason {
     StartupDelay,
     /// Started or recovered: listening for a master.
     Listening,
+    /// Its daemon died and was restarted, and no other router had taken over.
+    Resumed,
     /// Started as the owner of the addresses.
     Owner,
     /// No advertisement for the whole down interval.
@@ -161,6 +185,9 @@ impl fmt::Display for Reason {
             Reason::NotStarted => f.write_str("not started yet"),
             Reason::StartupDelay => f.write_str("startup_delay is running"),
             Reason::Listening => f.write_str("listening for a master"),
+            Reason::Resumed => {
+                f.write_str("tandemd died and was restarted, and no other router had taken over")
+            }
             Reason::Owner => f.write_str("owner of the addresses (priority 255)"),
             Reason::Silence { master: Some(m), waited } => {
                 write!(f, "no advertisement from {m} for {} ms", waited.as_millis())

@@ -65,6 +65,7 @@ fn delays() {
     let node = |line: &str| format!("[node]\n{line}\n");
     check(node, "startup_delay = @", &["0", "\"1h\""], &["\"61m\"", "\"5 seconds\""]);
     check(node, "notify_timeout = @", &["\"100ms\"", "\"1h\""], &["\"99ms\"", "\"61m\""]);
+    check(node, "realtime = @", &["\"auto\"", "\"off\"", "1", "99"], &["0", "100", "\"on\"", "true"]);
     check(node, "version = @", &["2", "3"], &["1", "4"]);
 }
 

@@ -45,8 +45,60 @@ impl Process {
         self.wait()
     }
 
+    /// The process that does the work: below its guardian, below keepalived's parent.
+    pub fn worker(&self) -> Pid {
+        self.tree().get(1).copied().unwrap_or_else(|| self.pid())
+    }
+
+    /// It and its descendants, parents first.
+    fn tree(&self) -> Vec<Pid> {
+        let parents: Vec<(Pid, Pid)> = std::fs::read_dir("/proc")
+            .expect("/proc")
+            .flatten()
+            .filter_map(|entry| {
+                let pid = entry.file_name().to_str()?.parse().ok()?;
+                let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+                let parent = stat.rsplit_once(") ")?.1.split_whitespace().nth(1)?.parse().ok()?;
+                Some((Pid::from_raw(pid), Pid::from_raw(parent)))
+            })
+            .collect();
+        let mut all = vec![self.pid()];
+        let mut at = 0;
+        while let Some(pid) = all.get(at).copied() {
+            all.extend(parents.iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| *child));
+            at += 1;
+        }
+        all
+    }
+
+    /// Stops them all, as a paused virtual machine.
+    pub fn freeze(&self) {
+        for pid in self.tree() {
+            kill(pid, Signal::SIGSTOP).expect("signal");
+        }
+    }
+
+    /// Ends a `freeze`.
+    pub fn thaw(&self) {
+        for pid in self.tree() {
+            kill(pid, Signal::SIGCONT).expect("signal");
+        }
+    }
+
+    /// All at once, as when the power fails: nobody is left to hand over.
     pub fn kill9(&mut self) {
-        self.signal(Signal::SIGKILL);
+        let tree = self.tree();
+        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+            for pid in &tree {
+                let _ = kill(*pid, signal);
+            }
+        }
+        // Nobody reaps the orphans here; dead they are all the same.
+        let dead = |pid: &Pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+        };
+        wait_until(secs(5), "all processes are dead", || tree.iter().all(dead));
         self.wait();
     }
 
@@ -73,7 +125,7 @@ impl Process {
 
     /// Resident memory in kB.
     pub fn rss(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("status");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.worker())).expect("status");
         let line = status.lines().find(|l| l.starts_with("VmRSS:")).expect("VmRSS");
         line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
     }
@@ -81,7 +133,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        for pid in self.tree() {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("---- {}\n{}", self.log.display(), self.log());

@@ -9,6 +9,7 @@ mod addresses;
 mod election;
 mod faults;
 mod groups;
+mod guardian;
 mod notify;
 mod packets;
 mod reload;

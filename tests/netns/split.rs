@@ -2,7 +2,6 @@ use crate::lab::capture::Capture;
 use crate::lab::daemon::Tandemd;
 use crate::lab::{Lab, VIP, VIP6, isolated, secs, sleep, wait_until};
 use crate::{simple, simple6};
-use nix::sys::signal::Signal;
 
 /// Splits and heals again and again; at each end there is one holder, and the third host follows.
 fn split_and_heal(address: &str, toml: impl Fn(&str, u8) -> String) {
@@ -101,18 +100,18 @@ fn a_master_that_was_stopped_steps_down_before_it_speaks() {
         let a = Tandemd::start(&lab, "a", &simple("a", 200, "nopreempt = true"));
         wait_until(secs(5), "a master", || !lab.holders(VIP).is_empty());
         if lab.has("b", VIP) {
-            b.process.signal(Signal::SIGSTOP);
+            b.process.freeze();
             lab.wait_holder("a", VIP, secs(9));
-            b.process.signal(Signal::SIGCONT);
+            b.process.thaw();
         }
         a.wait_state("web", "MASTER", secs(3));
         b.wait_state("web", "BACKUP", secs(3));
         let capture = Capture::start("c");
-        a.process.signal(Signal::SIGSTOP);
+        a.process.freeze();
         wait_until(secs(3), "b takes over", || lab.has("b", VIP));
         sleep(500);
         let before = capture.so_far().adverts_from("192.0.2.1").len();
-        a.process.signal(Signal::SIGCONT);
+        a.process.thaw();
         lab.wait_holder("b", VIP, secs(1));
         sleep(500);
         assert_eq!(capture.stop().adverts_from("192.0.2.1").len(), before, "it spoke though it was away");

@@ -32,6 +32,16 @@ impl Protocol {
         self.report_failures(id);
     }
 
+    /// Takes over what an earlier daemon of the same guardian left in place.
+    pub(super) fn adopt(&mut self, id: RouterId) {
+        let Some(r) = self.instances.get_mut(&id) else { return };
+        for w in wanted(&r.config, &self.table).0 {
+            if self.table.is_tagged(&key(&w.place)) {
+                r.claim.added(w.place, Ownership::Ours);
+            }
+        }
+    }
+
     /// `ReleaseAddresses`.
     pub(super) fn release(&mut self, id: RouterId) {
         if let Some(r) = self.instances.get_mut(&id) {
@@ -256,16 +266,7 @@ fn spec(w: &Wanted) -> AddressSpec {
 }
 
 fn bare_spec(p: &Place) -> AddressSpec {
-    AddressSpec {
-        ifindex: p.ifindex,
-        address: p.address,
-        prefix_len: p.prefix_len,
-        label: None,
-        broadcast: None,
-        scope: 0,
-        no_prefix_route: false,
-        deprecated: false,
-    }
+    AddressSpec::bare(p.ifindex, p.address, p.prefix_len)
 }
 
 /// True for an address that tandemd put there.

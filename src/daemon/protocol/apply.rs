@@ -2,15 +2,18 @@
 
 use super::Protocol;
 use super::instances::{Running, track_key};
-use crate::config::{Config, Instance, TrackKind, TrackRef};
+use crate::config::{Config, Instance, Realtime, TrackKind, TrackRef};
+use crate::net::realtime::{self, Scheduling, Wish};
 use crate::track::{self, Report, TrackId, Verdict};
 use crate::vrrp::{Input, Leave, RouterId, TrackEffect};
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Protocol {
     /// Runs with `config` from now on.
     pub(super) fn apply(&mut self, config: Arc<Config>) {
         let old = std::mem::replace(&mut self.config, config.clone());
+        self.schedule(config.node.realtime);
         self.retire(&config);
         let ids: Vec<(String, RouterId)> = self
             .instances
@@ -32,7 +35,24 @@ impl Protocol {
         let groups = groups.collect();
         self.engine.set_groups(self.now, groups, &mut self.actions);
         self.reports.retain(|id, _| config_has_track(&config, id));
+        self.farewells.forget_resumed();
         self.interfaces_changed();
+    }
+
+    /// Schedules this thread as configured.
+    fn schedule(&mut self, wish: Realtime) {
+        if self.scheduled.replace(wish) == Some(wish) {
+            return;
+        }
+        let got = realtime::schedule(match wish {
+            Realtime::Auto => Wish::Auto,
+            Realtime::Off => Wish::Off,
+            Realtime::Priority(n) => Wish::Priority(n),
+        });
+        self.stats.realtime_priority = got.priority().into();
+        self.farewells.realtime(got.priority());
+        let refused = matches!((wish, got), (Realtime::Priority(_), Scheduling::Ordinary(_)));
+        self.notice(None, refused, format!("protocol thread: {got}"));
     }
 
     /// Stops instances that the configuration does not name any more, or that became another virtual router.
@@ -52,9 +72,15 @@ impl Protocol {
 
     fn add(&mut self, instance: &Instance) {
         let port = self.ports.port(&instance.interface);
-        let start_at = self.started + self.config.node.startup_delay;
+        let resumes = self.farewells.resumes(&instance.name);
+        let delay = if resumes { Duration::ZERO } else { self.config.node.startup_delay };
+        let start_at = self.started + delay;
         let id = self.engine.insert(self.now, port, &instance.name, instance.router.clone(), start_at);
         self.instances.insert(id, Running::new(instance.clone(), port));
+        if resumes {
+            self.engine.resume(id);
+            self.adopt(id);
+        }
         self.retrack(id);
     }
 
@@ -65,6 +91,7 @@ impl Protocol {
         // The core does not know prefix lengths and devices; a change of those is a change of addresses.
         let addresses_changed = old.addresses != new.addresses || old.excluded != new.excluded;
         if router_changed || addresses_changed {
+            self.farewells.changed(id);
             let settings = Box::new(new.router.clone());
             self.engine.input(self.now, id, Input::Reconfigure(settings), &mut self.actions);
         }

@@ -6,6 +6,7 @@
 mod addresses;
 mod apply;
 mod claims;
+mod farewells;
 mod instances;
 mod interfaces;
 mod outbox;
@@ -14,7 +15,8 @@ mod snapshot;
 mod turn;
 
 use super::messages::{Command, Event};
-use crate::config::Config;
+use crate::config::{Config, Realtime};
+use crate::guardian::Ward;
 use crate::net::NetError;
 use crate::net::clock;
 use crate::net::interface::NetEvent;
@@ -27,6 +29,7 @@ use crate::net::vrrp_socket::ReceiveBatch;
 use crate::time::Instant;
 use crate::track::{Report, TrackId};
 use crate::vrrp::{Action, Engine};
+use farewells::Farewells;
 use instances::Instances;
 use outbox::Outbox;
 use ports::Ports;
@@ -42,6 +45,15 @@ const TOKEN_MONITOR: u64 = 1;
 /// Commands that may wait for the thread.
 const COMMANDS: usize = 1024;
 
+/// Lags up to these many microseconds are counted together, longer ones in the last, by these names.
+const LAG_STEPS: [(u64, &str); 5] = [
+    (50, "lag_up_to_50_us"),
+    (200, "lag_up_to_200_us"),
+    (1000, "lag_up_to_1_ms"),
+    (10_000, "lag_up_to_10_ms"),
+    (u64::MAX, "lag_over_10_ms"),
+];
+
 /// What the thread counts about itself.
 #[derive(Debug, Default)]
 struct ThreadStats {
@@ -49,6 +61,10 @@ struct ThreadStats {
     late_turns: u64,
     /// The latest deadline so far.
     worst_lag_us: u64,
+    /// Deadlines met, by how late: see `LAG_STEPS`.
+    lag: [u64; LAG_STEPS.len()],
+    /// Real-time priority of the thread; 0 for none.
+    realtime_priority: u64,
     /// ARP and NA frames that the kernel did not take.
     frames_lost: u64,
     /// VRRP messages that the kernel did not take.
@@ -86,7 +102,10 @@ struct Protocol {
     /// When the daemon started.
     started: Instant,
     clock: snapshot::Clock,
+    farewells: Farewells,
     stopping: bool,
+    /// How the thread is scheduled now.
+    scheduled: Option<Realtime>,
 }
 
 /// The rest of the daemon's end.
@@ -129,6 +148,7 @@ impl Handle {
 pub(super) fn spawn(
     empty: Arc<Config>,
     events: tokio::sync::mpsc::Sender<Event>,
+    ward: Option<Ward>,
 ) -> Result<Handle, NetError> {
     let (sender, commands) = sync_channel(COMMANDS);
     let poller = Poller::new()?;
@@ -161,7 +181,9 @@ pub(super) fn spawn(
         now,
         started: now,
         clock: snapshot::Clock::new(now, clock::wall()),
+        farewells: Farewells::new(ward),
         stopping: false,
+        scheduled: None,
     };
     let heartbeat = Arc::new(AtomicU64::new(0));
     let beat = heartbeat.clone();

@@ -1,7 +1,7 @@
 //! Status and counters, for people and scripts.
 
-use super::Protocol;
 use super::instances::{Running, track_kind};
+use super::{LAG_STEPS, Protocol};
 use crate::control::api::{GroupStatus, InstanceStatus, TrackEffect};
 use crate::daemon::messages::{ProtocolStats, ProtocolStatus};
 use crate::net::clock;
@@ -95,10 +95,12 @@ impl Protocol {
                 ("late_turns", t.late_turns),
                 ("netlink_resyncs", t.netlink_resyncs),
                 ("oversized_packets", t.oversized),
+                ("realtime_priority", t.realtime_priority),
                 ("sends_failed", t.sends_failed),
                 ("worst_lag_us", t.worst_lag_us),
             ]
-            .into_iter(),
+            .into_iter()
+            .chain(LAG_STEPS.iter().zip(t.lag).map(|((_, name), n)| (*name, n))),
         );
         ProtocolStats { instances, interfaces, thread }
     }

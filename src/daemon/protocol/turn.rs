@@ -1,7 +1,7 @@
 //! The loop: what happens in one turn, and in which order.
 
 use super::ports::FIRST_TOKEN;
-use super::{Protocol, TOKEN_MONITOR, addresses};
+use super::{LAG_STEPS, Protocol, TOKEN_MONITOR, ThreadStats, addresses};
 use crate::daemon::messages::{Command, Event};
 use crate::net::clock;
 use crate::net::interface::NetEvent;
@@ -40,6 +40,9 @@ pub(super) enum News {
 impl Protocol {
     /// Runs until everything is handed over after [`Command::Stop`].
     pub(super) fn run(&mut self, heartbeat: &AtomicU64) {
+        if let Some(pulse) = self.farewells.pulse() {
+            pulse.thread(u64::try_from(nix::unistd::gettid().as_raw()).unwrap_or(0));
+        }
         loop {
             heartbeat.fetch_add(1, Ordering::Relaxed);
             self.wait();
@@ -57,6 +60,9 @@ impl Protocol {
             }
         }
         self.tell();
+        if let Some(pulse) = self.farewells.pulse() {
+            pulse.promise(None);
+        }
         // The last lines and state changes; the other side drains until Ended.
         self.outbox.push(Event::Ended);
         while !self.outbox.flush() {
@@ -68,11 +74,15 @@ impl Protocol {
         let deadline = if self.has_work() {
             Some(Instant::ZERO)
         } else {
-            let flush = (!self.outbox.flush()).then(|| clock::now() + FLUSH);
+            let flushed = self.outbox.flush() & self.farewells.flush();
+            let flush = (!flushed).then(|| clock::now() + FLUSH);
             let next = self.engine.next_deadline();
             let wake = next.map(|t| if self.engine.next_is_takeover() { t - HEAD_START } else { t });
             wake.into_iter().chain(self.next_retry()).chain(flush).min()
         };
+        if let Some(pulse) = self.farewells.pulse() {
+            pulse.promise(deadline.map(|t| t.max(self.now)));
+        }
         self.sleep_until(deadline);
     }
 
@@ -174,8 +184,7 @@ impl Protocol {
         let due = |p: &Self| p.engine.next_deadline().filter(|t| *t <= p.now);
         let Some(deadline) = due(self) else { return self.run_retries() };
         let lag = self.now.since(deadline);
-        self.stats.worst_lag_us =
-            self.stats.worst_lag_us.max(u64::try_from(lag.as_micros()).unwrap_or(u64::MAX));
+        self.stats.note_lag(lag);
         if lag > LATE {
             self.stats.late_turns = self.stats.late_turns.saturating_add(1);
             for _ in 0..DRAINS {
@@ -261,6 +270,7 @@ impl Protocol {
             Output::Send(message) => {
                 let Some(r) = self.instances.get(&id) else { return };
                 let (port, family) = (r.port, r.config.router.family);
+                self.farewells.sent(id, self.now);
                 if !self.ports.queue(port, family, message) {
                     self.stats.sends_failed = self.stats.sends_failed.saturating_add(1);
                 }
@@ -268,7 +278,10 @@ impl Protocol {
             Output::ClaimAddresses => self.claim(id),
             Output::ReleaseAddresses => self.release(id),
             Output::Announce { copies } => self.announce(id, copies),
-            Output::Transition(t) => self.news.push(News::Changed(id, t, self.is_leaving(id))),
+            Output::Transition(t) => {
+                self.farewells.changed(id);
+                self.news.push(News::Changed(id, t, self.is_leaving(id)));
+            }
             Output::Notice(Notice { warning, text }) => self.notice(Some(id), warning, text),
             Output::Stopped => {
                 self.tell();
@@ -307,6 +320,7 @@ impl Protocol {
     /// Tells the rest of the daemon what happened: after the work, since waking another thread costs time that
     /// an address and its announcement should not wait for.
     fn tell(&mut self) {
+        self.tell_guardian();
         for news in std::mem::take(&mut self.news) {
             let event = match news {
                 News::Changed(id, t, leaving) => self.change(id, &t, leaving),
@@ -346,6 +360,16 @@ impl Protocol {
             interface: String::new(),
             at: clock::wall(),
         })));
+    }
+}
+
+impl ThreadStats {
+    fn note_lag(&mut self, lag: Duration) {
+        let us = u64::try_from(lag.as_micros()).unwrap_or(u64::MAX);
+        self.worst_lag_us = self.worst_lag_us.max(us);
+        if let Some((count, _)) = self.lag.iter_mut().zip(LAG_STEPS).find(|(_, (limit, _))| us <= *limit) {
+            *count = count.saturating_add(1);
+        }
     }
 }
 

@@ -45,11 +45,16 @@ impl VirtualRouter {
     /// The RFC's Startup event.
     fn start(&mut self, now: Instant, out: &mut Vec<Output>) {
         self.learned = self.settings.advert_int;
-        let owner = self.settings.priority.is_owner();
-        if owner && self.holds.is_empty() && !self.gated {
-            return self.become_master(now, Reason::Owner, out);
+        let at_once = self.at_once(now);
+        self.resumes = false;
+        if let (Some(why), true, false) = (&at_once, self.holds.is_empty(), self.gated) {
+            return self.become_master(now, why.clone(), out);
         }
-        let wait = if owner { Wait::Wanting(Reason::Owner) } else { Wait::Until(now + self.down_interval()) };
+        if self.held == Held::Claimed && self.linger.is_none() {
+            // Addresses of a daemon that died, which it may not take up at once.
+            self.linger = Some(now + self.linger_time());
+        }
+        let wait = at_once.map_or_else(|| Wait::Until(now + self.down_interval()), Wait::Wanting);
         let delay = self.preempt_delay();
         let preempt_delay =
             if delay.is_zero() { PreemptDelay::Over } else { PreemptDelay::Until(now + delay) };
@@ -66,6 +71,15 @@ impl VirtualRouter {
         self.enter(now, Mode::Backup(backup), Reason::Listening, out);
     }
 
+    /// Why it need not listen for another master first, if so.
+    fn at_once(&self, now: Instant) -> Option<Reason> {
+        if self.settings.priority.is_owner() {
+            return Some(Reason::Owner);
+        }
+        // Later than that somebody else may have come up.
+        (self.resumes && now.since(self.since) < self.down_interval()).then_some(Reason::Resumed)
+    }
+
     /// The RFC's Shutdown event, with a way back.
     fn fail(&mut self, now: Instant, why: String, out: &mut Vec<Output>) {
         if matches!(self.mode, Mode::Master(_)) {
@@ -80,15 +94,10 @@ impl VirtualRouter {
                 }
             }
         } else {
-            self.release_lingering(out);
-        }
-        self.enter(now, Mode::Fault, Reason::Fault(why), out);
-    }
-
-    pub(super) fn release_lingering(&mut self, out: &mut Vec<Output>) {
-        if self.linger.is_some() {
+            // Also what a daemon that died has left to it.
             self.release(out);
         }
+        self.enter(now, Mode::Fault, Reason::Fault(why), out);
     }
 
     /// Begins the way out for good.
@@ -109,7 +118,7 @@ impl VirtualRouter {
     }
 
     /// The longest time that a successor waits after priority 0: the skew of priority 1.
-    fn longest_skew(&self) -> Duration {
+    pub(super) fn longest_skew(&self) -> Duration {
         let lowest = Priority::new(1).unwrap_or(Priority::DEFAULT);
         timers::skew_time(self.settings.version, lowest, self.settings.advert_int)
     }

@@ -11,7 +11,7 @@ mod status;
 
 use super::announce::Announcer;
 use super::counters::{Counters, Limiter};
-use super::output::{Input, Message, Notice, Output, Reason, Transition};
+use super::output::{Farewell, Input, Message, Notice, Output, Reason, Transition};
 use super::packet::{self, Outgoing};
 use super::settings::{RouterSettings, Transport};
 use super::timers;
@@ -155,6 +155,8 @@ pub struct VirtualRouter {
     notices: Limiter<NoticeKind>,
     since: Instant,
     reason: Reason,
+    /// See [`VirtualRouter::resume`]; until its first start.
+    resumes: bool,
 }
 
 impl VirtualRouter {
@@ -183,6 +185,7 @@ impl VirtualRouter {
             notices: Limiter::default(),
             since: now,
             reason: Reason::NotStarted,
+            resumes: false,
             settings,
         }
     }
@@ -339,10 +342,18 @@ impl VirtualRouter {
 
     /// Appends one advertisement to each destination, made from the state of this moment.
     fn send(&mut self, priority: u8, out: &mut Vec<Output>) {
-        let Some(source) = self.source else { return };
+        if self.source.is_none() {
+            return;
+        }
         self.counters.adverts_sent = self.counters.adverts_sent.saturating_add(1);
+        out.extend(self.messages(priority).into_iter().map(Output::Send));
+    }
+
+    /// One advertisement for each destination, made from the state of this moment; none without a source.
+    fn messages(&self, priority: u8) -> Vec<Message> {
+        let Some(source) = self.source else { return Vec::new() };
         let s = &self.settings;
-        let mut to = |destination| {
+        let to = |destination| {
             let payload = packet::encode(&Outgoing {
                 version: s.version,
                 vrid: s.vrid,
@@ -354,12 +365,34 @@ impl VirtualRouter {
                 source,
                 destination,
             });
-            out.push(Output::Send(Message { source, destination, payload }));
+            Message { source, destination, payload }
         };
         match &s.transport {
-            Transport::Multicast => to(packet::group(s.family)),
-            Transport::Unicast(peers) => peers.iter().copied().for_each(to),
+            Transport::Multicast => vec![to(packet::group(s.family))],
+            Transport::Unicast(peers) => peers.iter().copied().map(to).collect(),
         }
+    }
+
+    /// What it takes to leave in its place; none while it holds no addresses as MASTER.
+    pub fn farewell(&self) -> Option<Farewell> {
+        let (Mode::Master(_), Some(source)) = (&self.mode, self.source) else { return None };
+        Some(Farewell {
+            vrid: self.settings.vrid,
+            family: self.settings.family,
+            source,
+            interval: self.settings.advert_int,
+            messages: self.messages(0),
+            handover: self.settings.handover,
+            patience: self.longest_skew() + LEAVE_MARGIN,
+            linger: self.linger_time(),
+        })
+    }
+
+    /// It was MASTER until its daemon died, nobody has taken over since, and its addresses are still in place: at
+    /// its start it does not wait for another master, which would have been heard already.
+    pub fn resume(&mut self) {
+        self.resumes = true;
+        self.held = Held::Claimed;
     }
 
     fn send_zero(&mut self, out: &mut Vec<Output>) {

@@ -277,3 +277,46 @@ fn nothing_is_sent_after_priority_zero() {
     }
     assert_eq!(rig.priorities(&log), [0]);
 }
+
+// What a guardian needs to leave in its place
+#[test]
+fn a_master_has_a_farewell_and_nobody_else() {
+    for (name, rig) in every_state(&settings(100)) {
+        let farewell = rig.router().farewell();
+        assert_eq!(farewell.is_some(), name.starts_with("master"), "{name}");
+    }
+    let rig = Rig::master(settings(100));
+    let farewell = rig.router().farewell().unwrap();
+    let priorities: Vec<u8> = farewell.messages.iter().map(|m| m.payload[2]).collect();
+    assert_eq!(priorities, [0]);
+    assert_eq!((farewell.vrid, farewell.source, farewell.interval), (settings(100).vrid, ip(ME), ms(1000)));
+    assert_eq!(farewell.patience, ms(1000) * 255 / 256 + ms(250), "as a clean stop waits");
+}
+
+#[test]
+fn one_that_resumes_is_master_at_once_and_a_hold_or_fault_takes_its_addresses() {
+    let resumed = |s| {
+        let mut rig = Rig::idle(s, Instant::ZERO);
+        rig.resume();
+        rig
+    };
+    let mut rig = resumed(settings(100));
+    let log = rig.input(Input::Interface(Ok(ip(ME))));
+    assert_eq!(rig.state(), State::Master);
+    assert!(kinds(&log).contains(&"claim"));
+    // Without an interface they go.
+    let mut rig = resumed(settings(100));
+    assert!(kinds(&rig.input(fault())).contains(&"release"));
+    // Nor does it wait on with them while it may not become MASTER.
+    let mut rig = resumed(settings(100));
+    rig.input(Input::Hold("pair", Some("held".into())));
+    rig.input(Input::Interface(Ok(ip(ME))));
+    assert_eq!(rig.state(), State::Backup);
+    assert_eq!(kinds(&rig.run(ms(10))), ["release"]);
+    // Too late, somebody else may have come up.
+    let mut rig = resumed(settings(100));
+    rig.run(ms(4000));
+    rig.input(Input::Interface(Ok(ip(ME))));
+    assert_eq!(rig.state(), State::Backup);
+    assert_eq!(kinds(&rig.run(ms(10))), ["release"]);
+}

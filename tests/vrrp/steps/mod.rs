@@ -187,6 +187,14 @@ impl Rig {
         self.engine.router(self.id).map_or(State::Init, VirtualRouter::state)
     }
 
+    pub fn router(&self) -> &VirtualRouter {
+        self.engine.router(self.id).unwrap()
+    }
+
+    pub fn resume(&mut self) {
+        self.engine.resume(self.id);
+    }
+
     pub fn status(&self) -> RouterStatus {
         self.engine.router(self.id).unwrap().status(self.now)
     }

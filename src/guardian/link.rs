@@ -1,0 +1,214 @@
+//! What the daemon tells its guardian: one message a packet, on a pair of sockets made before the fork.
+
+use crate::vrrp::Farewell;
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, recv, send, setsockopt, socketpair, sockopt,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+/// Room for the longest message and for some hundred ordinary ones, in bytes.
+const BUFFER: usize = 512 << 10;
+/// Addresses in one message; about 50 bytes each.
+const ADDRESSES: usize = 1000;
+/// Messages that may wait for a guardian that does not read; it is stopped then, and of no use anyway.
+const WAITING: usize = 4096;
+
+/// An address and its prefix length.
+pub type Place = (IpAddr, u8);
+
+/// One message.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) enum News {
+    /// All instances are going to be told afresh.
+    Instances,
+    /// Addresses that an instance may hold; several messages add up.
+    Addresses {
+        /// Name of the instance.
+        instance: String,
+        /// Its addresses.
+        addresses: Vec<Place>,
+    },
+    /// An instance holds its addresses; how to leave in its place.
+    Holds {
+        /// Name of the instance.
+        instance: String,
+        /// Index of the interface it speaks on.
+        ifindex: u32,
+        /// How.
+        farewell: Box<Farewell>,
+    },
+    /// An instance holds nothing any more.
+    Gone {
+        /// Its name.
+        instance: String,
+    },
+    /// For the service manager (sd_notify(3)), which listens to the guardian only.
+    Manager(String),
+    /// The protocol thread runs with this real-time priority, and so should the guardian.
+    Realtime(u8),
+}
+
+/// The daemon's end. Clones speak on the same line; each keeps its own messages that had to wait.
+#[derive(Clone, Debug)]
+pub struct Link {
+    socket: Arc<OwnedFd>,
+    waiting: VecDeque<Vec<u8>>,
+}
+
+impl Link {
+    /// Addresses that each instance may hold from now on.
+    pub fn instances<'a>(&mut self, all: impl Iterator<Item = (&'a str, Vec<Place>)>) {
+        self.tell(&News::Instances);
+        for (name, addresses) in all {
+            for part in addresses.chunks(ADDRESSES) {
+                self.tell(&News::Addresses { instance: name.to_owned(), addresses: part.to_vec() });
+            }
+        }
+    }
+
+    /// An instance became MASTER, or what it would take to leave in its place has changed.
+    pub fn holds(&mut self, instance: &str, ifindex: u32, farewell: Farewell) {
+        self.tell(&News::Holds { instance: instance.to_owned(), ifindex, farewell: Box::new(farewell) });
+    }
+
+    /// An instance is not MASTER any more.
+    pub fn gone(&mut self, instance: &str) {
+        self.tell(&News::Gone { instance: instance.to_owned() });
+    }
+
+    /// Passes a line to the service manager.
+    pub fn manager(&mut self, line: String) {
+        self.tell(&News::Manager(line));
+    }
+
+    /// The protocol thread runs with this real-time priority.
+    pub fn realtime(&mut self, priority: u8) {
+        self.tell(&News::Realtime(priority));
+    }
+
+    fn tell(&mut self, news: &News) {
+        // These types always have a JSON form.
+        let Ok(text) = serde_json::to_vec(news) else { return };
+        self.waiting.push_back(text);
+        if self.waiting.len() > WAITING {
+            self.waiting.pop_front();
+        }
+        self.flush();
+    }
+
+    /// Sends what had to wait. Returns true when nothing waits any more.
+    pub fn flush(&mut self) -> bool {
+        while let Some(text) = self.waiting.front() {
+            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+            match send(self.socket.as_raw_fd(), text, flags) {
+                Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::EINTR) => return false,
+                // A guardian that is gone is noticed by whoever reads this socket.
+                Ok(_) | Err(_) => self.waiting.pop_front(),
+            };
+        }
+        true
+    }
+
+    /// A descriptor that becomes readable when the guardian is gone.
+    ///
+    /// # Errors
+    /// Too many open files.
+    pub fn watch(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone()
+    }
+}
+
+/// The guardian's end.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: OwnedFd,
+    buffer: Vec<u8>,
+}
+
+/// What [`Listener::next`] found.
+#[derive(Debug)]
+pub(super) enum Heard {
+    News(News),
+    Nothing,
+    /// The daemon's last thread has ended, or is about to.
+    Closed,
+}
+
+/// Both ends.
+pub(super) fn pair() -> Result<(Listener, Link), Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+    // With CAP_NET_ADMIN beyond the system's limit; else what that allows, and messages wait a little longer.
+    let _ = setsockopt(&theirs, sockopt::SndBufForce, &BUFFER);
+    let listener = Listener { socket: ours, buffer: vec![0; BUFFER] };
+    Ok((listener, Link { socket: Arc::new(theirs), waiting: VecDeque::new() }))
+}
+
+impl Listener {
+    /// The next message, without waiting.
+    pub(super) fn next(&mut self) -> Heard {
+        match recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => Heard::Closed,
+            Ok(n) => match serde_json::from_slice(self.buffer.get(..n).unwrap_or_default()) {
+                Ok(news) => Heard::News(news),
+                // Of our own making; a part of one can only mean a daemon that died while sending.
+                Err(_) => Heard::Nothing,
+            },
+            Err(Errno::EAGAIN | Errno::EINTR) => Heard::Nothing,
+            Err(_) => Heard::Closed,
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_arrive_in_order_and_the_end_is_heard() {
+        let (mut listener, mut link) = pair().unwrap();
+        assert!(matches!(listener.next(), Heard::Nothing));
+        let many: Vec<Place> = (0..2500u32).map(|n| (IpAddr::from(n.to_be_bytes()), 32)).collect();
+        link.instances([("web", many.clone())].into_iter());
+        link.gone("web");
+        let mut heard = Vec::new();
+        let mut gone = false;
+        while let Heard::News(news) = listener.next() {
+            match news {
+                News::Addresses { instance, addresses } if instance == "web" => heard.extend(addresses),
+                News::Gone { instance } => gone = instance == "web",
+                _ => {}
+            }
+        }
+        assert!(gone && heard == many);
+        drop(link);
+        assert!(matches!(listener.next(), Heard::Closed));
+    }
+
+    #[test]
+    fn a_guardian_that_does_not_read_costs_bounded_memory_and_loses_the_oldest() {
+        let (mut listener, mut link) = pair().unwrap();
+        for n in 0..20_000 {
+            link.manager(format!("STATUS={n}"));
+        }
+        assert!(!link.flush() && link.waiting.len() <= WAITING);
+        let mut last = String::new();
+        while let Heard::News(News::Manager(line)) = listener.next() {
+            last = line;
+            link.flush();
+        }
+        assert_eq!(last, "STATUS=19999");
+    }
+}

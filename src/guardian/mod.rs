@@ -1,0 +1,413 @@
+//! The guardian: the parent process that survives the daemon.
+//!
+//! It starts the daemon by fork, and then only listens: to what the daemon says it holds ([`link`]), and whether its
+//! protocol thread turns ([`Pulse`]). When the daemon dies or stops turning, the guardian makes sure that it is dead,
+//! leaves in its place as a clean stop would (`handover`), and starts it again with back-off. So a crash costs the
+//! clients nothing and the peers the skew time, instead of three advertisement intervals.
+//!
+//! It has one thread, reads no configuration, and parses nothing from the network except advertisements during a
+//! handover. When the guardian itself is killed, the daemon sees its end of the link closed and leaves cleanly.
+
+mod children;
+mod handover;
+mod judge;
+mod link;
+mod pulse;
+mod restart;
+mod signals;
+
+pub use link::{Link, Place};
+pub use pulse::Pulse;
+
+use crate::net::clock;
+use crate::net::ffi::{self, Fork};
+use crate::net::poller::{Poller, Token};
+use crate::net::realtime;
+use crate::time::Instant;
+use children::{Ending, ThreadFile};
+use handover::{Handover, Holder};
+use judge::Verdict;
+use link::{Heard, Listener, News};
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use restart::Backoff;
+use sd_notify::NotifyState;
+use signals::Signals;
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::time::Duration;
+use tracing::{error, info, warn};
+
+/// A killed process that is not reaped by then is stuck in the kernel: it cannot run any more, go on without it.
+const DYING: Duration = Duration::from_millis(20);
+/// After being told to stop, the daemon has this long; less than `TimeoutStopSec=` of the unit.
+const STOPPING: Duration = Duration::from_secs(50);
+/// The service manager hears from the guardian while there is no daemon.
+const FEED: Duration = Duration::from_secs(1);
+
+const LINK: u64 = 1;
+const SIGNALS: u64 = 2;
+const HANDOVER: u64 = 16;
+
+/// Which process returns from [`guard`].
+#[derive(Debug)]
+pub enum Role {
+    /// The daemon, with what connects it to its guardian.
+    Daemon(Ward),
+    /// The guardian, at its end: the exit code.
+    Ended(u8),
+}
+
+/// The daemon's side of being guarded.
+#[derive(Clone, Debug)]
+pub struct Ward {
+    /// To the guardian.
+    pub link: Link,
+    /// From the protocol thread.
+    pub pulse: Pulse,
+    /// How often the service manager wants to hear (`WatchdogSec=`).
+    pub watchdog: Option<Duration>,
+    /// Instances whose addresses an earlier daemon left in place, since nobody took over.
+    pub resume: Vec<String>,
+}
+
+/// Cleans up all that a dead daemon may have left, except what belongs to these instances.
+pub type Clean<'a> = &'a dyn Fn(&[String]);
+
+/// Starts the daemon and guards it. Returns in two processes: in each daemon as [`Role::Daemon`], in the guardian
+/// when all is over.
+///
+/// # Errors
+/// Too many open files or processes, or no memory; the text names what was tried.
+pub fn guard(clean: Clean<'_>) -> Result<Role, String> {
+    let signals = Signals::block().map_err(|e| format!("cannot watch signals: {e}"))?;
+    let pulse = Pulse::new().map_err(|e| format!("cannot share memory with the daemon: {e}"))?;
+    let mut guardian = Guardian {
+        signals,
+        pulse,
+        watchdog: sd_notify::watchdog_enabled(),
+        backoff: Backoff::default(),
+        stop_by: None,
+        was_ready: false,
+        clean,
+    };
+    let mut resume = Vec::new();
+    loop {
+        match guardian.start(std::mem::take(&mut resume))? {
+            Start::Daemon(ward) => {
+                guardian.signals.unblock();
+                return Ok(Role::Daemon(ward));
+            }
+            Start::Guardian(daemon) => match guardian.watch(daemon) {
+                After::Exit(code) => return Ok(Role::Ended(code)),
+                After::Restart(alone) => resume = alone,
+            },
+        }
+    }
+}
+
+struct Guardian<'a> {
+    signals: Signals,
+    pulse: Pulse,
+    watchdog: Option<Duration>,
+    backoff: Backoff,
+    /// Told to stop; what still runs then is killed.
+    stop_by: Option<Instant>,
+    /// Some daemon has been up.
+    was_ready: bool,
+    clean: Clean<'a>,
+}
+
+enum Start {
+    Daemon(Ward),
+    Guardian(Daemon),
+}
+
+enum After {
+    Exit(u8),
+    Restart(Vec<String>),
+}
+
+/// The running daemon as its guardian knows it.
+struct Daemon {
+    pid: Pid,
+    listener: Listener,
+    thread: ThreadFile,
+    holds: BTreeMap<String, (u32, crate::vrrp::Farewell)>,
+    places: BTreeMap<String, Vec<Place>>,
+    started: Instant,
+    ready: bool,
+    /// The guardian overslept: nothing is judged before this.
+    grace: Option<Instant>,
+}
+
+impl Guardian<'_> {
+    fn start(&mut self, resume: Vec<String>) -> Result<Start, String> {
+        let (listener, link) =
+            link::pair().map_err(|e| format!("cannot make the guardian's sockets: {e}"))?;
+        self.pulse.promise(None);
+        match ffi::fork().map_err(|e| format!("cannot start the daemon process: {e}"))? {
+            Fork::Child => {
+                Ok(Start::Daemon(Ward { link, pulse: self.pulse, watchdog: self.watchdog, resume }))
+            }
+            Fork::Parent(pid) => Ok(Start::Guardian(Daemon {
+                pid,
+                listener,
+                thread: ThreadFile::new(pid),
+                holds: BTreeMap::new(),
+                places: BTreeMap::new(),
+                started: clock::now(),
+                ready: false,
+                grace: None,
+            })),
+        }
+    }
+
+    /// From the daemon's start until it is gone and everything is handed over.
+    fn watch(&mut self, mut daemon: Daemon) -> After {
+        let ending = self.watch_alive(&mut daemon).unwrap_or_else(|e| {
+            error!("guardian: cannot watch the daemon: {e}");
+            children::kill(daemon.pid, Signal::SIGKILL);
+            None
+        });
+        let died = clock::now();
+        let mut handover = Handover::begin(died, daemon.holders());
+        let ending = ending.or_else(|| self.reap(daemon.pid, DYING));
+        let after = self.after(&daemon, ending, died);
+        if let Err(e) = self.see_through(&mut handover) {
+            error!("guardian: cannot wait for a successor: {e}");
+        }
+        let alone = handover.alone();
+        if daemon.ready && !matches!(ending, Some(Ending::Exited(0))) {
+            let stays = self.stop_by.is_none() && after.is_none();
+            (self.clean)(if stays { &alone } else { &[] });
+        }
+        if let Some(code) = after {
+            return After::Exit(code);
+        }
+        let pause = self.backoff.next(died.since(daemon.started));
+        info!("guardian: starting the daemon again in {} ms", pause.as_millis());
+        self.pause(pause);
+        if self.stop_by.is_some() {
+            (self.clean)(&[]);
+            return After::Exit(0);
+        }
+        After::Restart(alone)
+    }
+
+    /// Until the daemon is dead: how it ended, if that is known yet.
+    fn watch_alive(&mut self, daemon: &mut Daemon) -> Result<Option<Ending>, Errno> {
+        let mut poller = self.poller()?;
+        poller.add(&daemon.listener, LINK).map_err(|e| e.errno)?;
+        let mut closed = false;
+        while !closed {
+            let (verdict, planned) = self.look(daemon);
+            if let Verdict::Gone(late) = verdict {
+                let ms = late.as_millis();
+                error!("guardian: the daemon's protocol thread has not turned for {ms} ms: killing it");
+                children::kill(daemon.pid, Signal::SIGKILL);
+                return Ok(self.reap(daemon.pid, DYING));
+            }
+            if self.stop_by.is_some_and(|t| t <= clock::now()) {
+                error!("guardian: the daemon does not stop: killing it");
+                children::kill(daemon.pid, Signal::SIGKILL);
+                return Ok(self.reap(daemon.pid, DYING));
+            }
+            let _ = poller.arm(planned.into_iter().chain(self.stop_by).min());
+            let tokens: Vec<Token> = poller.wait().map(Iterator::collect).unwrap_or_default();
+            let now = clock::now();
+            if planned.is_some_and(|t| now.since(t) > judge::AWAY) {
+                daemon.grace = Some(now + judge::STOPPED);
+            }
+            for token in tokens {
+                match token {
+                    Token::Source(LINK) => closed |= self.listen(daemon),
+                    Token::Source(SIGNALS) => {
+                        self.take_signals(Some(daemon.pid));
+                        if let Some(ending) = children::reap(daemon.pid) {
+                            // What it said last is still there to be read.
+                            self.listen(daemon);
+                            return Ok(Some(ending));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn look(&self, daemon: &mut Daemon) -> (Verdict, Option<Instant>) {
+        let now = clock::now();
+        if let Some(grace) = daemon.grace.filter(|t| *t > now) {
+            return (Verdict::Fine(Some(grace)), Some(grace));
+        }
+        let interval = daemon.holds.values().map(|(_, f)| f.interval).min();
+        let (thread, pulse) = (&mut daemon.thread, &self.pulse);
+        let verdict = judge::judge(now, pulse.promised(), interval, || {
+            judge::thread_state(thread.read(pulse.thread_id()))
+        });
+        let planned = if let Verdict::Fine(t) = verdict { t } else { None };
+        (verdict, planned)
+    }
+
+    /// Takes what the daemon says; true when it has said its last.
+    fn listen(&mut self, daemon: &mut Daemon) -> bool {
+        loop {
+            match daemon.listener.next() {
+                Heard::News(news) => self.take(daemon, news),
+                Heard::Nothing => return false,
+                Heard::Closed => return true,
+            }
+        }
+    }
+
+    fn take(&mut self, daemon: &mut Daemon, news: News) {
+        match news {
+            News::Instances => daemon.places.clear(),
+            News::Addresses { instance, addresses } => {
+                daemon.places.entry(instance).or_default().extend(addresses);
+            }
+            News::Holds { instance, ifindex, farewell } => {
+                daemon.holds.insert(instance, (ifindex, *farewell));
+            }
+            News::Gone { instance } => drop(daemon.holds.remove(&instance)),
+            News::Manager(line) => {
+                if line.lines().any(|l| l == "READY=1") {
+                    (daemon.ready, self.was_ready) = (true, true);
+                }
+                tell_manager(&line);
+            }
+            News::Realtime(priority) => {
+                if priority > 0 {
+                    // Where the daemon's memory may not be locked it has said so.
+                    let _ = realtime::lock_memory();
+                }
+                if let Err(e) = realtime::follow(priority) {
+                    warn!("guardian: cannot be scheduled as the daemon is: {e}");
+                }
+            }
+        }
+    }
+
+    fn take_signals(&mut self, daemon: Option<Pid>) {
+        for signal in self.signals.read() {
+            if matches!(signal, Signal::SIGTERM | Signal::SIGINT) && self.stop_by.is_none() {
+                self.stop_by = Some(clock::now() + STOPPING);
+            }
+            if let Some(pid) = daemon.filter(|_| signal != Signal::SIGCHLD) {
+                children::kill(pid, signal);
+            }
+        }
+    }
+
+    fn reap(&mut self, pid: Pid, limit: Duration) -> Option<Ending> {
+        let end = clock::now() + limit;
+        loop {
+            if let Some(ending) = children::reap(pid) {
+                return Some(ending);
+            }
+            if clock::now() >= end {
+                return None;
+            }
+            self.wait_for_signal(end);
+        }
+    }
+
+    /// The exit code, if the guardian is to end now; none to start the daemon again.
+    fn after(&self, daemon: &Daemon, ending: Option<Ending>, died: Instant) -> Option<u8> {
+        let code = match ending {
+            Some(Ending::Exited(code)) => code,
+            _ => restart::EX_SOFTWARE,
+        };
+        let asked = self.stop_by.is_some();
+        if matches!(ending, Some(Ending::Exited(0))) || (asked && daemon.holds.is_empty()) {
+            return Some(code);
+        }
+        let how = ending.map_or_else(|| "was killed and is not gone yet".to_owned(), |e| e.to_string());
+        let age = died.since(daemon.started).as_secs_f64();
+        // What it said itself about a bad configuration needs no second line.
+        if daemon.ready || !matches!(ending, Some(Ending::Exited(_))) {
+            error!("guardian: the daemon (pid {}) {how} after {age:.1} s", daemon.pid);
+        }
+        (asked || !self.was_ready).then_some(code)
+    }
+
+    fn see_through(&mut self, handover: &mut Handover) -> Result<(), Errno> {
+        if handover.is_over() {
+            return Ok(());
+        }
+        let mut poller = self.poller()?;
+        for (n, socket) in (HANDOVER..).zip(handover.sockets()) {
+            poller.add(socket, n).map_err(|e| e.errno)?;
+        }
+        let mut feed = clock::now();
+        while !handover.is_over() {
+            let _ = poller.arm(handover.deadline().into_iter().chain([feed]).min());
+            let tokens: Vec<Token> = poller.wait().map(Iterator::collect).unwrap_or_default();
+            if tokens.contains(&Token::Source(SIGNALS)) {
+                self.take_signals(None);
+            }
+            let now = clock::now();
+            handover.step(now);
+            if now >= feed {
+                self.feed_manager();
+                feed = now + FEED;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits, unless told to stop.
+    fn pause(&mut self, length: Duration) {
+        let end = clock::now() + length;
+        while clock::now() < end && self.stop_by.is_none() {
+            self.feed_manager();
+            self.wait_for_signal(end.min(clock::now() + FEED));
+        }
+    }
+
+    fn wait_for_signal(&mut self, until: Instant) {
+        if let Ok(mut poller) = self.poller() {
+            let _ = poller.arm(Some(until));
+            let _ = poller.wait().map(Iterator::count);
+        }
+        self.take_signals(None);
+    }
+
+    fn poller(&self) -> Result<Poller, Errno> {
+        let poller = Poller::new().map_err(|e| e.errno)?;
+        poller.add(self.signals.as_fd(), SIGNALS).map_err(|e| e.errno)?;
+        Ok(poller)
+    }
+
+    fn feed_manager(&self) {
+        if self.watchdog.is_some() {
+            tell_manager("WATCHDOG=1");
+        }
+    }
+}
+
+impl Daemon {
+    /// What it held when it ended.
+    fn holders(&mut self) -> Vec<Holder> {
+        let holds = std::mem::take(&mut self.holds);
+        holds
+            .into_iter()
+            .map(|(instance, (ifindex, farewell))| Holder {
+                addresses: self.places.get(&instance).cloned().unwrap_or_default(),
+                instance,
+                ifindex,
+                farewell,
+            })
+            .collect()
+    }
+}
+
+/// To systemd, if it asked for it (sd_notify(3)).
+fn tell_manager(line: &str) {
+    if let Err(e) = sd_notify::notify(&[NotifyState::Custom(line)]) {
+        warn!("cannot notify the service manager: {e}");
+    }
+}
