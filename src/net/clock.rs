@@ -1,10 +1,13 @@
 //! The one place where the shell reads a clock.
 
 use crate::time::Instant;
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags};
+use std::time::Duration;
 
 /// Time since boot, suspended time included (`CLOCK_BOOTTIME`, clock_gettime(2)).
 pub fn now() -> Instant {
-    match nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME) {
+    match nix::time::clock_gettime(ClockId::CLOCK_BOOTTIME) {
         Ok(t) => {
             let secs = u64::try_from(t.tv_sec()).unwrap_or(0);
             let nanos = u64::try_from(t.tv_nsec()).unwrap_or(0);
@@ -13,6 +16,13 @@ pub fn now() -> Instant {
         // Linux has had this clock since 2.6.39; without it nothing could be timed at all.
         Err(_) => Instant::ZERO,
     }
+}
+
+/// Sleeps until then, come what may; not at all if that is past. For moments, where a poller would cost more.
+pub fn sleep_until(deadline: Instant) {
+    let time = TimeSpec::from_duration(Duration::from_nanos(deadline.as_nanos()));
+    // A signal, which this thread does not get, would end it early and do no harm.
+    let _ = nix::time::clock_nanosleep(ClockId::CLOCK_BOOTTIME, ClockNanosleepFlags::TIMER_ABSTIME, &time);
 }
 
 /// The wall clock, for people and files; never for a deadline.

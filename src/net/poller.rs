@@ -129,7 +129,19 @@ impl Poller {
     /// # Errors
     /// None that a correct kernel gives.
     pub fn wait(&mut self) -> io::Result<impl Iterator<Item = Token> + '_> {
-        let count = match self.epoll.wait(&mut self.events, EpollTimeout::NONE) {
+        self.look(EpollTimeout::NONE)
+    }
+
+    /// As [`Poller::wait`], for what has happened already.
+    ///
+    /// # Errors
+    /// None that a correct kernel gives.
+    pub fn poll(&mut self) -> io::Result<impl Iterator<Item = Token> + '_> {
+        self.look(EpollTimeout::ZERO)
+    }
+
+    fn look(&mut self, limit: EpollTimeout) -> io::Result<impl Iterator<Item = Token> + '_> {
+        let count = match self.epoll.wait(&mut self.events, limit) {
             Ok(count) => count,
             Err(Errno::EINTR) => 0,
             Err(e) => return Err(e.into()),

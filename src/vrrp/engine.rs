@@ -176,6 +176,12 @@ impl Engine {
         self.deadlines.first().map(|(t, _)| *t)
     }
 
+    /// The first deadline, not after `end`, on which a BACKUP may take over.
+    pub fn next_takeover(&self, end: Instant) -> Option<Instant> {
+        let backup = |id| self.entries.get(id).is_some_and(|e| e.router.state() == State::Backup);
+        self.deadlines.iter().take_while(|(t, _)| *t <= end).find(|(_, id)| backup(id)).map(|(t, _)| *t)
+    }
+
     /// True if the next deadline is one on which a BACKUP may take over: worth meeting to the microsecond, while
     /// a regular advertisement is not.
     pub fn next_is_takeover(&self) -> bool {

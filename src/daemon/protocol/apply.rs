@@ -14,6 +14,7 @@ impl Protocol {
     pub(super) fn apply(&mut self, config: Arc<Config>) {
         let old = std::mem::replace(&mut self.config, config.clone());
         self.schedule(config.node.realtime);
+        self.pace.set_interval(config.instances.iter().map(|i| i.router.advert_int).min());
         self.retire(&config);
         let ids: Vec<(String, RouterId)> = self
             .instances

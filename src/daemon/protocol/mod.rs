@@ -10,6 +10,7 @@ mod farewells;
 mod instances;
 mod interfaces;
 mod outbox;
+mod pace;
 mod ports;
 mod snapshot;
 mod turn;
@@ -32,6 +33,7 @@ use crate::vrrp::{Action, Engine};
 use farewells::Farewells;
 use instances::Instances;
 use outbox::Outbox;
+use pace::Pace;
 use ports::Ports;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -104,6 +106,7 @@ struct Protocol {
     clock: snapshot::Clock,
     farewells: Farewells,
     stopping: bool,
+    pace: Pace,
     /// How the thread is scheduled now.
     scheduled: Option<Realtime>,
 }
@@ -183,6 +186,7 @@ pub(super) fn spawn(
         clock: snapshot::Clock::new(now, clock::wall()),
         farewells: Farewells::new(ward),
         stopping: false,
+        pace: Pace::new(now),
         scheduled: None,
     };
     let heartbeat = Arc::new(AtomicU64::new(0));

@@ -71,6 +71,11 @@ impl Protocol {
     }
 
     fn wait(&mut self) {
+        if !self.has_work()
+            && let Some(until) = self.pace.nap_until(self.now)
+        {
+            return self.nap(until);
+        }
         let deadline = if self.has_work() {
             Some(Instant::ZERO)
         } else {
@@ -84,6 +89,21 @@ impl Protocol {
             pulse.promise(deadline.map(|t| t.max(self.now)));
         }
         self.sleep_until(deadline);
+    }
+
+    /// Lets messages gather, but not beyond a takeover.
+    fn nap(&mut self, until: Instant) {
+        let until = self.engine.next_takeover(until).map_or(until, |t| until.min(t - HEAD_START));
+        if let Some(pulse) = self.farewells.pulse() {
+            pulse.promise(Some(until.max(self.now)));
+        }
+        self.outbox.flush();
+        self.farewells.flush();
+        clock::sleep_until(until);
+        self.tokens.clear();
+        if let Ok(ready) = self.poller.poll() {
+            self.tokens.extend(ready.filter_map(|t| if let Token::Source(n) = t { Some(n) } else { None }));
+        }
     }
 
     /// Waits for news or the deadline; one in the past does not wait.
@@ -145,6 +165,7 @@ impl Protocol {
         for _ in 0..READS.div_ceil(batch) {
             // A failing socket (interface gone) is closed when the link event arrives.
             let count = open.socket.receive(&mut self.batch, batch).unwrap_or(0);
+            self.pace.note(count);
             for d in self.batch.iter() {
                 self.stats.oversized = self.stats.oversized.saturating_add(u64::from(d.oversize));
                 let datagram = Datagram {
@@ -301,6 +322,7 @@ impl Protocol {
                 .iter()
                 .map(|m| Outgoing { source: m.source, destination: m.destination, payload: &m.payload })
                 .collect();
+            self.pace.note(messages.len());
             let failed = open.socket.send(&messages).iter().filter(|r| r.is_err()).count();
             self.stats.sends_failed =
                 self.stats.sends_failed.saturating_add(u64::try_from(failed).unwrap_or(0));
