@@ -25,6 +25,11 @@ pub fn sleep_until(deadline: Instant) {
     let _ = nix::time::clock_nanosleep(ClockId::CLOCK_BOOTTIME, ClockNanosleepFlags::TIMER_ABSTIME, &time);
 }
 
+/// The clock of the kernel's packet time stamps (`CLOCK_REALTIME`), for comparing with them only.
+pub(super) fn stamp() -> Duration {
+    nix::time::clock_gettime(ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, Duration::from)
+}
+
 /// The wall clock, for people and files; never for a deadline.
 pub fn wall() -> jiff::Timestamp {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]

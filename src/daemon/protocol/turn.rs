@@ -25,6 +25,8 @@ const LATE: Duration = Duration::from_millis(10);
 /// A takeover wakes this much early and waits for its moment awake: the kernel needs up to this long to get a
 /// sleeping thread going. Takeovers are rare, so this costs nothing worth counting.
 const HEAD_START: Duration = Duration::from_micros(150);
+/// A packet younger than this counts from when the kernel got it, not from when it was read.
+const STAMPED: Duration = Duration::from_millis(5);
 /// How long news of interfaces may wait while addresses are being moved.
 const ECHO: Duration = Duration::from_millis(50);
 /// How often a full event channel is tried again.
@@ -166,6 +168,7 @@ impl Protocol {
             // A failing socket (interface gone) is closed when the link event arrives.
             let count = open.socket.receive(&mut self.batch, batch).unwrap_or(0);
             self.pace.note(count);
+            let read = clock::now();
             for d in self.batch.iter() {
                 self.stats.oversized = self.stats.oversized.saturating_add(u64::from(d.oversize));
                 let datagram = Datagram {
@@ -174,7 +177,10 @@ impl Protocol {
                     hop_limit: d.hop_limit,
                     payload: d.payload,
                 };
-                self.engine.receive(self.now, open.port, open.family, &datagram, &mut self.actions);
+                // A packet that waited long was missed, for example by a paused machine: it counts from now.
+                let waited = if d.waited > STAMPED { Duration::ZERO } else { d.waited };
+                let at = self.now.min(read - waited);
+                self.engine.receive(at, open.port, open.family, &datagram, &mut self.actions);
             }
             if count < batch {
                 return false;

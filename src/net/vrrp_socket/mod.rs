@@ -141,6 +141,9 @@ fn common_options(socket: &Socket) -> io::Result<()> {
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     }
     // A help only: advertisements go out without it too.
+    if let Err(errno) = ffi::set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1) {
+        tracing::debug!(?errno, "packets count as received when they are read");
+    }
     if let Err(errno) = setsockopt(socket, sockopt::Priority, &PRIORITY) {
         tracing::debug!(?errno, "VRRP packets keep the default queueing priority");
     }

@@ -1,12 +1,14 @@
 //! Received packets: buffers that are filled again and again, and what the headers say.
 
 use super::{Family, HOP_LIMIT};
+use crate::net::clock;
 use crate::net::control_message;
 use crate::net::ffi::{self, Slot, Slots};
 use nix::errno::Errno;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 /// Bytes kept of one packet: an IPv4 header with options and the longest legal message, 255 IPv6 addresses
 /// (4088 bytes), with room to spare. Longer ones are flagged.
@@ -16,6 +18,8 @@ const SLOT: usize = 4352;
 pub struct ReceiveBatch {
     slots: Slots,
     family: Family,
+    /// When the packets were read, on the clock of their time stamps.
+    read: Duration,
 }
 
 /// One received packet.
@@ -34,6 +38,8 @@ pub struct Datagram<'a> {
     pub truncated_by_filter: bool,
     /// Longer than any legal message; `payload` is only its beginning.
     pub oversize: bool,
+    /// How long it lay in the kernel before it was read; zero if that is not known.
+    pub waited: Duration,
 }
 
 impl Default for ReceiveBatch {
@@ -45,7 +51,7 @@ impl Default for ReceiveBatch {
 impl ReceiveBatch {
     /// An empty batch with room for 64 packets.
     pub fn new() -> Self {
-        ReceiveBatch { slots: Slots::new(ffi::BATCH, SLOT), family: Family::Ipv4 }
+        ReceiveBatch { slots: Slots::new(ffi::BATCH, SLOT), family: Family::Ipv4, read: Duration::ZERO }
     }
 
     /// How many packets fit in.
@@ -55,9 +61,14 @@ impl ReceiveBatch {
 
     /// The packets of the last receive, in order of arrival.
     pub fn iter(&self) -> impl Iterator<Item = Datagram<'_>> {
-        self.slots.iter().map(|slot| match self.family {
-            Family::Ipv4 => datagram_v4(&slot),
-            Family::Ipv6 => datagram_v6(&slot),
+        self.slots.iter().map(|slot| {
+            let d = match self.family {
+                Family::Ipv4 => datagram_v4(&slot),
+                Family::Ipv6 => datagram_v6(&slot),
+            };
+            // A wall clock that was set back in between makes this zero; set forward, the caller's limit helps.
+            let waited = stamp(slot.control).map_or(Duration::ZERO, |t| self.read.saturating_sub(t));
+            Datagram { waited, ..d }
         })
     }
 
@@ -69,7 +80,10 @@ impl ReceiveBatch {
         }
         loop {
             match ffi::receive_some(fd, &mut self.slots, limit) {
-                Ok(count) => return Ok(count),
+                Ok(count) => {
+                    self.read = clock::stamp();
+                    return Ok(count);
+                }
                 Err(Errno::EAGAIN) => return Ok(0),
                 Err(Errno::EINTR) => {}
                 Err(e) => return Err(e.into()),
@@ -82,6 +96,16 @@ impl std::fmt::Debug for ReceiveBatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
+}
+
+/// SCM_TIMESTAMPNS: when the kernel got the packet (socket(7)).
+fn stamp(control: &[u8]) -> Option<Duration> {
+    let data = control_message::find(control, libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS)?;
+    let (seconds, rest) = data.split_first_chunk::<8>()?;
+    let nanos = rest.first_chunk::<8>()?;
+    let seconds = u64::try_from(i64::from_ne_bytes(*seconds)).ok()?;
+    let nanos = u32::try_from(i64::from_ne_bytes(*nanos)).ok()?;
+    (nanos < 1_000_000_000).then(|| Duration::new(seconds, nanos))
 }
 
 /// The filter's own rule, applied to what it let through.
@@ -100,6 +124,7 @@ fn datagram(
         payload: if cut { &[] } else { payload },
         truncated_by_filter: cut,
         oversize: oversize && !cut,
+        waited: Duration::ZERO,
     }
 }
 
