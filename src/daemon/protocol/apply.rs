@@ -186,5 +186,6 @@ fn config_has_track(config: &Config, id: &TrackId) -> bool {
         TrackKind::Script => t.scripts.iter().any(|s| s.name == id.name),
         TrackKind::Process => t.processes.iter().any(|p| p.name == id.name),
         TrackKind::File => t.files.iter().any(|f| f.name == id.name),
+        TrackKind::Bfd => t.bfd.iter().any(|b| b.name == id.name),
     }
 }
