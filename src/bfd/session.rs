@@ -170,7 +170,7 @@ impl Session {
 
     /// Goes down for good and says so (6.8.16).
     pub(super) fn disable(&mut self, now: Instant, out: &mut Vec<Output>) {
-        self.go(State::AdminDown, Diagnostic::ADMIN_DOWN, None, out);
+        self.go(State::AdminDown, Diagnostic::ADMIN_DOWN, (None, None), out);
         self.announce(now, out);
     }
 
@@ -212,10 +212,17 @@ impl Session {
             (Down, Init) | (Init, Init | Up) => (Up, Diagnostic::NONE),
             _ => return,
         };
-        self.go(to, diagnostic, Some(heard), out);
+        self.go(to, diagnostic, (Some(heard), None), out);
     }
 
-    fn go(&mut self, to: State, diagnostic: Diagnostic, heard: Option<State>, out: &mut Vec<Output>) {
+    /// `cause`: the state that was heard, or the silence.
+    fn go(
+        &mut self,
+        to: State,
+        diagnostic: Diagnostic,
+        cause: (Option<State>, Option<Duration>),
+        out: &mut Vec<Output>,
+    ) {
         let from = std::mem::replace(&mut self.state, to);
         self.diagnostic = diagnostic;
         if from == to {
@@ -229,7 +236,8 @@ impl Session {
             self.poll = None;
         }
         self.retime();
-        out.push(Output::Changed(self.local, Change { from, to, diagnostic, heard }));
+        let (heard, silence) = cause;
+        out.push(Output::Changed(self.local, Change { from, to, diagnostic, heard, silence }));
         match (from, to) {
             (_, State::Up) => self.judge(true, out),
             (State::Up, State::Down) => self.judge(false, out),
@@ -354,11 +362,12 @@ impl Session {
 
     /// Nothing was heard for the detection time (6.8.4); what the neighbour said before counts no more.
     fn silent(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let silence = self.detection_time();
         self.last_rx = None;
         self.remote = Remote::UNKNOWN;
         if matches!(self.state, State::Init | State::Up) {
             self.counters.expirations = self.counters.expirations.saturating_add(1);
-            self.go(State::Down, Diagnostic::TIME_EXPIRED, None, out);
+            self.go(State::Down, Diagnostic::TIME_EXPIRED, (None, Some(silence)), out);
         }
         self.announce(now, out);
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// The state of a session.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -128,4 +129,6 @@ pub struct Change {
     pub diagnostic: Diagnostic,
     /// The state in the packet that caused it; none: a timer or the administrator did.
     pub heard: Option<State>,
+    /// The detection time that ran out without a packet, if that caused it.
+    pub silence: Option<Duration>,
 }

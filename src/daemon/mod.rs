@@ -2,11 +2,13 @@
 //!
 //! Two processes: the guardian (`crate::guardian`), and below it the daemon.
 //!
-//! The daemon has two threads: the protocol thread (`protocol`), which alone speaks VRRP and moves addresses, and the main
-//! thread with everything that may wait: scripts, trackers, control socket, signals, service manager.
+//! Threads of the daemon: the protocol thread (`protocol`), which alone speaks VRRP and moves addresses, the BFD thread
+//! (`bfd`) if there are sessions, and the main thread with everything that may wait: scripts, trackers, control socket,
+//! signals, service manager.
 
 mod args;
 mod backend;
+mod bfd;
 mod leftovers;
 mod logging;
 mod manager;
