@@ -6,6 +6,7 @@
 mod lab;
 
 mod addresses;
+mod bfd;
 mod election;
 mod faults;
 mod groups;
