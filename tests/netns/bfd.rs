@@ -7,13 +7,13 @@ use std::time::Duration;
 const MARGIN: Duration = Duration::from_millis(1500);
 
 /// `[[track.bfd]]`, 3 times 50 ms unless `more` says otherwise.
-fn session(name: &str, neighbor: &str, more: &str) -> String {
+pub(crate) fn session(name: &str, neighbor: &str, more: &str) -> String {
     let times =
         if more.contains("min_rx") { "" } else { "min_rx = \"50ms\"\nmin_tx = \"50ms\"\nmultiplier = 3\n" };
     format!("\n[[track.bfd]]\nname = \"{name}\"\nneighbor_ip = \"{neighbor}\"\n{times}{more}\n")
 }
 
-fn track<'a>(status: &'a serde_json::Value, name: &str) -> &'a serde_json::Value {
+pub(crate) fn track<'a>(status: &'a serde_json::Value, name: &str) -> &'a serde_json::Value {
     let tracks = status["tracks"].as_array().expect("tracks");
     tracks
         .iter()
@@ -25,11 +25,11 @@ fn state(t: &Tandemd, name: &str) -> String {
     track(&t.status(), name)["bfd"]["state"].as_str().expect("state").to_owned()
 }
 
-fn wait_session(t: &Tandemd, name: &str, wanted: &str, limit: Duration) -> Duration {
+pub(crate) fn wait_session(t: &Tandemd, name: &str, wanted: &str, limit: Duration) -> Duration {
     wait_until(limit, &format!("session {name} is {wanted}"), || state(t, name) == wanted)
 }
 
-fn counter(t: &Tandemd, session: &str, name: &str) -> u64 {
+pub(crate) fn counter(t: &Tandemd, session: &str, name: &str) -> u64 {
     let out = t.adm("stats --json");
     let stats: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
     stats["bfd"][session][name].as_u64().unwrap_or_else(|| panic!("{session} {name}: {stats}"))

@@ -7,6 +7,7 @@ mod lab;
 
 mod addresses;
 mod bfd;
+mod bfd_frr;
 mod election;
 mod faults;
 mod groups;
