@@ -82,7 +82,8 @@ fn time(table: &Table<'_>, key: &'static str, least: Duration, default: Duration
     let whole = |v: Value<'_>| {
         let time = v.duration_in(least..=LONGEST)?;
         if time.subsec_nanos() % 1000 != 0 {
-            v.add(v.refuse("is no whole number of microseconds").help("nothing is rounded"));
+            let problem = v.refuse("cannot be sent in a packet").allowed("whole microseconds");
+            v.add(problem.help("nothing is rounded"));
             return None;
         }
         Some(time)
