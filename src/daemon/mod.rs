@@ -20,3 +20,14 @@ mod supervisor;
 
 pub use args::Args;
 pub use start::run;
+
+/// The configuration's wish as the kernel is asked for it.
+fn wish(realtime: crate::config::Realtime) -> crate::net::realtime::Wish {
+    use crate::config::Realtime;
+    use crate::net::realtime::Wish;
+    match realtime {
+        Realtime::Auto => Wish::Auto,
+        Realtime::Off => Wish::Off,
+        Realtime::Priority(n) => Wish::Priority(n),
+    }
+}

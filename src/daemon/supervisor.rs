@@ -241,7 +241,7 @@ impl Supervisor {
 
     /// Hands the BFD sessions to their thread. Without it they count as down: nobody watches their neighbours.
     fn apply_bfd(&mut self) {
-        let Err(e) = self.bfd.apply(&self.config.tracks.bfd) else { return };
+        let Err(e) = self.bfd.apply(&self.config.tracks.bfd, self.config.node.realtime) else { return };
         error!("{e}");
         let names: Vec<String> = self.config.tracks.bfd.iter().map(|t| t.name.clone()).collect();
         for name in names {

@@ -121,6 +121,8 @@ fn ten_milliseconds_hold_and_the_times_are_those_agreed_upon() {
         wait_until(secs(3), "b's times", || times(&b, "a") == [40_000, 20_000, 600_000]);
         let detail = track(&a.status(), "b")["detail"].as_str().unwrap().to_owned();
         assert_eq!(detail, "session with 192.0.2.2 is up, sends every 20ms, detection time 800ms");
+        let text = a.adm_text("status -v").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("sends every 20ms, detection time 800ms Up (no diagnostic), number"), "{text}");
         let before = counter(&a, "b", "packets_sent");
         wait_until(secs(10), "100 packets at 15 to 20 ms", || {
             counter(&a, "b", "packets_sent") >= before + 100

@@ -8,7 +8,7 @@ mod outbox;
 mod running;
 mod thread;
 
-use crate::config::BfdTrack;
+use crate::config::{BfdTrack, Realtime};
 use crate::control::api::BfdStatus;
 use crate::net::NetError;
 use crate::net::poller::{Poller, Waker};
@@ -26,8 +26,8 @@ const NEWS: usize = 256;
 /// To the thread.
 #[derive(Debug)]
 enum Command {
-    /// Run these sessions from now on.
-    Apply(Vec<BfdTrack>),
+    /// Run these sessions from now on, scheduled so.
+    Apply(Vec<BfdTrack>, Realtime),
     /// What do you do now?
     View(oneshot::Sender<View>),
     /// Take leave of the neighbours and end.
@@ -72,14 +72,14 @@ pub(super) struct Bfd(Option<Handle>);
 impl Bfd {
     /// Runs these sessions from now on. Those that stay the same do not notice; one that is gone takes leave of its
     /// neighbour.
-    pub(super) fn apply(&mut self, tracks: &[BfdTrack]) -> Result<(), String> {
+    pub(super) fn apply(&mut self, tracks: &[BfdTrack], realtime: Realtime) -> Result<(), String> {
         if self.0.is_none() {
             if tracks.is_empty() {
                 return Ok(());
             }
             self.0 = Some(spawn().map_err(|e| e.to_string())?);
         }
-        self.send(Command::Apply(tracks.to_vec()))
+        self.send(Command::Apply(tracks.to_vec(), realtime))
     }
 
     fn send(&self, command: Command) -> Result<(), String> {

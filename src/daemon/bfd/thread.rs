@@ -4,10 +4,11 @@ use super::outbox::Outbox;
 use super::running::Running;
 use super::{Command, News, View};
 use crate::bfd::{Datagram, Discriminator, Engine, Input, Output};
-use crate::config::BfdTrack;
+use crate::config::{BfdTrack, Realtime};
 use crate::net::bfd_socket::{Batch, Listener};
 use crate::net::clock;
 use crate::net::poller::{Poller, Token};
+use crate::net::realtime;
 use crate::time::Instant;
 use crate::vrrp::Family;
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ pub(super) struct Worker {
     ready: Vec<u64>,
     now: Instant,
     next_care: Option<Instant>,
+    scheduled: Option<Realtime>,
     stopping: bool,
 }
 
@@ -63,6 +65,7 @@ impl Worker {
             ready: Vec::new(),
             now: clock::now(),
             next_care: None,
+            scheduled: None,
             stopping: false,
         }
     }
@@ -98,7 +101,10 @@ impl Worker {
     fn take_commands(&mut self) {
         loop {
             match self.inbox.try_recv() {
-                Ok(Command::Apply(tracks)) => self.apply(tracks),
+                Ok(Command::Apply(tracks, realtime)) => {
+                    self.schedule(realtime);
+                    self.apply(tracks);
+                }
                 Ok(Command::View(reply)) => {
                     // The other side may have gone.
                     let _ = reply.send(self.view());
@@ -133,6 +139,14 @@ impl Worker {
                     break;
                 }
             }
+        }
+    }
+
+    /// As the protocol thread, which says in the log what the system permits.
+    fn schedule(&mut self, realtime: Realtime) {
+        if self.scheduled.replace(realtime) != Some(realtime) {
+            let got = realtime::schedule(crate::daemon::wish(realtime));
+            self.outbox.line(false, format!("bfd: {got}"));
         }
     }
 
