@@ -194,19 +194,21 @@ fn a_reload_leaves_sessions_alone_and_a_removed_one_says_goodbye() {
     isolated("bfd::a_reload_leaves_sessions_alone_and_a_removed_one_says_goodbye", || {
         let lab = Lab::new();
         lab.add_eth1();
-        let one = session("one", "192.0.2.2", "");
+        // Long enough for a busy machine: nothing may expire here.
+        let slow = "min_rx = \"50ms\"\nmin_tx = \"50ms\"\nmultiplier = 40";
+        let one = session("one", "192.0.2.2", slow);
         let two = |more: &str| session("two", "198.51.100.2", more);
-        let of_b = session("one", "192.0.2.1", "") + &session("two", "198.51.100.1", "");
+        let of_b = session("one", "192.0.2.1", slow) + &session("two", "198.51.100.1", slow);
         let mut b = Tandemd::start(&lab, "b", &simple("b", 100, &of_b));
         let config = |more: &str| simple("a", 200, &(format!("track_bfd = [\"one\"]\n{one}{more}")));
-        let a = Tandemd::start(&lab, "a", &config(&two("")));
+        let a = Tandemd::start(&lab, "a", &config(&two(slow)));
         wait_session(&a, "one", "Up", secs(4));
         wait_session(&a, "two", "Up", secs(4));
         let number = |name: &str| track(&a.status(), name)["bfd"]["local_discriminator"].as_u64().unwrap();
         let before = [number("one"), number("two")];
         // Other times: in place, with a poll sequence.
         let polls = [counter(&a, "one", "poll_sequences"), counter(&a, "two", "poll_sequences")];
-        a.reload(&config(&two("min_rx = \"60ms\"\nmin_tx = \"70ms\"\nmultiplier = 4")));
+        a.reload(&config(&two("min_rx = \"60ms\"\nmin_tx = \"70ms\"\nmultiplier = 50")));
         wait_until(secs(3), "the new time", || {
             track(&a.status(), "two")["bfd"]["tx_interval_us"].as_u64() == Some(70_000)
         });
