@@ -256,22 +256,22 @@ fn fitting(config: &str) -> String {
     config.replacen("[node]\n", "[node]\nscript_user = \"root\"\n", 1)
 }
 
-/// Debian's keepalived.
+/// Debian's keepalived, VRRP alone.
 pub fn keepalived(lab: &Lab, node: &str, config: &str) -> Process {
+    keepalived_with(lab, node, config, &["-P"])
+}
+
+/// Debian's keepalived with these options.
+pub fn keepalived_with(lab: &Lab, node: &str, config: &str, options: &[&str]) -> Process {
     let path = |name: &str| lab.path(&format!("{node}.keepalived.{name}")).display().to_string();
     std::fs::write(path("conf"), config).expect("write config");
-    let (conf, pid, vrrp) = (path("conf"), path("pid"), path("vrrp.pid"));
+    let (conf, pid, vrrp, bfd) = (path("conf"), path("pid"), path("vrrp.pid"), path("bfd.pid"));
     // A killed one leaves them, and with nobody to reap its child here it would seem to run still.
-    for file in [&pid, &vrrp] {
+    for file in [&pid, &vrrp, &bfd] {
         let _ = std::fs::remove_file(file);
     }
-    Process::start(
-        lab,
-        node,
-        "keepalived",
-        &["keepalived", "-n", "-l", "-G", "-P", "-D", "-f", &conf, "-p", &pid, "-r", &vrrp],
-        &[],
-    )
+    let own = ["keepalived", "-n", "-l", "-G", "-D", "-f", &conf, "-p", &pid, "-r", &vrrp, "-b", &bfd];
+    Process::start(lab, node, "keepalived", &[&own, options].concat(), &[])
 }
 
 /// Debian's FRR: its BFD daemon, with the zebra that tells it of interfaces.

@@ -7,7 +7,7 @@ mod lab;
 
 mod addresses;
 mod bfd;
-mod bfd_frr;
+mod bfd_peers;
 mod election;
 mod faults;
 mod groups;

@@ -1,7 +1,7 @@
-//! tandemd and FRR's bfdd, each on one side.
+//! tandemd and another BFD, each on one side: FRR's bfdd, keepalived.
 
 use crate::bfd::{counter, session, track, wait_session};
-use crate::lab::daemon::{Frr, Tandemd};
+use crate::lab::daemon::{Frr, Tandemd, keepalived_with};
 use crate::lab::{Lab, isolated, secs, wait_until};
 use crate::simple;
 use std::time::Duration;
@@ -44,7 +44,7 @@ fn up(frr: &Frr, address: &str, multihop: bool, limit: Duration) {
 
 #[test]
 fn frr_and_tandemd_agree_on_state_times_and_the_end() {
-    isolated("bfd_frr::frr_and_tandemd_agree_on_state_times_and_the_end", || {
+    isolated("bfd_peers::frr_and_tandemd_agree_on_state_times_and_the_end", || {
         let lab = Lab::new();
         let frr = frr(&lab);
         let mut a = Tandemd::start(&lab, "a", &config(TIMES));
@@ -98,7 +98,7 @@ fn frr_and_tandemd_agree_on_state_times_and_the_end() {
 
 #[test]
 fn frr_that_is_cut_off_or_shut_down_is_a_fault_until_it_returns() {
-    isolated("bfd_frr::frr_that_is_cut_off_or_shut_down_is_a_fault_until_it_returns", || {
+    isolated("bfd_peers::frr_that_is_cut_off_or_shut_down_is_a_fault_until_it_returns", || {
         let lab = Lab::new();
         let frr = frr(&lab);
         let a = Tandemd::start(&lab, "a", &config(TIMES));
@@ -115,5 +115,37 @@ fn frr_that_is_cut_off_or_shut_down_is_a_fault_until_it_returns() {
         frr.vtysh(&["configure terminal", "bfd", "peer 192.0.2.1 interface eth0", "no shutdown"]);
         a.wait_state("web", "MASTER", secs(8));
         up(&frr, "192.0.2.1", false, secs(3));
+    });
+}
+
+#[test]
+fn keepalived_and_tandemd_agree_over_both_families() {
+    isolated("bfd_peers::keepalived_and_tandemd_agree_over_both_families", || {
+        let lab = Lab::new();
+        let peer = |name: &str, n: &str, s: &str| {
+            format!(
+                "bfd_instance {name} {{\nneighbor_ip {n}\nsource_ip {s}\nhoplimit 255\nmin_rx 60\nmin_tx 70\nmultiplier 20\n}}\n"
+            )
+        };
+        let config = peer("four", "192.0.2.1", "192.0.2.2") + &peer("six", "2001:db8::1", "2001:db8::2");
+        let mut k = keepalived_with(&lab, "b", &config, &[]);
+        let of_a = session("four", "192.0.2.2", TIMES) + &session("six", "2001:db8::2", TIMES);
+        let a = Tandemd::start(
+            &lab,
+            "a",
+            &simple("a", 200, &(format!("track_bfd = [\"four\", \"six\"]\n{of_a}"))),
+        );
+        for name in ["four", "six"] {
+            wait_session(&a, name, "Up", secs(8));
+            wait_until(secs(5), "the times", || {
+                let status = a.status();
+                let s = &track(&status, name)["bfd"];
+                let ours = ["tx_interval_us", "rx_interval_us", "detection_time_us"].map(|k| s[k].as_u64());
+                ours == [Some(60_000), Some(70_000), Some(1_400_000)]
+            });
+        }
+        a.wait_state("web", "MASTER", secs(8));
+        k.stop();
+        a.wait_state("web", "FAULT", secs(4));
     });
 }
