@@ -2,12 +2,13 @@
 //!
 //! The map, and which room may use which (a test in `tests/layering.rs` holds us to it):
 //!
-//! - cores, without I/O, clock or randomness: [`time`], [`vrrp`]
+//! - cores, without I/O, clock or randomness: [`time`], [`vrrp`], [`bfd`]
 //! - [`config`]: files to checked settings; uses the cores' types
 //! - the shell's parts: [`net`], [`guardian`], [`process`], [`track`], [`notify`], [`control`]; they use the above
 //! - [`daemon`]: wires the parts together; [`cli`]: `tandemadm`
 #![deny(missing_docs)]
 
+pub mod bfd;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -40,11 +40,13 @@ const ABOVE_CORE: [&str; 9] = [
 ];
 const TOP: [&str; 2] = ["crate::daemon", "crate::cli"];
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 15] = [
     Rule { room: "time.rs", forbidden: &IO },
     Rule { room: "time.rs", forbidden: &ABOVE_CORE },
     Rule { room: "vrrp", forbidden: &IO },
     Rule { room: "vrrp", forbidden: &ABOVE_CORE },
+    Rule { room: "bfd", forbidden: &IO },
+    Rule { room: "bfd", forbidden: &ABOVE_CORE },
     Rule {
         room: "config",
         forbidden: &[

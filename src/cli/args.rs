@@ -29,6 +29,9 @@ pub(super) enum Command {
         /// Again and again, every SECONDS (default 1)
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
         watch: Option<f64>,
+        /// Also every address and every track
+        #[arg(short, long)]
+        verbose: bool,
     },
     /// Why it is so, in sentences
     Why {

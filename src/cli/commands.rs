@@ -36,8 +36,13 @@ pub fn run() -> ExitCode {
 async fn execute(args: Args) -> Result<(), Failure> {
     let client = Client::new(&args.run_dir);
     match args.command {
-        Command::Status { json, watch: None } => show_status(&client, json).await,
-        Command::Status { json, watch: Some(seconds) } => watch_status(&client, json, seconds).await,
+        Command::Status { json, watch, verbose } => {
+            let form = Form { json, verbose };
+            match watch {
+                None => show_status(&client, form).await,
+                Some(seconds) => watch_status(&client, form, seconds).await,
+            }
+        }
         Command::Why { instance } => {
             let status: Status = client.get("/v1/status").await?;
             let text = why::explain_all(&status, instance.as_deref(), &Moment::now(clock::wall()));
@@ -66,22 +71,29 @@ async fn execute(args: Args) -> Result<(), Failure> {
     }
 }
 
-async fn show_status(client: &Client, json: bool) -> Result<(), Failure> {
-    if json {
+/// How the status is shown.
+#[derive(Clone, Copy)]
+struct Form {
+    json: bool,
+    verbose: bool,
+}
+
+async fn show_status(client: &Client, form: Form) -> Result<(), Failure> {
+    if form.json {
         return print_json(&client.get_text("/v1/status").await?);
     }
     let s: Status = client.get("/v1/status").await?;
-    print(&status::render(&s, &Moment::now(clock::wall()), Style::of_stdout()))
+    print(&status::render(&s, &Moment::now(clock::wall()), Style::of_stdout(), form.verbose))
 }
 
 /// Shows the status until it is interrupted, and says when the daemon is away instead of giving up.
-async fn watch_status(client: &Client, json: bool, seconds: f64) -> Result<(), Failure> {
+async fn watch_status(client: &Client, form: Form, seconds: f64) -> Result<(), Failure> {
     const CLEAR: &str = "\x1b[H\x1b[2J";
     let period = Duration::try_from_secs_f64(seconds)
         .ok()
         .filter(|p| *p >= Duration::from_millis(100))
         .ok_or_else(|| Failure::Usage(format!("--watch={seconds}: at least 0.1 seconds is allowed")))?;
-    let screen = stdout().is_terminal() && !json;
+    let screen = stdout().is_terminal() && !form.json;
     let mut tick = tokio::time::interval(period);
     loop {
         tokio::select! {
@@ -91,7 +103,7 @@ async fn watch_status(client: &Client, json: bool, seconds: f64) -> Result<(), F
         if screen {
             print(CLEAR)?;
         }
-        match show_status(client, json).await {
+        match show_status(client, form).await {
             Err(Failure::Client(e @ ClientError::NotReachable { .. })) => eprintln!("{e}"),
             other => other?,
         }

@@ -7,6 +7,7 @@ mod exit;
 mod stats;
 mod status;
 mod text;
+mod tracks;
 mod why;
 
 pub use commands::run;

@@ -12,6 +12,10 @@ pub(super) fn render(s: &Stats, all: bool) -> String {
     for (name, counters) in &s.interfaces {
         block(&mut out, &format!("interface {name}, packets of no instance"), counters, all);
     }
+    for (name, counters) in &s.bfd {
+        let title = if name.is_empty() { "bfd, packets of no session".into() } else { format!("bfd {name}") };
+        block(&mut out, &title, counters, all);
+    }
     block(&mut out, "daemon", &s.daemon, all);
     out
 }

@@ -1,13 +1,15 @@
 //! `status` as text.
 
 use super::text::{Moment, Style, cut, wrap};
+use super::tracks;
 use crate::control::api::{InstanceStatus, Status};
 
 /// Addresses of an instance that are shown; JSON has all.
 const ADDRESSES: usize = 4;
 
-/// A line about the node, what is wrong with the configuration, a table, and notes below it.
-pub(super) fn render(s: &Status, m: &Moment, style: Style) -> String {
+/// A line about the node, what is wrong with the configuration, a table, and notes below it; if `verbose` with every
+/// address and every track.
+pub(super) fn render(s: &Status, m: &Moment, style: Style, verbose: bool) -> String {
     let mut out = wrap("", &format!("{}, tandemd {}, up {}", s.node, s.version, m.ago(s.started)));
     if let Some(e) = &s.reload_error {
         out.push_str("The last reload was refused, the configuration before it is in use:\n");
@@ -45,7 +47,10 @@ pub(super) fn render(s: &Status, m: &Moment, style: Style) -> String {
             &who(i),
             &since,
         ));
-        out.push_str(&details(i));
+        out.push_str(&details(i, verbose));
+    }
+    if verbose {
+        out.push_str(&tracks::render(&s.tracks, m));
     }
     out
 }
@@ -73,12 +78,13 @@ fn who(i: &InstanceStatus) -> String {
 }
 
 /// Addresses, and everything that is not as it should be.
-fn details(i: &InstanceStatus) -> String {
+fn details(i: &InstanceStatus, verbose: bool) -> String {
     let mut out = String::new();
     if !i.addresses.is_empty() {
-        let mut text = i.addresses.iter().take(ADDRESSES).cloned().collect::<Vec<_>>().join(" ");
-        if i.addresses.len() > ADDRESSES {
-            text.push_str(&format!(" and {} more", i.addresses.len() - ADDRESSES));
+        let shown = if verbose { i.addresses.len() } else { ADDRESSES };
+        let mut text = i.addresses.iter().take(shown).cloned().collect::<Vec<_>>().join(" ");
+        if i.addresses.len() > shown {
+            text.push_str(&format!(" and {} more", i.addresses.len() - shown));
         }
         out.push_str(&wrap("    ", &text));
     }
@@ -131,7 +137,7 @@ mod tests {
             detail: "exit status 7".into(),
             since: "2026-11-21T12:01:03Z".parse().unwrap(),
         });
-        let text = render(&status_of(vec![master(), b]), &moment(), Style::Plain);
+        let text = render(&status_of(vec![master(), b]), &moment(), Style::Plain, false);
         let expected = "\
 alpha, tandemd 0.1.0, up 30m 0s
 
@@ -154,7 +160,7 @@ web  BACKUP eth0   51 100/160 192.0.2.1 (150)                       3m 12s
         i.master = Some("fe80:1234:5678:9abc:def0:1234:5678:9abc".into());
         i.addresses = (0..1000).map(|n| format!("2001:db8:1234:5678:9abc:def0:1234:{n:x}/128")).collect();
         i.warnings = vec!["something that is said at length ".repeat(10)];
-        let text = render(&status_of(vec![i]), &moment(), Style::Plain);
+        let text = render(&status_of(vec![i]), &moment(), Style::Plain, false);
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
         }
@@ -167,10 +173,10 @@ web  BACKUP eth0   51 100/160 192.0.2.1 (150)                       3m 12s
         s.reload_error = Some("tandem.toml:3:1: error: unknown key".into());
         s.instances[0].addresses_present = 0;
         s.instances[0].stopping = true;
-        let text = render(&s, &moment(), Style::Plain);
+        let text = render(&s, &moment(), Style::Plain, false);
         assert!(text.lines().nth(1).unwrap().contains("reload was refused"), "{text}");
         assert!(text.contains("! 1 of 1 addresses are not in place") && text.contains("handing over"));
-        let none = render(&status_of(vec![]), &moment(), Style::Plain);
+        let none = render(&status_of(vec![]), &moment(), Style::Plain, false);
         assert!(none.contains("no vrrp_instance is configured"));
     }
 }

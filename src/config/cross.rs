@@ -1,5 +1,6 @@
 //! What can only be judged with everything in sight: names, references, and instances in each other's way.
 
+use super::bfd;
 use super::group::GroupDraft;
 use super::instance::{InstanceDraft, warn_weighted_owner};
 use super::model::{TrackKind, TrackRef};
@@ -9,6 +10,9 @@ use super::virtual_addresses::named;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
+
+/// The kinds of tracks that have a table.
+const DEFINED: [TrackKind; 4] = [TrackKind::Script, TrackKind::Process, TrackKind::File, TrackKind::Bfd];
 
 /// Everything that was read.
 pub(super) struct Drafts {
@@ -26,6 +30,7 @@ pub(super) fn check(report: &Report<'_>, drafts: &mut Drafts) {
     let state_files = drafts.instances.iter().filter_map(|i| i.state_file.as_ref());
     let shown = |path: &std::path::PathBuf| path.display().to_string();
     unique(report, state_files, shown, "is already the state file of the instance at");
+    bfd::check_sessions(report, &drafts.tracks);
     resolve(report, drafts);
 }
 
@@ -52,7 +57,7 @@ fn check_names(report: &Report<'_>, drafts: &Drafts) {
     const USED: &str = "is already the name at";
     unique(report, drafts.instances.iter().filter_map(|i| i.name.as_ref()), String::clone, USED);
     unique(report, drafts.groups.iter().filter_map(|g| g.name.as_ref()), String::clone, USED);
-    for kind in [TrackKind::Script, TrackKind::Process, TrackKind::File] {
+    for kind in DEFINED {
         let tracks = drafts.tracks.iter().filter(|t| t.kind == kind);
         unique(report, tracks.filter_map(|t| t.name.as_ref()), String::clone, USED);
     }
@@ -175,7 +180,7 @@ fn unknown_track(tracks: &[TrackDraft], kind: TrackKind, name: &Spot<String>) ->
         let of_kind = tracks.iter().filter(move |t| t.kind == kind);
         of_kind.filter_map(|t| t.name.as_ref()).map(|n| n.value.as_str())
     };
-    let other = [TrackKind::Script, TrackKind::Process, TrackKind::File]
+    let other = DEFINED
         .into_iter()
         .find(|other| *other != kind && names_of(*other).any(|n| n == name.value))
         .map(|other| format!("it is a [[track.{other}]]: list it in track_{other}"));

@@ -21,6 +21,8 @@ pub struct Diff {
     pub processes: Section,
     /// `[[track.file]]`, as scripts.
     pub files: Section,
+    /// `[[track.bfd]]`. Not in place: the session ends and another one begins.
+    pub bfd: Section,
 }
 
 /// The tables of one kind, by name.
@@ -86,7 +88,7 @@ impl Diff {
         self.node.is_empty() && self.sections().iter().all(|(_, s, _)| s.is_same())
     }
 
-    fn sections(&self) -> [(&'static str, &Section, &'static str); 5] {
+    fn sections(&self) -> [(&'static str, &Section, &'static str); 6] {
         const ANEW: &str = "starts anew";
         [
             ("vrrp_instance", &self.instances, "is replaced"),
@@ -94,6 +96,7 @@ impl Diff {
             ("track.script", &self.scripts, ANEW),
             ("track.process", &self.processes, ANEW),
             ("track.file", &self.files, ANEW),
+            ("track.bfd", &self.bfd, ANEW),
         ]
     }
 
@@ -125,6 +128,9 @@ impl Section {
 /// Compares two configurations by name; the order of tables is no difference.
 pub fn diff(old: &Config, new: &Config) -> Diff {
     let only_weight = |keys: &[KeyChange]| keys.iter().all(|k| k.key == "weight");
+    // As BfdTrack::same_session judges.
+    const OTHER_SESSION: [&str; 5] = ["neighbor_ip", "source_ip", "interface", "passive", "multihop"];
+    let same_session = |keys: &[KeyChange]| !keys.iter().any(|k| OTHER_SESSION.contains(&&*k.key));
     Diff {
         node: keys(&render::node(&old.node), &render::node(&new.node)),
         instances: instances(&old.instances, &new.instances),
@@ -138,6 +144,7 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
             only_weight,
         ),
         files: section(&old.tracks.files, &new.tracks.files, |t| &t.name, render::file, only_weight),
+        bfd: section(&old.tracks.bfd, &new.tracks.bfd, |t| &t.name, render::bfd, same_session),
     }
 }
 

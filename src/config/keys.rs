@@ -10,7 +10,7 @@ pub(super) struct Keys {
 
 /// The tables and their keys, for the documentation's test: name as in `docs/configuration.md`, keys.
 #[cfg(test)]
-pub(super) const ALL: [(&str, &Keys); 9] = [
+pub(super) const ALL: [(&str, &Keys); 10] = [
     ("top level", &TOP),
     ("[node]", &NODE),
     ("[[vrrp_instance]]", &INSTANCE),
@@ -20,6 +20,7 @@ pub(super) const ALL: [(&str, &Keys); 9] = [
     ("[[track.script]]", &SCRIPT),
     ("[[track.process]]", &PROCESS),
     ("[[track.file]]", &FILE),
+    ("[[track.bfd]]", &BFD),
 ];
 
 pub(super) const TOP: Keys = Keys {
@@ -34,7 +35,8 @@ pub(super) const TOP: Keys = Keys {
         ("track_file", "write [[track.file]]"),
         ("track_script", "write [[track.script]] here and `track_script` in the instance"),
         ("track_group", NOT_YET),
-        ("bfd_instance", NOT_YET),
+        ("bfd_instance", "write [[track.bfd]]"),
+        ("track_bfd", "write [[track.bfd]] here and `track_bfd` in the instance"),
         ("garp_group", NOT_YET),
         ("static_ipaddress", "set static addresses with the system's own network configuration"),
         ("static_routes", "set static routes with the system's own network configuration"),
@@ -50,11 +52,11 @@ pub(super) const TOP: Keys = Keys {
 const NOT_YET: &str = "not supported yet";
 
 pub(super) const TRACK: Keys = Keys {
-    known: &["script", "process", "file"],
-    elsewhere: &[
-        ("interface", "interfaces need no definition: list them in the instance's `track_interface`"),
-        ("bfd", NOT_YET),
-    ],
+    known: &["script", "process", "file", "bfd"],
+    elsewhere: &[(
+        "interface",
+        "interfaces need no definition: list them in the instance's `track_interface`",
+    )],
 };
 
 pub(super) const NODE: Keys = Keys {
@@ -114,6 +116,7 @@ pub(super) const INSTANCE: Keys = Keys {
         "track_script",
         "track_process",
         "track_file",
+        "track_bfd",
         "notify_master",
         "notify_backup",
         "notify_fault",
@@ -134,7 +137,6 @@ pub(super) const INSTANCE: Keys = Keys {
         ("vrf", NOT_YET),
         ("virtual_routes", "not supported yet; a notify_master script can add routes"),
         ("virtual_rules", "not supported yet; a notify_master script can add rules"),
-        ("track_bfd", NOT_YET),
         ("accept", "packets to the addresses are always accepted; remove it"),
         ("no_accept", "not supported yet: packets to the addresses are always accepted"),
         ("strict_mode", "remove it; what RFC 9568 demands is always done or warned about"),
@@ -185,6 +187,7 @@ pub(super) const GROUP: Keys = Keys {
         "track_script",
         "track_process",
         "track_file",
+        "track_bfd",
         "notify_master",
         "notify_backup",
         "notify_fault",
@@ -195,7 +198,6 @@ pub(super) const GROUP: Keys = Keys {
         ("members", "write `group`"),
         ("global_tracking", "remove it: tracks of the group count for every member"),
         ("sync_group_tracking_weight", "remove it: weights of members always count"),
-        ("track_bfd", NOT_YET),
         ("smtp_alert", NOT_YET),
     ],
 };
@@ -230,6 +232,31 @@ pub(super) const PROCESS: Keys = Keys {
 pub(super) const FILE: Keys = Keys {
     known: &["name", "file", "weight"],
     elsewhere: &[("init_file", "not supported yet: a missing file counts as 0"), ("path", "write `file`")],
+};
+
+pub(super) const BFD: Keys = Keys {
+    known: &[
+        "name",
+        "neighbor_ip",
+        "source_ip",
+        "interface",
+        "min_rx",
+        "min_tx",
+        "idle_tx",
+        "multiplier",
+        "passive",
+        "multihop",
+        "max_hops",
+        "weight",
+    ],
+    elsewhere: &[
+        ("neighbour_ip", "write `neighbor_ip`"),
+        ("ttl", "remove it: 255 is always sent"),
+        ("hoplimit", "remove it: 255 is always sent"),
+        ("vrrp", "remove it: list the session in the instance's `track_bfd`"),
+        ("checker", "load balancing is not part of tandemd"),
+        ("reverse", "write it where the session is used: track_bfd = [{ name = \"...\", reverse = true }]"),
+    ],
 };
 
 #[cfg(test)]

@@ -163,6 +163,7 @@ fn sorted(drafts: Vec<TrackDraft>) -> Tracks {
             Built::Script(script) => tracks.scripts.push(script),
             Built::Process(process) => tracks.processes.push(process),
             Built::File(file) => tracks.files.push(file),
+            Built::Bfd(session, _) => tracks.bfd.push(session),
         }
     }
     tracks

@@ -5,6 +5,7 @@
 //! [`effective_toml`] writes a configuration out again, [`diff()`] says what a reload changes.
 
 mod address;
+mod bfd;
 mod cross;
 mod diagnostic;
 mod diff;
@@ -28,8 +29,8 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use diff::{Changed, Diff, KeyChange, Section, diff};
 pub use load::{Loaded, Options, load, parse};
 pub use model::{
-    Config, FileTrack, Instance, Node, NotifyScripts, ProcessTrack, Realtime, ScriptCommand, ScriptTrack,
-    SyncGroup, TrackKind, TrackRef, Tracks, UserRef, VirtualAddress,
+    BfdTrack, Config, FileTrack, Instance, Node, NotifyScripts, ProcessTrack, Realtime, ScriptCommand,
+    ScriptTrack, SyncGroup, TrackKind, TrackRef, Tracks, UserRef, VirtualAddress,
 };
 pub use render::effective_toml;
 pub use report::Source;

@@ -1,6 +1,7 @@
 //! The checked configuration: what the rest of tandemd works with. Every value here is legal; how it was
 //! written, and where, stays in the parser.
 
+use crate::bfd;
 use crate::vrrp::RouterSettings;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -16,7 +17,7 @@ pub struct Config {
     pub instances: Vec<Instance>,
     /// `[[sync_group]]`, in file order; names are unique, no instance is in two.
     pub groups: Vec<SyncGroup>,
-    /// `[[track.script]]`, `[[track.process]]`, `[[track.file]]`.
+    /// `[[track.script]]`, `[[track.process]]`, `[[track.file]]`, `[[track.bfd]]`.
     pub tracks: Tracks,
 }
 
@@ -73,7 +74,7 @@ pub struct Instance {
     pub addresses: Vec<VirtualAddress>,
     /// `virtual_ipaddress_excluded`: addresses of any family that move but are not listed.
     pub excluded: Vec<VirtualAddress>,
-    /// `track_interface`, `track_script`, `track_process`, `track_file`.
+    /// `track_interface`, `track_script`, `track_process`, `track_file`, `track_bfd`.
     pub tracks: Vec<TrackRef>,
     /// `notify_*`.
     pub notify: NotifyScripts,
@@ -129,6 +130,8 @@ pub enum TrackKind {
     Process,
     /// `[[track.file]]`.
     File,
+    /// `[[track.bfd]]`.
+    Bfd,
 }
 
 impl std::fmt::Display for TrackKind {
@@ -138,6 +141,7 @@ impl std::fmt::Display for TrackKind {
             TrackKind::Script => "script",
             TrackKind::Process => "process",
             TrackKind::File => "file",
+            TrackKind::Bfd => "bfd",
         })
     }
 }
@@ -202,6 +206,8 @@ pub struct Tracks {
     pub processes: Vec<ProcessTrack>,
     /// `[[track.file]]`.
     pub files: Vec<FileTrack>,
+    /// `[[track.bfd]]`.
+    pub bfd: Vec<BfdTrack>,
 }
 
 /// `[[track.script]]`: a command whose exit status says up (0) or down.
@@ -260,4 +266,24 @@ pub struct FileTrack {
     pub file: PathBuf,
     /// Weight where a reference names none (default 1).
     pub weight: i16,
+}
+
+/// `[[track.bfd]]`: a BFD session with a neighbour; up while it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct BfdTrack {
+    /// Name, unique among BFD tracks.
+    pub name: String,
+    /// Interface of the session; none: any.
+    pub interface: Option<String>,
+    /// The protocol part.
+    pub session: bfd::Settings,
+    /// Weight where a reference names none (default 0).
+    pub weight: i16,
+}
+
+impl BfdTrack {
+    /// Whether a running session can go on as the other one: only times, counts, limits and weight differ.
+    pub fn same_session(&self, other: &BfdTrack) -> bool {
+        self.interface == other.interface && self.session.same_session(&other.session)
+    }
 }

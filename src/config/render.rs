@@ -3,10 +3,11 @@
 use super::address;
 use super::duration;
 use super::model::{
-    Config, FileTrack, Instance, Node, NotifyScripts, ProcessTrack, Realtime, ScriptCommand, ScriptTrack,
-    SyncGroup, TrackRef, UserRef,
+    BfdTrack, Config, FileTrack, Instance, Node, NotifyScripts, ProcessTrack, Realtime, ScriptCommand,
+    ScriptTrack, SyncGroup, TrackRef, UserRef,
 };
 use super::tracks::REFERENCES;
+use crate::bfd::Path as BfdPath;
 use crate::vrrp::{ChecksumPolicy, Handover, Transport};
 use std::fmt::{Display, Write};
 use std::path::Path;
@@ -40,6 +41,9 @@ pub fn effective_toml(config: &Config) -> String {
     }
     for item in &config.tracks.files {
         table(&mut out, "[[track.file]]", &file(item));
+    }
+    for item in &config.tracks.bfd {
+        table(&mut out, "[[track.bfd]]", &bfd(item));
     }
     out
 }
@@ -238,4 +242,26 @@ pub(super) fn process(track: &ProcessTrack) -> Pairs {
 
 pub(super) fn file(track: &FileTrack) -> Pairs {
     kept([("name", string(&track.name)), ("file", path(&track.file)), ("weight", one(track.weight))])
+}
+
+pub(super) fn bfd(track: &BfdTrack) -> Pairs {
+    let session = &track.session;
+    let hops = match session.path {
+        BfdPath::SingleHop => None,
+        BfdPath::Multihop { max_hops } => one(max_hops),
+    };
+    kept([
+        ("name", string(&track.name)),
+        ("neighbor_ip", string(session.neighbor)),
+        ("source_ip", session.source.and_then(string)),
+        ("interface", track.interface.as_ref().and_then(string)),
+        ("min_rx", span(session.min_rx)),
+        ("min_tx", span(session.min_tx)),
+        ("idle_tx", span(session.idle_tx)),
+        ("multiplier", one(session.multiplier)),
+        ("passive", one(session.passive)),
+        ("multihop", one(session.path.is_multihop())),
+        ("max_hops", hops),
+        ("weight", one(track.weight)),
+    ])
 }

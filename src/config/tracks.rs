@@ -1,18 +1,20 @@
 //! `[[track.*]]`, the references to them, and notify scripts.
 
+use super::bfd;
 use super::keys;
-use super::model::{FileTrack, NotifyScripts, ProcessTrack, ScriptTrack, TrackKind};
+use super::model::{BfdTrack, FileTrack, NotifyScripts, ProcessTrack, ScriptTrack, TrackKind};
 use super::names;
 use super::reader::{Table, Value};
-use super::report::{Problem, Spot};
+use super::report::{At, Problem, Spot};
 use std::time::Duration;
 
 /// The keys of references and what they refer to.
-pub(super) const REFERENCES: [(&str, TrackKind); 4] = [
+pub(super) const REFERENCES: [(&str, TrackKind); 5] = [
     ("track_interface", TrackKind::Interface),
     ("track_script", TrackKind::Script),
     ("track_process", TrackKind::Process),
     ("track_file", TrackKind::File),
+    ("track_bfd", TrackKind::Bfd),
 ];
 
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -41,9 +43,11 @@ pub(super) enum Built {
     Script(ScriptTrack),
     Process(ProcessTrack),
     File(FileTrack),
+    /// With the place of its table.
+    Bfd(BfdTrack, At),
 }
 
-/// Reads `track_interface`, `track_script`, `track_process` and `track_file`.
+/// Reads `track_interface`, `track_script`, `track_process`, `track_file` and `track_bfd`.
 pub(super) fn references(table: &Table<'_>) -> Vec<RefDraft> {
     let mut all: Vec<RefDraft> = Vec::new();
     for (key, kind) in REFERENCES {
@@ -85,7 +89,7 @@ fn reference_name(value: &Value<'_>, kind: TrackKind) -> Option<Spot<String>> {
     Some(value.spot(name))
 }
 
-fn weight(table: &Table<'_>, default: i16) -> i16 {
+pub(super) fn weight(table: &Table<'_>, default: i16) -> i16 {
     i16::try_from(table.integer("weight", -254..=254, i64::from(default))).unwrap_or(default)
 }
 
@@ -95,7 +99,7 @@ pub(super) fn read_all(top: &Table<'_>) -> Vec<TrackDraft> {
     let scripts = track.tables("script", &keys::SCRIPT).into_iter().map(|t| script(&t));
     let processes = track.tables("process", &keys::PROCESS).into_iter().map(|t| process(&t));
     let files = track.tables("file", &keys::FILE).into_iter().map(|t| file(&t));
-    scripts.chain(processes).chain(files).collect()
+    scripts.chain(processes).chain(files).chain(bfd::read_all(&track)).collect()
 }
 
 fn script(table: &Table<'_>) -> TrackDraft {

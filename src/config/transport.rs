@@ -67,7 +67,7 @@ fn peers(value: &Value<'_>) -> Vec<Spot<IpAddr>> {
 }
 
 /// An address that a host can have.
-fn host(value: &Value<'_>) -> Option<Spot<IpAddr>> {
+pub(super) fn host(value: &Value<'_>) -> Option<Spot<IpAddr>> {
     const FORM: &str = "an IPv4 or IPv6 address without a prefix";
     let text = value.string()?;
     let Ok(address) = text.parse::<IpAddr>() else {

@@ -1,11 +1,13 @@
 //! The API's types. JSON field names are a contract: scripts are written against them. Fields are added,
 //! never renamed.
 
+use crate::bfd;
 use crate::config::TrackKind;
 use crate::vrrp::{Family, State};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// `GET /v1/status`: everything an operator sees.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -124,7 +126,7 @@ pub struct GroupStatus {
 /// A tracker as such, however many instances use it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TrackerStatus {
-    /// Script, process or file.
+    /// Script, process, file or BFD session.
     pub kind: TrackKind,
     /// Its name.
     pub name: String,
@@ -134,6 +136,34 @@ pub struct TrackerStatus {
     pub detail: String,
     /// Since when the verdict stands.
     pub since: Timestamp,
+    /// The session, for a BFD track.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bfd: Option<BfdStatus>,
+}
+
+/// A BFD session (RFC 5880).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BfdStatus {
+    /// The neighbour's address.
+    pub neighbor: IpAddr,
+    /// AdminDown, Down, Init or Up.
+    pub state: bfd::State,
+    /// The neighbour's state; none while it is not heard.
+    pub remote_state: Option<bfd::State>,
+    /// Why the state last changed.
+    pub diagnostic: String,
+    /// The same as the neighbour says it.
+    pub remote_diagnostic: Option<String>,
+    /// Own number of the session.
+    pub local_discriminator: u32,
+    /// The neighbour's.
+    pub remote_discriminator: Option<u32>,
+    /// Negotiated time between packets sent, in microseconds, before jitter.
+    pub tx_interval_us: u64,
+    /// Negotiated time between packets received, in microseconds; none while the neighbour is not heard.
+    pub rx_interval_us: Option<u64>,
+    /// The neighbour counts as down after so much silence, in microseconds.
+    pub detection_time_us: Option<u64>,
 }
 
 /// `GET /v1/stats`: counters since the daemon's start.
@@ -143,6 +173,9 @@ pub struct Stats {
     pub instances: BTreeMap<String, BTreeMap<String, u64>>,
     /// Packets that belong to no instance, by interface, counter name to value.
     pub interfaces: BTreeMap<String, BTreeMap<String, u64>>,
+    /// BFD sessions by name, and under an empty name packets that belong to none; counter name to value.
+    #[serde(default)]
+    pub bfd: BTreeMap<String, BTreeMap<String, u64>>,
     /// The daemon itself: queue overflows, netlink resyncs, FIFO lines lost, late wake-ups.
     pub daemon: BTreeMap<String, u64>,
 }

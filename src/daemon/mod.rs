@@ -2,11 +2,13 @@
 //!
 //! Two processes: the guardian (`crate::guardian`), and below it the daemon.
 //!
-//! The daemon has two threads: the protocol thread (`protocol`), which alone speaks VRRP and moves addresses, and the main
-//! thread with everything that may wait: scripts, trackers, control socket, signals, service manager.
+//! Threads of the daemon: the protocol thread (`protocol`), which alone speaks VRRP and moves addresses, the BFD thread
+//! (`bfd`) if there are sessions, and the main thread with everything that may wait: scripts, trackers, control socket,
+//! signals, service manager.
 
 mod args;
 mod backend;
+mod bfd;
 mod leftovers;
 mod logging;
 mod manager;
@@ -18,3 +20,14 @@ mod supervisor;
 
 pub use args::Args;
 pub use start::run;
+
+/// The configuration's wish as the kernel is asked for it.
+fn wish(realtime: crate::config::Realtime) -> crate::net::realtime::Wish {
+    use crate::config::Realtime;
+    use crate::net::realtime::Wish;
+    match realtime {
+        Realtime::Auto => Wish::Auto,
+        Realtime::Off => Wish::Off,
+        Realtime::Priority(n) => Wish::Priority(n),
+    }
+}

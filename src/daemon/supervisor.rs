@@ -2,18 +2,19 @@
 
 use super::Args;
 use super::backend::{Door, Request};
+use super::bfd::{Bfd, News, View};
 use super::leftovers;
 use super::logging::LogControl;
 use super::manager::{Manager, gone};
 use super::messages::{Command, Event};
 use super::protocol::{self, Handle};
-use crate::config::{self, Config, Loaded};
-use crate::control::api::{LogLevel, Outcome, Stats, Status, TrackerStatus};
+use crate::config::{self, Config, Loaded, TrackKind};
+use crate::control::api::{BfdStatus, LogLevel, Outcome, Stats, Status, TrackerStatus};
 use crate::control::server::{BackendError, Peer, Server};
 use crate::guardian::Ward;
 use crate::net::{NetError, clock};
 use crate::notify::{Notifier, NotifierSettings};
-use crate::track::{Report, Trackers, Verdict};
+use crate::track::{Report, TrackId, Trackers, Verdict};
 use jiff::Timestamp;
 use sd_notify::NotifyState;
 use std::collections::VecDeque;
@@ -33,6 +34,9 @@ pub(super) enum DaemonError {
     /// It ended though nobody asked for it.
     #[error("the protocol thread ended unexpectedly")]
     Ended,
+    /// The BFD thread ended though nobody asked for it.
+    #[error("the BFD thread ended unexpectedly")]
+    BfdEnded,
     /// A signal could not be watched.
     #[error("cannot watch signals: {0}")]
     Signals(std::io::Error),
@@ -59,6 +63,7 @@ pub(super) struct Supervisor {
     events: mpsc::Receiver<Event>,
     reports: mpsc::Receiver<Report>,
     trackers: Trackers,
+    bfd: Bfd,
     notifier: Notifier,
     waiting: VecDeque<Report>,
     last_beat: u64,
@@ -93,6 +98,7 @@ impl Supervisor {
             events,
             reports,
             trackers,
+            bfd: Bfd::default(),
             notifier,
             waiting: VecDeque::new(),
             last_beat: 0,
@@ -112,10 +118,11 @@ impl Supervisor {
         }));
         self.remember(&[]);
         self.apply().await;
+        self.apply_bfd();
         info!(node = %self.config.node.name, instances = self.config.instances.len(), "tandemd {} runs", env!("CARGO_PKG_VERSION"));
         self.manager.tell(&[NotifyState::Ready, NotifyState::Status("running")]);
         let mut watchdog = self.manager.watchdog_interval();
-        let mut orphaned = false;
+        let mut ended = Ok(());
         let guardian = self.manager.watch_guardian().map_err(DaemonError::Signals)?;
         loop {
             tokio::select! {
@@ -123,7 +130,7 @@ impl Supervisor {
                 _ = interrupt.recv() => break,
                 () = gone(guardian.as_ref()) => {
                     error!("the guardian process is gone");
-                    orphaned = true;
+                    ended = Err(DaemonError::Orphaned);
                     break;
                 }
                 _ = hangup.recv() => { self.reload("SIGHUP").await; }
@@ -132,6 +139,13 @@ impl Supervisor {
                     Some(event) => self.take(event),
                 },
                 Some(report) = self.reports.recv() => self.pass_on(report),
+                news = self.bfd.next() => match news {
+                    Some(news) => self.take_bfd(news),
+                    None => {
+                        ended = Err(DaemonError::BfdEnded);
+                        break;
+                    }
+                },
                 Some(request) = inbox.recv() => self.answer(request).await,
                 _ = watchdog.tick() => self.feed_watchdog(),
             }
@@ -140,7 +154,7 @@ impl Supervisor {
         let _ = close.send(());
         let _ = served.await;
         info!("stopped");
-        if orphaned { Err(DaemonError::Orphaned) } else { Ok(()) }
+        ended
     }
 
     /// Hands over, lets scripts finish, answers questions meanwhile.
@@ -162,6 +176,10 @@ impl Supervisor {
         }
         if !self.protocol.join() {
             error!("the protocol thread panicked");
+        }
+        // Not earlier: a neighbour that tracks this node must not fail while it takes over.
+        if let Err(e) = self.bfd.stop() {
+            error!("{e}");
         }
         self.trackers.stop().await;
         self.notifier.finish(SCRIPTS_AT_STOP).await;
@@ -211,6 +229,30 @@ impl Supervisor {
             }
             self.waiting.pop_front();
         }
+    }
+
+    fn take_bfd(&mut self, news: News) {
+        match news {
+            News::Report(report) => self.pass_on(report),
+            News::Line { warning: true, text } => warn!("{text}"),
+            News::Line { warning: false, text } => info!("{text}"),
+        }
+    }
+
+    /// Hands the BFD sessions to their thread. Without it they count as down: nobody watches their neighbours.
+    fn apply_bfd(&mut self) {
+        let Err(e) = self.bfd.apply(&self.config.tracks.bfd, self.config.node.realtime) else { return };
+        error!("{e}");
+        let names: Vec<String> = self.config.tracks.bfd.iter().map(|t| t.name.clone()).collect();
+        for name in names {
+            let id = TrackId { kind: TrackKind::Bfd, name };
+            self.pass_on(Report { id, verdict: Verdict::Down, detail: e.clone(), since: clock::wall() });
+        }
+    }
+
+    async fn bfd_view(&self) -> View {
+        let Some(answer) = self.bfd.view() else { return View::default() };
+        tokio::time::timeout(ANSWER, answer).await.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     async fn apply(&mut self) {
@@ -268,6 +310,7 @@ impl Supervisor {
         self.notifier.reload(NotifierSettings::new(&self.config, &self.args.run_dir));
         self.apply().await;
         self.trackers.reload(&self.config.tracks, self.config.node.script_user.as_ref());
+        self.apply_bfd();
         drop(old);
         let text = if summary.is_empty() { "nothing changed".to_owned() } else { summary.join("\n") };
         info!(%who, "reloaded: {}", text.replace('\n', "; "));
@@ -315,18 +358,10 @@ impl Supervisor {
 
     async fn status(&self) -> Result<Status, BackendError> {
         let p = self.ask(Command::Status).await?;
-        let tracks = self.trackers.snapshot().into_iter().map(|r| TrackerStatus {
-            kind: r.id.kind,
-            name: r.id.name,
-            verdict: match r.verdict {
-                Verdict::Unknown => "unknown".into(),
-                Verdict::Up => "up".into(),
-                Verdict::Down => "down".into(),
-                Verdict::Value(n) => n.to_string(),
-            },
-            detail: r.detail,
-            since: r.since,
-        });
+        let tracks = self.trackers.snapshot().into_iter().map(|r| tracker(r, None));
+        let sessions = self.bfd_view().await.tracks.into_iter().map(|(r, bfd)| tracker(r, Some(bfd)));
+        let mut tracks: Vec<TrackerStatus> = tracks.chain(sessions).collect();
+        tracks.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
         Ok(Status {
             node: self.config.node.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -337,7 +372,7 @@ impl Supervisor {
             reload_error: self.reload_error.clone(),
             instances: p.instances,
             groups: p.groups,
-            tracks: tracks.collect(),
+            tracks,
         })
     }
 
@@ -345,7 +380,8 @@ impl Supervisor {
         let p = self.ask(Command::Stats).await?;
         let mut daemon = p.thread;
         daemon.extend(self.notifier.stats());
-        Ok(Stats { instances: p.instances, interfaces: p.interfaces, daemon })
+        let bfd = self.bfd_view().await.counters;
+        Ok(Stats { instances: p.instances, interfaces: p.interfaces, bfd, daemon })
     }
 
     /// Tells the service manager that all is well, if the protocol thread has turned since the last time.
@@ -358,6 +394,22 @@ impl Supervisor {
         self.protocol.nudge();
         self.manager.flush();
         self.send_waiting();
+    }
+}
+
+fn tracker(r: Report, bfd: Option<BfdStatus>) -> TrackerStatus {
+    TrackerStatus {
+        kind: r.id.kind,
+        name: r.id.name,
+        verdict: match r.verdict {
+            Verdict::Unknown => "unknown".into(),
+            Verdict::Up => "up".into(),
+            Verdict::Down => "down".into(),
+            Verdict::Value(n) => n.to_string(),
+        },
+        detail: r.detail,
+        since: r.since,
+        bfd,
     }
 }
 

@@ -5,6 +5,7 @@
 //! sends through [`vrrp_socket`] and [`packet_socket`]. All of them work in batches, since a machine may hold
 //! thousands of addresses. What is decided from it is decided elsewhere.
 
+pub mod bfd_socket;
 pub mod clock;
 mod control_message;
 mod error;

@@ -69,6 +69,7 @@ fn required_keys_are_named_at_the_table() {
     assert_eq!(error("[[track.script]]\nname = \"s\"\n").key, "track.script \"s\": command");
     assert_eq!(error("[[track.process]]\nname = \"s\"\n").key, "track.process \"s\": process");
     assert_eq!(error("[[track.file]]\nname = \"s\"\n").key, "track.file \"s\": file");
+    assert_eq!(error("[[track.bfd]]\nname = \"s\"\n").key, "track.bfd \"s\": neighbor_ip");
 }
 
 #[test]
@@ -104,6 +105,7 @@ fn words_of_keepalived_get_a_hint() {
     for (table, hint) in [
         ("[[vrrp_script]]\n", "[[track.script]]"),
         ("[global_defs]\n", "[node]"),
+        ("[[bfd_instance]]\n", "[[track.bfd]]"),
         ("[[vrrp_sync_group]]\n", "[[sync_group]]"),
         ("[vrrp_instance]\n", "[[vrrp_instance]]"),
         ("[[node]]\n", "[node]"),
@@ -152,6 +154,38 @@ fn names_and_references_are_checked_across_tables() {
         error(&instance("track_script = [\"zzz\"]")).help.as_deref().unwrap().contains("[[track.script]]")
     );
     assert!(error(&instance("track_interface = [\"eth1\", \"eth1\"]")).message.contains("twice"));
+}
+
+#[test]
+fn bfd_sessions_can_be_told_apart() {
+    let one = |name: &str, lines: &str| format!("[[track.bfd]]\nname = \"{name}\"\n{lines}\n");
+    let refused = |lines: &str, part: &str| {
+        let d = error(&one("s", lines));
+        assert!(d.message.contains(part), "{d}");
+    };
+    refused("neighbor_ip = \"192.0.2.2\"\nsource_ip = \"192.0.2.2\"", "is the neighbor_ip");
+    refused("neighbor_ip = \"192.0.2.2\"\nsource_ip = \"2001:db8::1\"", "family");
+    refused("neighbor_ip = \"fe80::2\"", "needs `interface`");
+    refused("neighbor_ip = \"192.0.2.2\"\nmax_hops = 5", "without multihop");
+    let pair = |a: &str, b: &str| {
+        let with = |name, more: &str| one(name, &format!("neighbor_ip = \"192.0.2.2\"\n{more}"));
+        with("a", a) + &with("b", b)
+    };
+    let d = error(&pair("", ""));
+    assert!(d.message.contains("track.bfd \"a\" at line 1") && d.line == 5, "{d}");
+    error(&pair("interface = \"eth0\"", ""));
+    error(&pair("multihop = true\nsource_ip = \"192.0.2.1\"", "multihop = true"));
+    loaded(&pair("interface = \"eth0\"", "interface = \"eth1\""));
+    loaded(&pair("", "multihop = true"));
+    let source = |n: u8| format!("multihop = true\nsource_ip = \"192.0.2.{n}\"");
+    loaded(&pair(&source(1), &source(3)));
+    assert!(
+        error(&(pair("", "multihop = true") + &one("a", "neighbor_ip = \"192.0.2.9\"")))
+            .message
+            .contains("line 2")
+    );
+    let text = instance("track_script = [\"s\"]") + &one("s", "neighbor_ip = \"192.0.2.2\"");
+    assert!(error(&text).help.as_deref().unwrap().contains("track_bfd"));
 }
 
 #[test]

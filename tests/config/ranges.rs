@@ -92,6 +92,18 @@ fn numbers_of_tracks() {
     check(process, "weight = @", &["-254", "254"], &["-255", "255"]);
     let file = |line: &str| format!("[[track.file]]\nname = \"s\"\nfile = \"/x\"\n{line}\n");
     check(file, "weight = @", &["-254", "254"], &["-255", "255"]);
+    let bfd = |line: &str| format!("[[track.bfd]]\nname = \"s\"\nneighbor_ip = \"192.0.2.2\"\n{line}\n");
+    for key in ["min_rx", "min_tx"] {
+        let good = ["\"1ms\"", "\"3.312ms\"", "\"1m\""];
+        check(bfd, &format!("{key} = @"), &good, &["0", "\"0.999ms\"", "\"61s\"", "\"1.0001ms\""]);
+    }
+    check(bfd, "idle_tx = @", &["1", "\"1m\""], &["\"999ms\"", "61", "\"1000.0001ms\""]);
+    check(bfd, "multiplier = @", &["1", "255"], &["0", "256"]);
+    check(bfd, "multihop = true\nmax_hops = @", &["1", "255"], &["0", "256"]);
+    check(bfd, "weight = @", &["-254", "254"], &["-255", "255"]);
+    let neighbor = |line: &str| bfd("").replace("neighbor_ip = \"192.0.2.2\"", line);
+    let bad = ["\"192.0.2.2/24\"", "\"224.0.0.1\"", "\"127.0.0.1\"", "\"router\""];
+    check(neighbor, "neighbor_ip = @", &["\"192.0.2.2\"", "\"2001:db8::2\""], &bad);
     let reference = "track_interface = [{ name = \"eth1\", weight = @ }]";
     check(instance, reference, &["-254", "254"], &["-255", "255"]);
 }

@@ -73,6 +73,29 @@ fn a_changed_password_is_seen_and_not_shown() {
 }
 
 #[test]
+fn a_bfd_session_changes_its_times_in_place_and_its_neighbour_not() {
+    let text = |lines: &str| format!("[[track.bfd]]\nname = \"s\"\nneighbor_ip = \"192.0.2.2\"\n{lines}\n");
+    for line in ["min_rx = 1", "min_tx = 1", "idle_tx = 2", "multiplier = 3", "weight = 9"] {
+        let d = between(&text(""), &text(line));
+        assert!(d.bfd.changed[0].in_place, "{line}");
+        assert_eq!(d.summary().len(), 1, "{:?}", d.summary());
+    }
+    let far = |hops: u8| text(&format!("multihop = true\nmax_hops = {hops}"));
+    assert!(between(&far(1), &far(2)).bfd.changed[0].in_place);
+    for line in ["source_ip = \"192.0.2.1\"", "interface = \"eth0\"", "passive = true", "multihop = true"] {
+        let (old, new) = (text(""), text(line));
+        let d = between(&old, &new);
+        assert!(!d.bfd.changed[0].in_place, "{line}");
+        assert!(d.summary()[0].ends_with("(starts anew)"), "{:?}", d.summary());
+        // The two judges agree.
+        let session = |text: &str| loaded(text).config.tracks.bfd.remove(0);
+        assert!(!session(&old).same_session(&session(&new)), "{line}");
+    }
+    let other = text("").replace("192.0.2.2", "192.0.2.3");
+    assert!(!between(&text(""), &other).bfd.changed[0].in_place);
+}
+
+#[test]
 fn trackers_groups_and_node() {
     let text = |interval: &str, weight: i32| {
         instance("track_script = [\"s\"]")

@@ -256,20 +256,92 @@ fn fitting(config: &str) -> String {
     config.replacen("[node]\n", "[node]\nscript_user = \"root\"\n", 1)
 }
 
-/// Debian's keepalived.
+/// Debian's keepalived, VRRP alone.
 pub fn keepalived(lab: &Lab, node: &str, config: &str) -> Process {
+    keepalived_with(lab, node, config, &["-P"])
+}
+
+/// Debian's keepalived with these options.
+pub fn keepalived_with(lab: &Lab, node: &str, config: &str, options: &[&str]) -> Process {
     let path = |name: &str| lab.path(&format!("{node}.keepalived.{name}")).display().to_string();
     std::fs::write(path("conf"), config).expect("write config");
-    let (conf, pid, vrrp) = (path("conf"), path("pid"), path("vrrp.pid"));
+    let (conf, pid, vrrp, bfd) = (path("conf"), path("pid"), path("vrrp.pid"), path("bfd.pid"));
     // A killed one leaves them, and with nobody to reap its child here it would seem to run still.
-    for file in [&pid, &vrrp] {
+    for file in [&pid, &vrrp, &bfd] {
         let _ = std::fs::remove_file(file);
     }
-    Process::start(
-        lab,
-        node,
-        "keepalived",
-        &["keepalived", "-n", "-l", "-G", "-P", "-D", "-f", &conf, "-p", &pid, "-r", &vrrp],
-        &[],
-    )
+    let own = ["keepalived", "-n", "-l", "-G", "-D", "-f", &conf, "-p", &pid, "-r", &vrrp, "-b", &bfd];
+    Process::start(lab, node, "keepalived", &[&own, options].concat(), &[])
+}
+
+/// Debian's FRR: its BFD daemon, with the zebra that tells it of interfaces.
+pub struct Frr {
+    node: String,
+    dir: PathBuf,
+    bfdd: Process,
+    _zebra: Process,
+}
+
+impl Frr {
+    /// Starts both. `config` is that of bfdd.
+    pub fn start(lab: &Lab, node: &str, config: &str) -> Self {
+        let dir = lab.path(&format!("{node}.frr"));
+        std::fs::create_dir_all(&dir).expect("mkdir");
+        // The daemons insist on a group that root is in, and leave files in /run/frr and /var/tmp.
+        let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+        let others = groups.lines().filter(|l| !l.starts_with("frrvty:")).collect::<Vec<_>>().join("\n");
+        std::fs::write(dir.join("group"), format!("{others}\nfrrvty:x:4321:root\n")).expect("write groups");
+        super::run(&format!("mount --bind {} /etc/group", dir.join("group").display()));
+        super::run("mount -t tmpfs none /var/tmp");
+        std::fs::create_dir_all("/run/frr").expect("mkdir /run/frr");
+        std::fs::write(dir.join("zebra.conf"), "").expect("write config");
+        std::fs::write(dir.join("bfdd.conf"), config).expect("write config");
+        let path = |name: &str| dir.join(name).display().to_string();
+        let (socket, vty, control) = (path("zserv.api"), dir.display().to_string(), path("bfdd.sock"));
+        let launch = |name: &str, more: &[&str]| {
+            let (program, pid, file) =
+                (format!("/usr/lib/frr/{name}"), path(&format!("{name}.pid")), path(&format!("{name}.conf")));
+            let own = [&*program, "-f", &file, "-z", &socket, "-i", &pid, "--vty_socket", &vty];
+            let common = ["-u", "root", "-g", "root", "--log", "stdout", "-P", "0"];
+            Process::start(lab, node, name, &[&own[..], &common, more].concat(), &[])
+        };
+        let zebra = launch("zebra", &[]);
+        wait_until(secs(10), "zebra listens", || dir.join("zserv.api").exists());
+        let bfdd = launch("bfdd", &["--bfdctl", &control]);
+        let frr = Frr { node: node.to_owned(), dir: dir.clone(), bfdd, _zebra: zebra };
+        wait_until(secs(10), "bfdd answers", || frr.try_vtysh(&["show bfd peers json"]).status.success());
+        frr
+    }
+
+    fn try_vtysh(&self, commands: &[&str]) -> Output {
+        let mut c = Command::new("ip");
+        c.args(["netns", "exec", &self.node, "vtysh", "--vty_socket"]).arg(&self.dir);
+        for command in commands {
+            c.args(["-c", command]);
+        }
+        c.stdin(Stdio::null()).output().expect("vtysh")
+    }
+
+    /// Runs commands of its shell, and insists on success.
+    pub fn vtysh(&self, commands: &[&str]) -> String {
+        let out = self.try_vtysh(commands);
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        assert!(
+            out.status.success(),
+            "{commands:?}: {text}{}\n{}",
+            String::from_utf8_lossy(&out.stderr),
+            self.bfdd.log()
+        );
+        text
+    }
+
+    /// What it knows of a peer.
+    pub fn peer(&self, address: &str, multihop: bool) -> Value {
+        let text = self.vtysh(&["show bfd peers json"]);
+        let peers: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        let all = peers.as_array().expect("peers");
+        let found =
+            all.iter().find(|p| p["peer"] == address && p["multihop"].as_bool().unwrap_or(false) == multihop);
+        found.cloned().unwrap_or_else(|| panic!("no {address}: {text}"))
+    }
 }

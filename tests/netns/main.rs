@@ -6,6 +6,8 @@
 mod lab;
 
 mod addresses;
+mod bfd;
+mod bfd_peers;
 mod election;
 mod faults;
 mod groups;

@@ -3,7 +3,7 @@
 use super::Protocol;
 use super::instances::{Running, track_key};
 use crate::config::{Config, Instance, Realtime, TrackKind, TrackRef};
-use crate::net::realtime::{self, Scheduling, Wish};
+use crate::net::realtime::{self, Scheduling};
 use crate::track::{self, Report, TrackId, Verdict};
 use crate::vrrp::{Input, Leave, RouterId, TrackEffect};
 use std::sync::Arc;
@@ -45,11 +45,7 @@ impl Protocol {
         if self.scheduled.replace(wish) == Some(wish) {
             return;
         }
-        let got = realtime::schedule(match wish {
-            Realtime::Auto => Wish::Auto,
-            Realtime::Off => Wish::Off,
-            Realtime::Priority(n) => Wish::Priority(n),
-        });
+        let got = realtime::schedule(crate::daemon::wish(wish));
         self.stats.realtime_priority = got.priority().into();
         self.farewells.realtime(got.priority());
         let refused = matches!((wish, got), (Realtime::Priority(_), Scheduling::Ordinary(_)));
@@ -186,5 +182,6 @@ fn config_has_track(config: &Config, id: &TrackId) -> bool {
         TrackKind::Script => t.scripts.iter().any(|s| s.name == id.name),
         TrackKind::Process => t.processes.iter().any(|p| p.name == id.name),
         TrackKind::File => t.files.iter().any(|f| f.name == id.name),
+        TrackKind::Bfd => t.bfd.iter().any(|b| b.name == id.name),
     }
 }

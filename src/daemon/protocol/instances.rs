@@ -55,6 +55,7 @@ pub(super) fn track_key(kind: TrackKind, name: &str) -> TrackKey {
         TrackKind::Script => "script",
         TrackKind::Process => "process",
         TrackKind::File => "file",
+        TrackKind::Bfd => "bfd",
     };
     TrackKey { kind, name: name.to_owned() }
 }
@@ -65,6 +66,7 @@ pub(super) fn track_kind(key: &TrackKey) -> TrackKind {
         "interface" => TrackKind::Interface,
         "script" => TrackKind::Script,
         "process" => TrackKind::Process,
+        "bfd" => TrackKind::Bfd,
         _ => TrackKind::File,
     }
 }
