@@ -1,6 +1,6 @@
 //! The guardian: the parent process that survives the daemon.
 //!
-//! It starts the daemon by fork, and then only listens: to what the daemon says it holds ([`link`]), and whether its
+//! It starts the daemon by fork, and then only listens: to what the daemon says it holds ([`Link`]), and whether its
 //! protocol thread turns ([`Pulse`]). When the daemon dies or stops turning, the guardian makes sure that it is dead,
 //! leaves in its place as a clean stop would (`handover`), and starts it again with back-off. So a crash costs the
 //! clients nothing and the peers the skew time, instead of three advertisement intervals.
