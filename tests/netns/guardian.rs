@@ -7,6 +7,9 @@ use crate::lab::{Lab, VIP, isolated, secs, sleep, wait_until};
 use crate::{config, simple};
 use nix::sys::signal::{Signal, kill};
 
+/// Milliseconds. Breaking before making costs the skew time, 609 ms here, and a silent death 3609 ms; what is
+/// below is the client on a busy machine. `scripts/bench` measures the real figure.
+const OUTAGE: f64 = 300.0;
 const ADDRESS: &str = "virtual_ipaddress = [\"192.0.2.100/24\"]";
 
 /// Kills the daemon of a MASTER with this signal while another stands by: what a client and the wire saw.
@@ -37,7 +40,7 @@ fn death(name: &str, signal: Signal) {
         });
         dying.wait_state("web", "BACKUP", secs(2));
         let outage = ping.outage_ms();
-        assert!(outage < 50.0, "clients waited {outage} ms");
+        assert!(outage < OUTAGE, "clients waited {outage} ms");
         let mine = if name == "a" { "192.0.2.1" } else { "192.0.2.2" };
         let adverts = capture.stop().adverts_from(mine);
         assert_eq!(adverts.iter().filter(|a| a.priority == 0).count(), 1, "{}", dying.process.log());
@@ -98,7 +101,7 @@ fn alone_it_goes_on_where_it_was() {
         a.wait_state("web", "MASTER", secs(1));
         assert!(a.instance("web")["reason"].as_str().unwrap().contains("no other router had taken over"));
         let outage = ping.outage_ms();
-        assert!(outage < 50.0, "clients waited {outage} ms");
+        assert!(outage < OUTAGE, "clients waited {outage} ms");
         assert!(lab.has("a", VIP));
     });
 }
@@ -107,16 +110,16 @@ fn alone_it_goes_on_where_it_was() {
 fn a_guardian_that_is_killed_is_noticed_and_the_daemon_leaves_cleanly() {
     isolated("guardian::a_guardian_that_is_killed_is_noticed_and_the_daemon_leaves_cleanly", || {
         let lab = Lab::new();
-        let b = Tandemd::start(&lab, "b", &simple("b", 100, ""));
-        let a = Tandemd::start(&lab, "a", &simple("a", 200, ""));
-        lab.wait_holder("a", VIP, secs(3));
+        let b = Tandemd::start(&lab, "b", &config("b", 100, "1s", ADDRESS));
+        let a = Tandemd::start(&lab, "a", &config("a", 200, "1s", ADDRESS));
+        lab.wait_holder("a", VIP, secs(9));
         lab.touch(VIP);
         let capture = Capture::start("c");
         let ping = Pinger::start(VIP);
         a.process.signal(Signal::SIGKILL);
-        lab.wait_holder("b", VIP, secs(2));
+        lab.wait_holder("b", VIP, std::time::Duration::from_millis(2500));
         b.wait_state("web", "MASTER", secs(1));
-        assert!(ping.outage_ms() < 50.0);
+        assert!(ping.outage_ms() < OUTAGE);
         assert_eq!(capture.stop().adverts_from("192.0.2.1").iter().filter(|a| a.priority == 0).count(), 1);
         wait_until(secs(3), "it ends", || a.process.log().contains("left, as the guardian process is gone"));
         // The next one finds a clean machine.

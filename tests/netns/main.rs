@@ -11,6 +11,7 @@ mod bfd_peers;
 mod election;
 mod faults;
 mod groups;
+mod growth;
 mod guardian;
 mod notify;
 mod packets;
