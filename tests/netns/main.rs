@@ -15,6 +15,7 @@ mod faults;
 mod groups;
 mod guardian;
 mod notify;
+mod pacing;
 mod packets;
 mod reload;
 mod service;
