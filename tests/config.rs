@@ -1,12 +1,16 @@
 //! Configuration files as users write them: mistakes, ranges, examples, round trips, reloads.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail loudly")]
 
+#[path = "config/auth.rs"]
+mod auth;
 #[path = "config/examples.rs"]
 mod examples;
 #[path = "config/files.rs"]
 mod files;
 #[path = "config/helpers.rs"]
 mod helpers;
+#[path = "config/interfaces.rs"]
+mod interfaces;
 #[path = "config/mistakes.rs"]
 mod mistakes;
 #[path = "config/properties.rs"]

@@ -3,11 +3,12 @@
 use super::bfd;
 use super::group::GroupDraft;
 use super::instance::{InstanceDraft, warn_weighted_owner};
+use super::interface::{self, GarpDraft, InterfaceDraft};
 use super::model::{TrackKind, TrackRef};
 use super::report::{At, Problem, Report, Spot, did_you_mean, nearest};
 use super::tracks::{RefDraft, TrackDraft};
 use super::virtual_addresses::named;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::IpAddr;
 
@@ -19,6 +20,8 @@ pub(super) struct Drafts {
     pub(super) instances: Vec<InstanceDraft>,
     pub(super) groups: Vec<GroupDraft>,
     pub(super) tracks: Vec<TrackDraft>,
+    pub(super) interfaces: Vec<InterfaceDraft>,
+    pub(super) garp_groups: Vec<GarpDraft>,
 }
 
 /// Records every mistake between tables, and fills in the tracks of instances and groups.
@@ -27,6 +30,8 @@ pub(super) fn check(report: &Report<'_>, drafts: &mut Drafts) {
     check_routers(report, &drafts.instances);
     check_addresses(report, &drafts.instances);
     check_members(report, drafts);
+    interface::check_delays(report, &drafts.interfaces, &drafts.instances);
+    check_used(report, drafts);
     let state_files = drafts.instances.iter().filter_map(|i| i.state_file.as_ref());
     let shown = |path: &std::path::PathBuf| path.display().to_string();
     unique(report, state_files, shown, "is already the state file of the instance at");
@@ -57,6 +62,10 @@ fn check_names(report: &Report<'_>, drafts: &Drafts) {
     const USED: &str = "is already the name at";
     unique(report, drafts.instances.iter().filter_map(|i| i.name.as_ref()), String::clone, USED);
     unique(report, drafts.groups.iter().filter_map(|g| g.name.as_ref()), String::clone, USED);
+    unique(report, drafts.interfaces.iter().filter_map(|i| i.name.as_ref()), String::clone, USED);
+    unique(report, drafts.garp_groups.iter().filter_map(|g| g.name.as_ref()), String::clone, USED);
+    let paced = drafts.garp_groups.iter().flat_map(|g| &g.interfaces);
+    unique(report, paced, String::clone, "is already in a garp_group at");
     for kind in DEFINED {
         let tracks = drafts.tracks.iter().filter(|t| t.kind == kind);
         unique(report, tracks.filter_map(|t| t.name.as_ref()), String::clone, USED);
@@ -124,6 +133,23 @@ fn check_members(report: &Report<'_>, drafts: &Drafts) {
         } else {
             first.insert(name, member.at);
         }
+    }
+}
+
+/// A delay or a group for an interface that nothing is on is a slip.
+fn check_used(report: &Report<'_>, drafts: &Drafts) {
+    let own = drafts.instances.iter().filter_map(|i| i.interface.as_ref()).map(|n| n.value.as_str());
+    let devices = drafts.instances.iter().flat_map(|i| &i.addresses).filter_map(|a| a.value.dev.as_deref());
+    let refs =
+        drafts.instances.iter().flat_map(|i| &i.refs).chain(drafts.groups.iter().flat_map(|g| &g.refs));
+    let tracked = refs.filter(|r| r.kind == TrackKind::Interface).map(|r| r.name.value.as_str());
+    let used: HashSet<&str> = own.chain(devices).chain(tracked).collect();
+    let delayed = drafts.interfaces.iter().filter_map(|i| i.name.as_ref());
+    let paced = drafts.garp_groups.iter().flat_map(|g| &g.interfaces);
+    for name in delayed.chain(paced).filter(|n| !used.contains(n.value.as_str())) {
+        let problem = Problem::warning(name.at, name.key.clone(), "no instance uses this interface");
+        let help = did_you_mean(&name.value, used.iter().copied());
+        report.add(problem.found(format!("\"{}\"", name.value)).help_if(help));
     }
 }
 

@@ -15,6 +15,10 @@ pub struct Diff {
     pub instances: Section,
     /// `[[sync_group]]`; always in place.
     pub groups: Section,
+    /// `[[interface]]`; always in place.
+    pub interfaces: Section,
+    /// `[[garp_group]]`; always in place.
+    pub garp_groups: Section,
     /// `[[track.script]]`. Not in place: its results begin anew.
     pub scripts: Section,
     /// `[[track.process]]`, as scripts.
@@ -88,11 +92,13 @@ impl Diff {
         self.node.is_empty() && self.sections().iter().all(|(_, s, _)| s.is_same())
     }
 
-    fn sections(&self) -> [(&'static str, &Section, &'static str); 6] {
+    fn sections(&self) -> [(&'static str, &Section, &'static str); 8] {
         const ANEW: &str = "starts anew";
         [
             ("vrrp_instance", &self.instances, "is replaced"),
             ("sync_group", &self.groups, "is replaced"),
+            ("interface", &self.interfaces, "is replaced"),
+            ("garp_group", &self.garp_groups, "is replaced"),
             ("track.script", &self.scripts, ANEW),
             ("track.process", &self.processes, ANEW),
             ("track.file", &self.files, ANEW),
@@ -135,6 +141,8 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
         node: keys(&render::node(&old.node), &render::node(&new.node)),
         instances: instances(&old.instances, &new.instances),
         groups: section(&old.groups, &new.groups, |g| &g.name, render::group, |_| true),
+        interfaces: section(&old.interfaces, &new.interfaces, |i| &i.name, render::interface, |_| true),
+        garp_groups: section(&old.garp_groups, &new.garp_groups, |g| &g.name, render::garp_group, |_| true),
         scripts: section(&old.tracks.scripts, &new.tracks.scripts, |t| &t.name, render::script, only_weight),
         processes: section(
             &old.tracks.processes,
@@ -156,7 +164,10 @@ fn instances(old: &[Instance], new: &[Instance]) -> Section {
     for now in new {
         let Some(before) = by_name.get(&now.name) else { continue };
         if before.router.auth_pass != now.router.auth_pass {
-            password_changed(&mut section, before, now);
+            secret_changed(&mut section, before, now, "auth_pass");
+        }
+        if before.router.auth_hmac != now.router.auth_hmac {
+            secret_changed(&mut section, before, now, "auth_hmac");
         }
         if before.router.family != now.router.family {
             section.changed.iter_mut().filter(|c| c.name == now.name).for_each(|c| c.in_place = false);
@@ -165,17 +176,14 @@ fn instances(old: &[Instance], new: &[Instance]) -> Section {
     section
 }
 
-/// Both passwords are written as the same mask, so the texts do not show that they differ.
-fn password_changed(section: &mut Section, before: &Instance, now: &Instance) {
-    let (true, true) = (before.router.auth_pass.is_some(), now.router.auth_pass.is_some()) else { return };
-    let mask = || Some("********".to_owned());
-    let key = KeyChange {
-        key: "auth_pass".to_owned(),
-        old: mask(),
-        new: mask(),
-        added: Vec::new(),
-        removed: Vec::new(),
-    };
+/// Secrets are written as the same mask, so the texts may not show that they differ.
+fn secret_changed(section: &mut Section, before: &Instance, now: &Instance, key: &'static str) {
+    let text = |i: &Instance| render::instance(i).into_iter().find(|(k, _)| *k == key).map(|(_, v)| v);
+    let (Some(old), Some(new)) = (text(before), text(now)) else { return };
+    if old != new {
+        return;
+    }
+    let key = change(key, Some(old), Some(new));
     match section.changed.iter_mut().find(|c| c.name == now.name) {
         Some(changed) => changed.keys.push(key),
         None => {

@@ -10,13 +10,17 @@ pub(super) struct Keys {
 
 /// The tables and their keys, for the documentation's test: name as in `docs/configuration.md`, keys.
 #[cfg(test)]
-pub(super) const ALL: [(&str, &Keys); 10] = [
+pub(super) const ALL: [(&str, &Keys); 14] = [
     ("top level", &TOP),
     ("[node]", &NODE),
     ("[[vrrp_instance]]", &INSTANCE),
+    ("`auth_hmac`", &AUTH_HMAC),
+    ("`auth_hmac`", &AUTH_KEY),
     ("virtual address", &ADDRESS),
     ("track reference", &TRACK_REF),
     ("[[sync_group]]", &GROUP),
+    ("[[interface]]", &INTERFACE),
+    ("[[garp_group]]", &GARP_GROUP),
     ("[[track.script]]", &SCRIPT),
     ("[[track.process]]", &PROCESS),
     ("[[track.file]]", &FILE),
@@ -24,7 +28,7 @@ pub(super) const ALL: [(&str, &Keys); 10] = [
 ];
 
 pub(super) const TOP: Keys = Keys {
-    known: &["node", "vrrp_instance", "sync_group", "track"],
+    known: &["node", "vrrp_instance", "sync_group", "track", "interface", "garp_group"],
     elsewhere: &[
         ("global_defs", "write [node]"),
         ("vrrp_script", "write [[track.script]]"),
@@ -37,7 +41,7 @@ pub(super) const TOP: Keys = Keys {
         ("track_group", NOT_YET),
         ("bfd_instance", "write [[track.bfd]]"),
         ("track_bfd", "write [[track.bfd]] here and `track_bfd` in the instance"),
-        ("garp_group", NOT_YET),
+        ("interface_up_down_delays", "write [[interface]] with `up_delay` and `down_delay`"),
         ("static_ipaddress", "set static addresses with the system's own network configuration"),
         ("static_routes", "set static routes with the system's own network configuration"),
         ("static_rules", "set static rules with the system's own network configuration"),
@@ -79,6 +83,9 @@ pub(super) const NODE: Keys = Keys {
         ("vrrp_garp_master_delay", "write `garp_master_delay` in each instance"),
         ("vrrp_garp_master_repeat", "write `garp_master_repeat` in each instance"),
         ("vrrp_garp_master_refresh", "write `garp_master_refresh` in each instance"),
+        ("vrrp_garp_interval", "write `garp_interval` in a [[garp_group]]"),
+        ("vrrp_gna_interval", "write `gna_interval` in a [[garp_group]]"),
+        ("interface_up_down_delays", "write [[interface]] with `up_delay` and `down_delay`"),
         ("dynamic_interfaces", "interfaces may always be missing and come back; remove it"),
         ("notification_email", NOT_YET),
         ("smtp_server", NOT_YET),
@@ -104,6 +111,7 @@ pub(super) const INSTANCE: Keys = Keys {
         "unicast_src_ip",
         "mcast_src_ip",
         "auth_pass",
+        "auth_hmac",
         "v3_checksum",
         "handover",
         "garp_master_delay",
@@ -129,7 +137,6 @@ pub(super) const INSTANCE: Keys = Keys {
         ("state", "remove it: the election decides; `priority` says which node is preferred"),
         ("authentication", "write auth_pass = \"...\" (version = 2 only), without a block"),
         ("auth_type", "write only auth_pass = \"...\" (version = 2); AH is not supported"),
-        ("auth_hmac", NOT_YET),
         ("preempt", "preempting is the default; write nopreempt = true to switch it off"),
         ("use_vmac", NOT_YET),
         ("vmac_xmit_base", NOT_YET),
@@ -157,6 +164,16 @@ pub(super) const INSTANCE: Keys = Keys {
         ("debug", "run tandemd with --log-level debug, or use tandemadm log-level"),
         ("script_user", "write it in [node], or `user` in the [[track.script]]"),
     ],
+};
+
+pub(super) const AUTH_HMAC: Keys = Keys {
+    known: &["keys", "active_key", "anti_replay", "time_window", "mode"],
+    elsewhere: &[("key", "write keys = [{ id = 1, file = \"/etc/tandem/vrrp.key\" }]")],
+};
+
+pub(super) const AUTH_KEY: Keys = Keys {
+    known: &["id", "file", "ascii", "hex"],
+    elsewhere: &[("key", "write one of `file`, `ascii` and `hex`")],
 };
 
 pub(super) const ADDRESS: Keys = Keys {
@@ -200,6 +217,14 @@ pub(super) const GROUP: Keys = Keys {
         ("sync_group_tracking_weight", "remove it: weights of members always count"),
         ("smtp_alert", NOT_YET),
     ],
+};
+
+pub(super) const INTERFACE: Keys =
+    Keys { known: &["name", "up_delay", "down_delay"], elsewhere: &[("interface", "write `name`")] };
+
+pub(super) const GARP_GROUP: Keys = Keys {
+    known: &["name", "interfaces", "garp_interval", "gna_interval"],
+    elsewhere: &[("interface", "write interfaces = [\"...\"]")],
 };
 
 pub(super) const SCRIPT: Keys = Keys {

@@ -3,12 +3,12 @@
 use super::address;
 use super::duration;
 use super::model::{
-    BfdTrack, Config, FileTrack, Instance, Node, NotifyScripts, ProcessTrack, Realtime, ScriptCommand,
-    ScriptTrack, SyncGroup, TrackRef, UserRef,
+    BfdTrack, Config, FileTrack, GarpGroup, Instance, InterfaceSettings, Node, NotifyScripts, ProcessTrack,
+    Realtime, ScriptCommand, ScriptTrack, SyncGroup, TrackRef, UserRef,
 };
 use super::tracks::REFERENCES;
 use crate::bfd::Path as BfdPath;
-use crate::vrrp::{ChecksumPolicy, Handover, Transport};
+use crate::vrrp::{AntiReplay, AuthHmac, ChecksumPolicy, Handover, Transport};
 use std::fmt::{Display, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -23,7 +23,8 @@ pub(super) enum Rendered {
 /// The keys and values of a table, in the order of the documentation. Keys without a value are left out.
 pub(super) type Pairs = Vec<(&'static str, Rendered)>;
 
-/// The effective configuration as TOML that [`parse`](super::parse) reads back; only passwords are lost.
+/// The effective configuration as TOML that [`parse`](super::parse) reads back; only secrets are lost. Where keys of
+/// `auth_hmac` stood it is refused, so that nobody signs with a mask.
 pub fn effective_toml(config: &Config) -> String {
     let mut out = String::new();
     table(&mut out, "[node]", &node(&config.node));
@@ -32,6 +33,12 @@ pub fn effective_toml(config: &Config) -> String {
     }
     for item in &config.groups {
         table(&mut out, "[[sync_group]]", &group(item));
+    }
+    for item in &config.interfaces {
+        table(&mut out, "[[interface]]", &interface(item));
+    }
+    for item in &config.garp_groups {
+        table(&mut out, "[[garp_group]]", &garp_group(item));
     }
     for item in &config.tracks.scripts {
         table(&mut out, "[[track.script]]", &script(item));
@@ -146,6 +153,7 @@ pub(super) fn instance(instance: &Instance) -> Pairs {
     pairs.extend(transport(instance));
     pairs.extend(kept([
         ("auth_pass", router.auth_pass.as_ref().and_then(|_| string("********"))),
+        ("auth_hmac", router.auth_hmac.as_ref().and_then(auth_hmac)),
         ("v3_checksum", string(checksum_word(router.v3_checksum))),
         ("handover", string(handover_word(router.handover))),
         ("garp_master_delay", span(announce.master_delay)),
@@ -170,6 +178,20 @@ fn transport(instance: &Instance) -> Pairs {
         Transport::Multicast => (None, "mcast_src_ip"),
     };
     kept([("unicast_peer", peers), (source, instance.source.and_then(string))])
+}
+
+/// On one line. Of the keys only the ids: what stands in their place is too short to be taken for a key.
+fn auth_hmac(auth: &AuthHmac) -> Option<Rendered> {
+    let keys: Vec<_> = auth.keys().iter().map(|k| format!("{{ id = {}, ascii = \"***\" }}", k.id)).collect();
+    let anti_replay = match auth.anti_replay() {
+        AntiReplay::Time { window } => {
+            format!("anti_replay = \"time\", time_window = {}", quoted(duration::format(window)))
+        }
+        AntiReplay::Monotonic => "anti_replay = \"monotonic\"".to_owned(),
+    };
+    let active = auth.active().map_or(0, |k| k.id.get());
+    let (keys, mode) = (keys.join(", "), quoted(auth.mode()));
+    one(format_args!("{{ keys = [{keys}], active_key = {active}, {anti_replay}, mode = {mode} }}"))
 }
 
 fn checksum_word(policy: ChecksumPolicy) -> &'static str {
@@ -210,6 +232,23 @@ pub(super) fn group(group: &SyncGroup) -> Pairs {
     pairs.extend(references(&group.tracks));
     pairs.extend(notify(&group.notify));
     pairs
+}
+
+pub(super) fn interface(interface: &InterfaceSettings) -> Pairs {
+    kept([
+        ("name", string(&interface.name)),
+        ("up_delay", span(interface.up_delay)),
+        ("down_delay", span(interface.down_delay)),
+    ])
+}
+
+pub(super) fn garp_group(group: &GarpGroup) -> Pairs {
+    kept([
+        ("name", string(&group.name)),
+        ("interfaces", strings(&group.interfaces)),
+        ("garp_interval", span(group.garp_interval)),
+        ("gna_interval", span(group.gna_interval)),
+    ])
 }
 
 pub(super) fn script(track: &ScriptTrack) -> Pairs {

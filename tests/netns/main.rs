@@ -6,14 +6,17 @@
 mod lab;
 
 mod addresses;
+mod auth;
 mod bfd;
 mod bfd_peers;
+mod debounce;
 mod election;
 mod faults;
 mod groups;
 mod growth;
 mod guardian;
 mod notify;
+mod pacing;
 mod packets;
 mod reload;
 mod service;

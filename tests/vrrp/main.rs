@@ -3,7 +3,9 @@
 
 mod support;
 
+mod auth;
 mod backup;
+mod farewell;
 mod groups;
 mod lan;
 mod leaving;

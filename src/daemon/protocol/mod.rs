@@ -6,7 +6,9 @@
 mod addresses;
 mod apply;
 mod claims;
+mod debounce;
 mod farewells;
+mod garp;
 mod instances;
 mod interfaces;
 mod outbox;
@@ -30,7 +32,9 @@ use crate::net::vrrp_socket::ReceiveBatch;
 use crate::time::Instant;
 use crate::track::{Report, TrackId};
 use crate::vrrp::{Action, Engine};
+use debounce::Links;
 use farewells::Farewells;
+use garp::GarpQueues;
 use instances::Instances;
 use outbox::Outbox;
 use pace::Pace;
@@ -40,6 +44,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Epoll tokens; VRRP sockets have those from `ports::FIRST_TOKEN` on.
 const TOKEN_MONITOR: u64 = 1;
@@ -84,6 +89,8 @@ struct Protocol {
     instances: Instances,
     ports: Ports,
     table: InterfaceTable,
+    links: Links,
+    garp: GarpQueues,
     netlink: Netlink,
     monitor: Monitor,
     packets: PacketSocket,
@@ -105,6 +112,8 @@ struct Protocol {
     started: Instant,
     clock: snapshot::Clock,
     farewells: Farewells,
+    /// Unix time at the boot, as the engine knows it.
+    wall_offset: Duration,
     stopping: bool,
     pace: Pace,
     /// How the thread is scheduled now.
@@ -167,6 +176,8 @@ pub(super) fn spawn(
         instances: Instances::new(),
         ports: Ports::default(),
         table,
+        links: Links::default(),
+        garp: GarpQueues::default(),
         netlink,
         monitor,
         packets: PacketSocket::open()?,
@@ -185,6 +196,7 @@ pub(super) fn spawn(
         started: now,
         clock: snapshot::Clock::new(now, clock::wall()),
         farewells: Farewells::new(ward),
+        wall_offset: Duration::ZERO,
         stopping: false,
         pace: Pace::new(now),
         scheduled: None,

@@ -29,6 +29,9 @@ const HEAD_START: Duration = Duration::from_micros(150);
 const STAMPED: Duration = Duration::from_millis(5);
 /// How long news of interfaces may wait while addresses are being moved.
 const ECHO: Duration = Duration::from_millis(50);
+/// How far the wall clock may have moved against the time since boot before the core is told. The guardian's stamps
+/// count on this.
+const DRIFT: Duration = Duration::from_millis(1);
 /// How often a full event channel is tried again.
 const FLUSH: Duration = Duration::from_millis(5);
 
@@ -49,12 +52,15 @@ impl Protocol {
             heartbeat.fetch_add(1, Ordering::Relaxed);
             self.wait();
             self.now = clock::now();
+            self.follow_wall_clock();
             self.take_commands();
             self.read();
             self.await_takeover();
             self.believe_deadlines();
+            self.settle_links();
             self.perform();
             self.work();
+            self.announce_next();
             self.perform();
             self.tell();
             if self.stopping && self.engine.is_empty() && !self.has_work() {
@@ -72,6 +78,18 @@ impl Protocol {
         }
     }
 
+    /// The core stamps and judges signed advertisements by the wall clock.
+    fn follow_wall_clock(&mut self) {
+        let (before, unix, after) = (clock::now(), clock::unix(), clock::now());
+        let offset = unix.saturating_sub(before.since(Instant::ZERO));
+        // Two readings that something came between say nothing about each other.
+        let together = after.since(before) < DRIFT / 2;
+        if (together || self.wall_offset.is_zero()) && offset.abs_diff(self.wall_offset) >= DRIFT {
+            self.wall_offset = offset;
+            self.engine.set_wall_offset(offset);
+        }
+    }
+
     fn wait(&mut self) {
         if !self.has_work()
             && let Some(until) = self.pace.nap_until(self.now)
@@ -85,7 +103,8 @@ impl Protocol {
             let flush = (!flushed).then(|| clock::now() + FLUSH);
             let next = self.engine.next_deadline();
             let wake = next.map(|t| if self.engine.next_is_takeover() { t - HEAD_START } else { t });
-            wake.into_iter().chain(self.next_retry()).chain(flush).min()
+            let others = [self.next_retry(), self.links.deadline(), self.garp.deadline(), flush];
+            wake.into_iter().chain(others.into_iter().flatten()).min()
         };
         if let Some(pulse) = self.farewells.pulse() {
             pulse.promise(deadline.map(|t| t.max(self.now)));
