@@ -19,3 +19,5 @@ mod properties;
 mod ranges;
 #[path = "config/reload.rs"]
 mod reload;
+#[path = "config/routing.rs"]
+mod routing;

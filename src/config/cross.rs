@@ -6,6 +6,7 @@ use super::instance::{InstanceDraft, warn_weighted_owner};
 use super::interface::{self, GarpDraft, InterfaceDraft};
 use super::model::{TrackKind, TrackRef};
 use super::report::{At, Problem, Report, Spot, did_you_mean, nearest};
+use super::routing;
 use super::tracks::{RefDraft, TrackDraft};
 use super::virtual_addresses::named;
 use std::collections::{HashMap, HashSet};
@@ -29,6 +30,7 @@ pub(super) fn check(report: &Report<'_>, drafts: &mut Drafts) {
     check_names(report, drafts);
     check_routers(report, &drafts.instances);
     check_addresses(report, &drafts.instances);
+    routing::check_all(report, drafts.instances.iter().map(|i| &i.routing));
     check_members(report, drafts);
     interface::check_delays(report, &drafts.interfaces, &drafts.instances);
     check_used(report, drafts);

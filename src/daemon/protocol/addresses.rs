@@ -3,6 +3,8 @@
 use super::Protocol;
 use super::claims::{Ownership, Place, Step, Wanted};
 use super::instances::Running;
+use crate::config::VirtualPrefix;
+use crate::daemon::routing::items;
 use crate::net::clock;
 use crate::net::frame;
 use crate::net::interface::{IFAPROT_TANDEM, InterfaceAddress};
@@ -31,6 +33,7 @@ impl Protocol {
             r.retry_at = Some(self.now + RETRY);
         }
         self.report_failures(id);
+        self.claim_routing(id);
     }
 
     /// Takes over what an earlier daemon of the same guardian left in place.
@@ -41,6 +44,7 @@ impl Protocol {
                 r.claim.added(w.place, Ownership::Ours);
             }
         }
+        r.routing.adopt(items(&r.config));
     }
 
     /// `ReleaseAddresses`.
@@ -50,6 +54,7 @@ impl Protocol {
             r.retry_at = None;
             r.claim.release();
             self.garp.forget(id);
+            r.routing.release();
         }
     }
 
@@ -59,23 +64,33 @@ impl Protocol {
             self.garp.renew(id);
             r.claim.announce(copies);
         }
+        self.announce_prefixes(id);
     }
 
     /// True while some instance has addresses to move or announce.
     pub(super) fn has_work(&self) -> bool {
-        self.instances.values().any(|r| r.claim.has_work())
+        self.instances.values().any(Running::has_work)
     }
 
     /// When a failed claim is tried again.
     pub(super) fn next_retry(&self) -> Option<Instant> {
-        self.instances.values().filter_map(|r| r.retry_at).min()
+        self.instances.values().filter_map(|r| r.retry_at).chain(self.routing_deadline()).min()
     }
 
     /// One batch of every instance that has work. Between two calls advertisements go out.
     pub(super) fn work(&mut self) {
         let ids: Vec<RouterId> =
-            self.instances.iter().filter(|(_, r)| r.claim.has_work()).map(|(id, _)| *id).collect();
+            self.instances.iter().filter(|(_, r)| r.has_work()).map(|(id, _)| *id).collect();
         for id in ids {
+            let Some(r) = self.instances.get_mut(&id) else { continue };
+            // Routes and rules go in after the addresses and come out before them.
+            if !r.claim.is_held() && r.routing.is_moving() {
+                self.routing_work(id);
+                continue;
+            }
+            if !r.claim.is_moving() {
+                self.routing_work(id);
+            }
             let Some(step) = self.instances.get_mut(&id).and_then(|r| r.claim.step()) else { continue };
             match step {
                 Step::Add(wanted) => self.add_batch(id, &wanted),
@@ -90,6 +105,7 @@ impl Protocol {
 
     /// Claims that failed or were held back are tried again.
     pub(super) fn retry(&mut self) {
+        self.retry_routing();
         let due = |r: &Running| r.claim.is_held() && r.retry_at.is_some_and(|t| t <= self.now);
         let ids: Vec<RouterId> = self.instances.iter().filter(|(_, r)| due(r)).map(|(id, _)| *id).collect();
         for r in self.instances.values_mut() {
@@ -147,7 +163,7 @@ impl Protocol {
     }
 
     /// Announces each address once, now or in the turn of its group.
-    fn announce_batch(&mut self, id: RouterId, places: &[Place]) {
+    pub(super) fn announce_batch(&mut self, id: RouterId, places: &[Place]) {
         if self.garp.is_empty() {
             return self.send_announcements(places);
         }
@@ -168,7 +184,7 @@ impl Protocol {
         let mut queues = std::mem::take(&mut self.garp);
         queues.release(self.now, |id, place| {
             // It may have gone since.
-            if self.instances.get(&id).is_some_and(|r| r.claim.ownership(&place).is_some()) {
+            if self.instances.get(&id).is_some_and(|r| r.holds(&place)) {
                 self.send_announcements(&[place]);
             }
             clock::now()
@@ -197,7 +213,12 @@ impl Protocol {
             frames.push((p.ifindex, built));
         }
         let refs: Vec<(u32, &[u8])> = frames.iter().map(|(i, f)| (*i, f.bytes())).collect();
-        let sent = self.packets.send(&refs);
+        self.send_frames(&refs);
+    }
+
+    /// Sends frames, and counts those that the kernel did not take.
+    pub(super) fn send_frames(&mut self, refs: &[(u32, &[u8])]) {
+        let sent = self.packets.send(refs);
         let lost = refs.len().saturating_sub(sent.taken).saturating_add(sent.failed);
         self.stats.frames_lost = self.stats.frames_lost.saturating_add(u64::try_from(lost).unwrap_or(0));
     }
@@ -251,6 +272,18 @@ impl Protocol {
 }
 
 impl Running {
+    /// True while it has this address, or the prefix that it belongs to.
+    fn holds(&self, place: &Place) -> bool {
+        let in_prefix = |p: &VirtualPrefix| p.network.contains(place.address);
+        self.claim.ownership(place).is_some()
+            || (self.claim.is_held() && self.config.prefixes.iter().any(in_prefix))
+    }
+
+    /// True while there is something to move or announce.
+    fn has_work(&self) -> bool {
+        self.claim.has_work() || self.routing.has_work()
+    }
+
     fn may_restore(&mut self, now: Instant) -> bool {
         let (since, count) = self.restored;
         if now.since(since) >= Duration::from_secs(1) {

@@ -11,9 +11,12 @@ mod farewells;
 mod garp;
 mod instances;
 mod interfaces;
+mod neighbours;
 mod outbox;
 mod pace;
 mod ports;
+mod routes;
+mod routing;
 mod snapshot;
 mod turn;
 
@@ -27,6 +30,7 @@ use crate::net::monitor::Monitor;
 use crate::net::netlink::Netlink;
 use crate::net::packet_socket::PacketSocket;
 use crate::net::poller::{Poller, Waker};
+use crate::net::routing_monitor::RoutingMonitor;
 use crate::net::table::InterfaceTable;
 use crate::net::vrrp_socket::ReceiveBatch;
 use crate::time::Instant;
@@ -48,6 +52,7 @@ use std::time::Duration;
 
 /// Epoll tokens; VRRP sockets have those from `ports::FIRST_TOKEN` on.
 const TOKEN_MONITOR: u64 = 1;
+const TOKEN_ROUTING: u64 = 2;
 
 /// Commands that may wait for the thread.
 const COMMANDS: usize = 1024;
@@ -78,6 +83,8 @@ struct ThreadStats {
     sends_failed: u64,
     /// Times that the netlink monitor lost events and everything was read afresh.
     netlink_resyncs: u64,
+    /// Routes and rules that something else removed, put back.
+    routes_restored: u64,
     /// Packets cut or too long for a VRRP message.
     oversized: u64,
 }
@@ -93,6 +100,9 @@ struct Protocol {
     garp: GarpQueues,
     netlink: Netlink,
     monitor: Monitor,
+    routing_monitor: RoutingMonitor,
+    look: routes::Look,
+    neighbours: neighbours::Neighbours,
     packets: PacketSocket,
     poller: Poller,
     commands: Receiver<Command>,
@@ -167,6 +177,8 @@ pub(super) fn spawn(
     let waker = poller.waker();
     let monitor = Monitor::open()?;
     poller.add(&monitor, TOKEN_MONITOR)?;
+    let routing_monitor = RoutingMonitor::open()?;
+    poller.add(&routing_monitor, TOKEN_ROUTING)?;
     let mut netlink = Netlink::open()?;
     let table = InterfaceTable::from_dump(netlink.links()?, netlink.addresses()?);
     let now = clock::now();
@@ -180,6 +192,9 @@ pub(super) fn spawn(
         garp: GarpQueues::default(),
         netlink,
         monitor,
+        routing_monitor,
+        look: routes::Look::default(),
+        neighbours: neighbours::Neighbours::default(),
         packets: PacketSocket::open()?,
         poller,
         commands,

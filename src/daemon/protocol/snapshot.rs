@@ -55,6 +55,7 @@ impl Protocol {
             advert_int_ms: millis(c.router.advert_int),
             addresses: c.all_addresses().map(ToString::to_string).collect(),
             addresses_present: r.claim.present(),
+            routing: Self::routing_status(r),
             master: s.master.map(|m| m.address.to_string()),
             master_priority: s.master.map(|m| m.priority),
             source: s.source.map(|a| a.to_string()),
@@ -115,6 +116,7 @@ impl Protocol {
                 ("netlink_resyncs", t.netlink_resyncs),
                 ("oversized_packets", t.oversized),
                 ("realtime_priority", t.realtime_priority),
+                ("routes_restored", t.routes_restored),
                 ("sends_failed", t.sends_failed),
                 ("worst_lag_us", t.worst_lag_us),
             ]
