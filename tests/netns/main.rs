@@ -16,6 +16,7 @@ mod guardian;
 mod notify;
 mod packets;
 mod reload;
+mod rfc;
 mod service;
 mod split;
 mod tracking;
