@@ -64,3 +64,20 @@ fn control_requests() {
 fn sequences_of_events() {
     feed(600, 300, targets::engine::run);
 }
+
+/// The long runs know every target.
+#[test]
+fn every_target_has_its_long_run() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let bins = std::fs::read_to_string(root.join("fuzz/Cargo.toml")).unwrap();
+    for entry in std::fs::read_dir(root.join("tests/fuzz/targets")).unwrap() {
+        let file = entry.unwrap().file_name().into_string().unwrap();
+        let name = file.trim_end_matches(".rs");
+        if name == "mod" {
+            continue;
+        }
+        assert!(bins.contains(&format!("path = \"fuzz_targets/{file}\"")), "{name}: not in fuzz/Cargo.toml");
+        let text = std::fs::read_to_string(root.join("fuzz/fuzz_targets").join(&file)).unwrap();
+        assert!(text.contains(&format!("targets::{name}::run(data)")), "{name}");
+    }
+}
