@@ -276,6 +276,8 @@ impl World {
         s.preempt = shape & 4 == 0;
         s.preempt_delay = ms(1000 * u64::from(shape >> 3 & 3));
         s.handover = if shape & 32 != 0 { Handover::BreakBeforeMake } else { Handover::MakeBeforeBreak };
+        // Many addresses linger for long enough to be wanted back meanwhile.
+        s.address_count = 1 + usize::from(shape >> 6) * 1000;
         let s = Box::new(s.clone());
         self.input(n, Input::Reconfigure(s));
     }
@@ -332,7 +334,7 @@ impl World {
 
     /// The shell catches up and the lingering ends: what is held fits the state.
     fn rest(&mut self) {
-        self.wait(ms(20));
+        self.wait(ms(200));
         self.shells();
         for r in self.routers.iter().filter(|r| !r.gone) {
             let leaving = self.engine.router(r.id).is_some_and(|x| x.status(self.now).leaving.is_some());
