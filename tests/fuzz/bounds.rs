@@ -2,6 +2,7 @@
 //! claims.
 
 use crate::allocation::measured;
+use crate::targets::bfd;
 use crate::targets::control::Cardboard;
 use crate::targets::engine::{PORT, all_settings, own};
 use crate::targets::packet::Case;
@@ -36,6 +37,16 @@ fn decoding_takes_nothing_from_the_heap() {
         let case = Case::new(data);
         let (found, taken) = measured(|| case.decode().map(|a| a.addresses.iter().count()));
         assert_eq!(taken, 0, "{case:?}");
+        found.is_ok()
+    });
+}
+
+#[test]
+fn decoding_of_bfd_takes_nothing_from_the_heap() {
+    crate::feed(60, 2_000, |data| {
+        let bytes = bfd::bytes(data);
+        let (found, taken) = measured(|| tandemd::bfd::packet::decode(&bytes));
+        assert_eq!(taken, 0, "{bytes:?}");
         found.is_ok()
     });
 }

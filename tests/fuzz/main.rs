@@ -42,7 +42,7 @@ fn input(max_len: usize) -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn packets() {
-    feed(120, 6_000, targets::packet::run);
+    feed(120, 4_000, targets::packet::run);
 }
 
 #[test]
@@ -51,18 +51,23 @@ fn long_packets() {
 }
 
 #[test]
+fn bfd_packets() {
+    feed(60, 4_000, targets::bfd::run);
+}
+
+#[test]
 fn configurations() {
-    feed(200, 1_500, targets::config::run);
+    feed(200, 1_000, targets::config::run);
 }
 
 #[test]
 fn control_requests() {
-    feed(100, 1_500, targets::control::run);
+    feed(100, 1_000, targets::control::run);
 }
 
 #[test]
 fn sequences_of_events() {
-    feed(600, 300, targets::engine::run);
+    feed(600, 200, targets::engine::run);
 }
 
 /// The long runs know every target.

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(dead_code, unreachable_pub, reason = "each of the two uses a part")]
 
+pub mod bfd;
 pub mod config;
 pub mod control;
 pub mod engine;
