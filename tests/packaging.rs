@@ -95,3 +95,30 @@ fn a_bad_configuration_stops_the_start_with_every_mistake_and_exit_code_78() {
     }
     assert!(!run.exists(), "nothing is touched");
 }
+
+/// The guardian hears that the daemon is going before the kernel can say how it went; on a busy machine these are
+/// more than a few milliseconds apart, and the exit code was lost.
+#[test]
+fn a_busy_machine_does_not_change_the_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tandem.toml");
+    std::fs::write(&file, "[node]\nnmae = \"a\"\n").unwrap();
+    for _ in 0..3 {
+        let start = |n: usize| {
+            let run = dir.path().join(format!("run{n}"));
+            Command::new(env!("CARGO_BIN_EXE_tandemd"))
+                .arg("--config")
+                .arg(&file)
+                .arg("--run-dir")
+                .arg(&run)
+                .arg("--state-dir")
+                .arg(&run)
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        };
+        let all: Vec<_> = (0..40).map(start).collect();
+        let codes: Vec<_> = all.into_iter().map(|mut c| c.wait().unwrap().code()).collect();
+        assert!(codes.iter().all(|c| *c == Some(78)), "{codes:?}");
+    }
+}

@@ -182,6 +182,7 @@ fn the_json_of_status_has_what_scripts_are_written_against() {
         ("advert_int_ms", "1000"),
         ("addresses", "[\"192.0.2.100/24\"]"),
         ("master", "\"192.0.2.1\""),
+        ("source", "\"192.0.2.2\""),
         ("last_transition", "\"2026-11-21T12:00:00Z\""),
         ("reason", "\"192.0.2.1 advertises priority 150, mine is 100\""),
     ] {

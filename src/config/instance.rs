@@ -184,7 +184,7 @@ fn read_version(table: &Table<'_>, family: Option<Family>, default: Version) -> 
 /// A version, 2 or 3.
 pub(super) fn read_version_value(value: &Value<'_>) -> Option<Version> {
     let number = value.integer(2..=3)?;
-    u8::try_from(number).ok().and_then(|n| Version::try_from(n).ok())
+    u8::try_from(number).ok().and_then(Version::new)
 }
 
 fn read_advert_int(table: &Table<'_>, version: Option<Version>) -> Duration {

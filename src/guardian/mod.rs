@@ -41,6 +41,9 @@ use tracing::{error, info, warn};
 
 /// A killed process that is not reaped by then is stuck in the kernel: it cannot run any more, go on without it.
 const DYING: Duration = Duration::from_millis(20);
+/// With nothing to hand over there is no hurry, and how the daemon ended is worth waiting for: on a busy machine its end
+/// of the link closes well before the kernel can tell.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// After being told to stop, the daemon has this long; less than `TimeoutStopSec=` of the unit.
 const STOPPING: Duration = Duration::from_secs(50);
 /// The service manager hears from the guardian while there is no daemon.
@@ -173,7 +176,8 @@ impl Guardian<'_> {
         });
         let died = clock::now();
         let mut handover = Handover::begin(died, daemon.holders());
-        let ending = ending.or_else(|| self.reap(daemon.pid, DYING));
+        let limit = if daemon.holds.is_empty() { LAST_WORDS } else { DYING };
+        let ending = ending.or_else(|| self.reap(daemon.pid, limit));
         let after = self.after(&daemon, ending, died);
         if let Err(e) = self.see_through(&mut handover) {
             error!("guardian: cannot wait for a successor: {e}");

@@ -193,7 +193,7 @@ fn short_packet(payload: &[u8], family: Family, expected: Option<Version>) -> Di
 }
 
 fn check_version(found: u8, family: Family, expected: Option<Version>) -> Result<Version, Discard> {
-    let version = Version::try_from(found).map_err(|_| Discard::Version)?;
+    let version = Version::new(found).ok_or(Discard::Version)?;
     let legal = version == Version::V3 || family == Family::Ipv4;
     if !legal || expected.is_some_and(|e| e != version) {
         return Err(Discard::Version);

@@ -130,6 +130,21 @@ fn every_single_flipped_bit_is_found() {
     }
 }
 
+/// Not "absent", as in UDP: the sum of a message may be 0, and a 0 that is not the sum is wrong.
+#[test]
+fn a_checksum_of_zero_is_a_value() {
+    let zero = (0..=u16::MAX).find_map(|n| {
+        let a = [v4([198, 18, n.to_be_bytes()[0], n.to_be_bytes()[1]])];
+        let b = encode(&outgoing(&a));
+        (b[6..8] == [0, 0]).then_some(b)
+    });
+    let a = [v4([192, 0, 2, 100])];
+    assert_eq!(check(&outgoing(&a), &zero.unwrap()), Ok(()));
+    let mut b = encode(&outgoing(&a));
+    b[6..8].fill(0);
+    assert_eq!(check(&outgoing(&a), &b), Err(Discard::Checksum));
+}
+
 fn rewritten(o: &Outgoing<'_>, change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     let mut b = encode(o);
     change(&mut b);

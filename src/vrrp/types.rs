@@ -90,6 +90,17 @@ pub enum Version {
     V3,
 }
 
+impl Version {
+    /// The version of this number, or nothing for another than 2 and 3.
+    pub const fn new(number: u8) -> Option<Self> {
+        match number {
+            2 => Some(Version::V2),
+            3 => Some(Version::V3),
+            _ => None,
+        }
+    }
+}
+
 impl From<Version> for u8 {
     fn from(v: Version) -> u8 {
         match v {
@@ -102,11 +113,7 @@ impl From<Version> for u8 {
 impl TryFrom<u8> for Version {
     type Error = String;
     fn try_from(v: u8) -> Result<Self, String> {
-        match v {
-            2 => Ok(Version::V2),
-            3 => Ok(Version::V3),
-            _ => Err(format!("VRRP version {v}: 2 or 3 is allowed")),
-        }
+        Version::new(v).ok_or_else(|| format!("VRRP version {v}: 2 or 3 is allowed"))
     }
 }
 

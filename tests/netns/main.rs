@@ -20,6 +20,7 @@ mod pacing;
 mod packets;
 mod prefix;
 mod reload;
+mod rfc;
 mod routes;
 mod service;
 mod split;

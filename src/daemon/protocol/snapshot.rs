@@ -84,7 +84,7 @@ impl Protocol {
             Some(format!("interface {name} is {word} since {since:.0}, counted in {left:.1} s"))
         });
         let failed = r.failures.iter().map(|(a, e)| format!("cannot add {a}: {e}"));
-        waiting.chain(failed).collect()
+        waiting.chain(failed).chain(r.routing.failures().cloned()).collect()
     }
 
     pub(super) fn counters(&self) -> ProtocolStats {

@@ -155,3 +155,95 @@ fn the_other_version_is_discarded_with_both_named() {
         assert_eq!(rig.counters().discards.get(Discard::Version), 1);
     }
 }
+
+// RFC3768-5.2.3-1, RFC3768-5.3.2-1, RFC3768-5.3.5-1, RFC3768-5.3.10-1, RFC3768-7.1-1, RFC3768-7.1-4
+#[test]
+fn each_kind_of_bad_packet_moves_its_own_counter() {
+    let a = Advert::new(&v2(100), ABOVE, 200);
+    let good = a.bytes();
+    let changed = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut b = good.clone();
+        change(&mut b);
+        fix_sum(&mut b);
+        b
+    };
+    let mut table: Vec<(Discard, u8, Vec<u8>)> = Vec::new();
+    table.extend([0, 1, 64, 254].map(|ttl| (Discard::Ttl, ttl, good.clone())));
+    for n in 0..16u8 {
+        if n != 2 {
+            table.push((Discard::Version, 255, changed(&|b| b[0] = n << 4 | 1)));
+        }
+        if n != 1 {
+            table.push((Discard::Type, 255, changed(&|b| b[0] = 0x20 | n)));
+        }
+    }
+    // Every truncation, the one to 8 + 4n bytes (no authentication data) among them, and every surplus.
+    table.extend((2..good.len()).map(|n| (Discard::Length, 255, good[..n].to_vec())));
+    table.push((Discard::Length, 255, changed(&|b| b.truncate(12))));
+    table.push((Discard::Length, 255, changed(&|b| b.push(0))));
+    table.push((Discard::Length, 255, changed(&|b| b[3] = 2)));
+    // From the priority on; a flipped count is a wrong length before it is a wrong sum.
+    for bit in (2 * 8..good.len() * 8).filter(|bit| bit / 8 != 3) {
+        let mut b = good.clone();
+        b[bit / 8] ^= 1 << (bit % 8);
+        table.push((Discard::Checksum, 255, b));
+    }
+    table.push((Discard::ZeroInterval, 255, changed(&|b| b[5] = 0)));
+    table.push((Discard::ZeroCount, 255, {
+        let none = RouterSettings { addresses: vec![], ..v2(100) };
+        Advert::new(&none, ABOVE, 200).bytes()
+    }));
+    for (kind, ttl, bytes) in table {
+        let mut rig = Rig::master(v2(100));
+        let deadline = rig.deadline();
+        let log = rig.packet(a.from, a.to, ttl, &bytes);
+        let counted: Vec<_> = rig.counters().discards.iter().filter(|(_, n)| *n > 0).collect();
+        assert_eq!(counted, [(kind, 1)], "{bytes:x?}");
+        assert_eq!((rig.state(), rig.deadline()), (State::Master, deadline), "{kind}");
+        assert_eq!(kinds(&log), ["notice"], "{kind}");
+    }
+}
+
+// RFC3768-6.1-3: a better one takes over, unless it may not; an owner always does
+#[test]
+fn preemption_is_that_of_version_3() {
+    for (preempt, state) in [(true, State::Master), (false, State::Backup)] {
+        let mut rig = Rig::new(RouterSettings { preempt, ..v2(200) });
+        for n in 0..10 {
+            rig.until(at(ms(n * 1000)));
+            rig.hear(BELOW, 100);
+        }
+        assert_eq!(rig.state(), state, "preempt = {preempt}");
+    }
+    let (rig, _) = Rig::start(nopreempt(v2(255)));
+    assert_eq!(rig.state(), State::Master);
+}
+
+// RFC3768-6.4.2-2
+#[test]
+fn a_backup_leaves_without_a_word() {
+    let mut rig = Rig::new(v2(100));
+    rig.hear(ABOVE, 200);
+    assert_eq!(kinds(&rig.input(Input::Stop(Leave::DaemonStop))), ["transition", "stopped"]);
+    assert_eq!((rig.gone(), rig.deadline()), (true, None));
+}
+
+// RFC3768-5.3.4-1, RFC3768-7.2-1: every field from the state of that moment, byte by byte
+#[test]
+fn an_advert_shows_the_present_state() {
+    let addresses = vec![ip("198.51.100.7"), ip("198.51.100.8")];
+    let mut rig =
+        Rig::master(RouterSettings { addresses, auth_pass: Some(AuthPass::new("pw")), ..at_interval(5) });
+    for (delta, priority) in [(0, 100), (-60, 40), (-400, 1), (400, 254)] {
+        rig.track(delta, false);
+        let log = rig.run_to_deadline();
+        let Some((_, Output::Send(m))) = log.iter().find(|(_, o)| matches!(o, Output::Send(_))) else {
+            panic!("{log:?}")
+        };
+        let mut want = vec![0x21, 51, priority, 2, 1, 5, 0, 0, 198, 51, 100, 7, 198, 51, 100, 8];
+        want.extend(*b"pw\0\0\0\0\0\0");
+        fix_sum(&mut want);
+        assert_eq!(m.payload, want);
+        assert_eq!((m.source, m.destination), (ip(ME), ip("224.0.0.18")));
+    }
+}
