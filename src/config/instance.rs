@@ -131,6 +131,7 @@ fn router(
         addresses: listed.listed.iter().map(|a| a.value.address).collect(),
         address_count: listed.listed.len() + listed.excluded.len(),
         auth_pass,
+        auth_hmac: None,
         v3_checksum: v3_checksum.unwrap_or_default(),
         transport: draft.lane.transport(),
         announce,

@@ -23,6 +23,18 @@ pub enum Discard {
     AuthType,
     /// Version 2: another password.
     AuthData,
+    /// `auth_hmac`: no trailer.
+    AuthMissing,
+    /// `auth_hmac`: a trailer of another type.
+    AuthTrailer,
+    /// `auth_hmac`: the clocks differ by more than `time_window`, or the message is old.
+    AuthStale,
+    /// `auth_hmac`: no key with this id here.
+    AuthKey,
+    /// `auth_hmac`: signed with another key, or changed on the way.
+    AuthMac,
+    /// `auth_hmac`: heard before.
+    AuthReplay,
     /// Version 2: another advertisement interval.
     Interval,
     /// An interval of zero.
@@ -39,7 +51,7 @@ pub enum Discard {
 
 impl Discard {
     /// All of them, in the order of the checks.
-    pub const ALL: [Discard; 14] = [
+    pub const ALL: [Discard; 20] = [
         Discard::Ttl,
         Discard::Version,
         Discard::Type,
@@ -48,6 +60,12 @@ impl Discard {
         Discard::Vrid,
         Discard::AuthType,
         Discard::AuthData,
+        Discard::AuthMissing,
+        Discard::AuthTrailer,
+        Discard::AuthStale,
+        Discard::AuthKey,
+        Discard::AuthMac,
+        Discard::AuthReplay,
         Discard::Interval,
         Discard::ZeroInterval,
         Discard::ZeroCount,
@@ -67,6 +85,12 @@ impl Discard {
             Discard::Vrid => "vrid_errors",
             Discard::AuthType => "auth_type_errors",
             Discard::AuthData => "auth_data_errors",
+            Discard::AuthMissing => "auth_missing_errors",
+            Discard::AuthTrailer => "auth_trailer_errors",
+            Discard::AuthStale => "auth_stale_errors",
+            Discard::AuthKey => "auth_key_errors",
+            Discard::AuthMac => "auth_mac_errors",
+            Discard::AuthReplay => "auth_replay_errors",
             Discard::Interval => "interval_errors",
             Discard::ZeroInterval => "zero_interval_errors",
             Discard::ZeroCount => "zero_count_errors",
@@ -88,6 +112,12 @@ impl fmt::Display for Discard {
             Discard::Vrid => "virtual router id",
             Discard::AuthType => "authentication type",
             Discard::AuthData => "password",
+            Discard::AuthMissing => "auth_hmac trailer",
+            Discard::AuthTrailer => "auth_hmac trailer type",
+            Discard::AuthStale => "auth_hmac time",
+            Discard::AuthKey => "auth_hmac key id",
+            Discard::AuthMac => "auth_hmac signature",
+            Discard::AuthReplay => "auth_hmac sequence",
             Discard::Interval => "advertisement interval",
             Discard::ZeroInterval => "advertisement interval of zero",
             Discard::ZeroCount => "empty address list",
@@ -149,6 +179,8 @@ pub struct Counters {
     pub address_differences: u64,
     /// IPv6 advertisements whose first address is not link-local.
     pub first_not_link_local: u64,
+    /// Advertisements without a trailer that the mode of `auth_hmac` let through.
+    pub unsigned_accepted: u64,
     /// Packets thrown away.
     pub discards: DiscardCounts,
 }
@@ -170,6 +202,7 @@ impl Counters {
             ("interval_differences", self.interval_differences),
             ("address_differences", self.address_differences),
             ("first_not_link_local", self.first_not_link_local),
+            ("unsigned_accepted", self.unsigned_accepted),
         ]
         .into_iter()
         .chain(self.discards.iter().map(|(k, n)| (k.counter_name(), n)))

@@ -42,6 +42,7 @@ pub struct Engine {
     groups: Vec<Group>,
     strays: BTreeMap<Port, DiscardCounts>,
     next_id: u64,
+    wall_offset: Duration,
     scratch: Vec<Output>,
 }
 
@@ -58,7 +59,8 @@ impl Engine {
         let id = RouterId::new(self.next_id);
         self.next_id += 1;
         self.index.entry((port, settings.family, settings.vrid.get())).or_default().push(id);
-        let router = VirtualRouter::new(name, settings, now, start_at);
+        let mut router = VirtualRouter::new(name, settings, now, start_at);
+        router.set_wall_offset(self.wall_offset);
         self.entries.insert(id, Entry { router, port, deadline: None });
         id
     }
@@ -69,6 +71,13 @@ impl Engine {
         if let Some(e) = self.entries.get_mut(&id) {
             e.router.resume();
         }
+    }
+
+    /// Tells the unix time at the epoch of [`Instant`] (the daemon: at boot); zero until told. `auth_hmac` stamps
+    /// advertisements with the wall clock and checks stamps against it.
+    pub fn set_wall_offset(&mut self, offset: Duration) {
+        self.wall_offset = offset;
+        self.entries.values_mut().for_each(|e| e.router.set_wall_offset(offset));
     }
 
     /// The router, unless it has left.
@@ -129,7 +138,7 @@ impl Engine {
     ) {
         let ids = d.claimed_vrid().and_then(|vrid| self.index.get(&(port, family, vrid)));
         let Some(ids) = ids.filter(|ids| !ids.is_empty()) else {
-            let kind = match packet::decode(family, d, None) {
+            let kind = match packet::decode_with(family, d, None, true) {
                 Ok(_) => Discard::Vrid,
                 Err(kind) => kind,
             };

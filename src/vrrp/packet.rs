@@ -4,6 +4,7 @@
 
 use super::checksum::{self, Cover};
 use super::counters::Discard;
+use super::trailer::{TRAILER_LEN, Trailer};
 use super::types::{AuthPass, ChecksumForm, Family, Version, Vrid};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -100,6 +101,8 @@ pub struct Advertisement<'a> {
     pub addresses: AddressList<'a>,
     /// Version 3 over IPv4: which bytes the checksum covered.
     pub checksum_form: Option<ChecksumForm>,
+    /// The trailer of `auth_hmac`, not checked yet.
+    pub trailer: Option<Trailer<'a>>,
 }
 
 /// Decodes a packet in the order of RFC 9568 7.1: TTL, version, type, length, checksum. `expected` is the
@@ -110,6 +113,17 @@ pub fn decode<'a>(
     family: Family,
     datagram: &Datagram<'a>,
     expected: Option<Version>,
+) -> Result<Advertisement<'a>, Discard> {
+    decode_with(family, datagram, expected, false)
+}
+
+/// As [`decode`]; a message may also end in a trailer of `auth_hmac` if `trailer` says so. Whether there is one
+/// is seen by the length alone.
+pub fn decode_with<'a>(
+    family: Family,
+    datagram: &Datagram<'a>,
+    expected: Option<Version>,
+    trailer: bool,
 ) -> Result<Advertisement<'a>, Discard> {
     if datagram.destination.is_multicast() && datagram.hop_limit != 255 {
         return Err(Discard::Ttl);
@@ -124,11 +138,16 @@ pub fn decode<'a>(
         return Err(Discard::Type);
     }
     let addresses_len = usize::from(count) * family.address_len();
-    let trailer = if version == Version::V2 { AUTH_LEN } else { 0 };
-    if body.len() != HEADER_LEN + addresses_len + trailer {
-        return Err(Discard::Length);
-    }
-    let checksum_form = check_sum(version, family, datagram)?;
+    let message_len = message_len(version, family, count);
+    let trailer = match body.len().checked_sub(message_len) {
+        Some(0) => None,
+        Some(TRAILER_LEN) if trailer => Trailer::last_of(body),
+        _ => return Err(Discard::Length),
+    };
+    let message = body.get(..message_len).ok_or(Discard::Length)?;
+    // The trailer belongs to the payload that IPv6 sums up, and is no part of the message that IPv4 does.
+    let summed = if family == Family::Ipv6 { body } else { message };
+    let checksum_form = check_sum(version, family, datagram, summed)?;
     let vrid = Vrid::new(vrid).ok_or(Discard::Vrid)?;
     let (interval, auth_type) = match version {
         Version::V2 => (Duration::from_secs(u64::from(b5)), b4),
@@ -142,7 +161,7 @@ pub fn decode<'a>(
         return Err(Discard::ZeroInterval);
     }
     let bytes = body.get(HEADER_LEN..HEADER_LEN + addresses_len).ok_or(Discard::Length)?;
-    let auth_data = if version == Version::V2 { body.last_chunk::<AUTH_LEN>() } else { None };
+    let auth_data = if version == Version::V2 { message.last_chunk::<AUTH_LEN>() } else { None };
     Ok(Advertisement {
         version,
         vrid,
@@ -152,7 +171,14 @@ pub fn decode<'a>(
         auth_data,
         addresses: AddressList { family, bytes },
         checksum_form,
+        trailer,
     })
+}
+
+/// Bytes of a message with so many addresses, without a trailer.
+pub(super) fn message_len(version: Version, family: Family, count: u8) -> usize {
+    let auth = if version == Version::V2 { AUTH_LEN } else { 0 };
+    HEADER_LEN + usize::from(count) * family.address_len() + auth
 }
 
 fn short_packet(payload: &[u8], family: Family, expected: Option<Version>) -> Discard {
@@ -182,10 +208,11 @@ fn check_sum(
     version: Version,
     family: Family,
     datagram: &Datagram<'_>,
+    summed: &[u8],
 ) -> Result<Option<ChecksumForm>, Discard> {
-    let Datagram { source, destination, payload, .. } = datagram;
-    let pseudo = |destination: &IpAddr| checksum::is_valid(Cover::Pseudo { source, destination }, payload);
-    let message = || checksum::is_valid(Cover::Message, payload);
+    let Datagram { source, destination, .. } = datagram;
+    let pseudo = |destination: &IpAddr| checksum::is_valid(Cover::Pseudo { source, destination }, summed);
+    let message = || checksum::is_valid(Cover::Message, summed);
     match (version, family) {
         (Version::V2, _) => message().then_some(None).ok_or(Discard::Checksum),
         (Version::V3, Family::Ipv6) => pseudo(destination).then_some(None).ok_or(Discard::Checksum),
@@ -247,16 +274,34 @@ pub fn encode(o: &Outgoing<'_>) -> Vec<u8> {
     if o.version == Version::V2 {
         out.extend(o.auth_pass.map_or([0; AUTH_LEN], |p| *p.bytes()));
     }
+    write_checksum(o, &mut out);
+    out
+}
+
+/// Encodes a message with the trailer that `sign` appends to it.
+pub(super) fn encode_signed(o: &Outgoing<'_>, sign: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = encode(o);
+    sign(&mut out);
+    if Family::of(&o.source) == Family::Ipv6 {
+        if let Some(field) = out.get_mut(checksum::OFFSET..checksum::OFFSET + 2) {
+            field.fill(0);
+        }
+        write_checksum(o, &mut out);
+    }
+    out
+}
+
+/// Fills in the checksum, whose field must hold zero.
+fn write_checksum(o: &Outgoing<'_>, out: &mut [u8]) {
     let pseudo = Cover::Pseudo { source: &o.source, destination: &o.destination };
     let cover = match (o.version, Family::of(&o.source), o.checksum_form) {
         (Version::V2, _, _) | (Version::V3, Family::Ipv4, ChecksumForm::Rfc9568) => Cover::Message,
         (Version::V3, Family::Ipv6, _) | (Version::V3, Family::Ipv4, ChecksumForm::PseudoHeader) => pseudo,
     };
-    let sum = checksum::compute(cover, &out).to_be_bytes();
+    let sum = checksum::compute(cover, out).to_be_bytes();
     if let Some(field) = out.get_mut(checksum::OFFSET..checksum::OFFSET + 2) {
         field.copy_from_slice(&sum);
     }
-    out
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a virtual router is told: the protocol part of a `[[vrrp_instance]]`, already checked.
 
+use super::auth::AuthHmac;
 use super::types::{AuthPass, ChecksumPolicy, Family, Handover, Priority, Version, Vrid};
 use serde::Serialize;
 use std::net::IpAddr;
@@ -30,6 +31,8 @@ pub struct RouterSettings {
     pub address_count: usize,
     /// VRRPv2 text password.
     pub auth_pass: Option<AuthPass>,
+    /// Signed advertisements; not together with `auth_pass`.
+    pub auth_hmac: Option<AuthHmac>,
     /// Form of sent VRRPv3/IPv4 checksums.
     pub v3_checksum: ChecksumPolicy,
     /// Whom it talks to.

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod auth;
 mod backup;
 mod groups;
 mod lan;

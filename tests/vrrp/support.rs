@@ -44,6 +44,7 @@ pub(crate) fn settings(priority: u8) -> RouterSettings {
         addresses: vec![ip("192.0.2.100")],
         address_count: 1,
         auth_pass: None,
+        auth_hmac: None,
         v3_checksum: ChecksumPolicy::Auto,
         transport: Transport::Multicast,
         announce: AnnounceSettings::default(),

@@ -142,7 +142,7 @@ impl VirtualRouter {
         self.counters.became_master = self.counters.became_master.saturating_add(1);
         self.linger = None;
         self.owed_zero = false;
-        self.send(self.effective_priority().get(), out);
+        self.send(now, self.effective_priority().get(), out);
         self.claim(out);
         let copies = self.announcer.master(now, &self.settings.announce);
         self.announce(copies, out);
@@ -166,7 +166,7 @@ impl VirtualRouter {
 
     /// Sends an advertisement; `next`: the next regular one, none: the schedule stays.
     pub(super) fn advertise(&mut self, now: Instant, next: Option<Instant>, out: &mut Vec<Output>) {
-        self.send(self.effective_priority().get(), out);
+        self.send(now, self.effective_priority().get(), out);
         if let Mode::Master(m) = &mut self.mode {
             m.last_sent = now;
             m.next_advert = next.unwrap_or(m.next_advert);
@@ -183,7 +183,7 @@ impl VirtualRouter {
                     b.rival = false;
                     // It stepped down without a word. Now it says one, as one that yields does, so that its
                     // successor announces the addresses again.
-                    self.send(self.effective_priority().get(), out);
+                    self.send(now, self.effective_priority().get(), out);
                 }
                 self.backup_hears(now, from, a, b);
             }
@@ -298,7 +298,7 @@ impl VirtualRouter {
     /// Gives way to a better router. One last advertisement tells it that it had a rival, so that it
     /// announces its addresses again: it may never have heard us (docs/decisions/0002).
     fn yield_to(&mut self, now: Instant, interval: Duration, reason: Reason, out: &mut Vec<Output>) {
-        self.send(self.effective_priority().get(), out);
+        self.send(now, self.effective_priority().get(), out);
         if self.settings.version == Version::V3 {
             self.learned = interval;
         }
@@ -317,7 +317,7 @@ impl VirtualRouter {
         }
         match self.settings.handover {
             Handover::MakeBeforeBreak => {
-                self.send_zero(out);
+                self.send_zero(now, out);
                 self.linger = Some(now + self.linger_time());
             }
             Handover::BreakBeforeMake => {

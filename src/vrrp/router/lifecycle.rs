@@ -85,7 +85,7 @@ impl VirtualRouter {
         if matches!(self.mode, Mode::Master(_)) {
             match self.settings.handover {
                 Handover::MakeBeforeBreak => {
-                    self.send_zero(out);
+                    self.send_zero(now, out);
                     self.release(out);
                 }
                 Handover::BreakBeforeMake => {
@@ -106,7 +106,7 @@ impl VirtualRouter {
         match &self.mode {
             Mode::Leaving(_) | Mode::Stopped => {}
             Mode::Master(_) if self.settings.handover == Handover::MakeBeforeBreak => {
-                self.send_zero(out);
+                self.send_zero(now, out);
                 let until = now + self.longest_skew() + LEAVE_MARGIN;
                 self.enter(now, Mode::Leaving(Leaving::Waiting { until }), reason, out);
             }
@@ -137,7 +137,7 @@ impl VirtualRouter {
             Mode::Leaving(Leaving::Releasing { zero, until: now + RELEASE_LIMIT })
         } else {
             if zero {
-                self.send_zero(out);
+                self.send_zero(now, out);
             }
             Mode::Stopped
         };
@@ -168,7 +168,7 @@ impl VirtualRouter {
                 self.owed_zero = false;
                 self.release_and_leave(now, zero, None, out);
             }
-            _ if std::mem::take(&mut self.owed_zero) => self.send_zero(out),
+            _ if std::mem::take(&mut self.owed_zero) => self.send_zero(now, out),
             _ => {}
         }
     }

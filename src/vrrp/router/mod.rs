@@ -4,6 +4,7 @@
 //! says when to come back with [`Input::Timer`]. Deadlines are absolute and live in the state that they belong
 //! to, so a stale one cannot fire.
 
+mod authenticate;
 mod election;
 mod lifecycle;
 mod receive;
@@ -13,6 +14,7 @@ use super::announce::Announcer;
 use super::counters::{Counters, Limiter};
 use super::output::{Farewell, Input, Message, Notice, Output, Reason, Transition};
 use super::packet::{self, Outgoing};
+use super::replay::{Marks, Sequence};
 use super::settings::{RouterSettings, Transport};
 use super::timers;
 use super::tracking::Tracking;
@@ -157,6 +159,10 @@ pub struct VirtualRouter {
     reason: Reason,
     /// See [`VirtualRouter::resume`]; until its first start.
     resumes: bool,
+    /// Unix time at the epoch of [`Instant`].
+    wall_offset: Duration,
+    sequence: Sequence,
+    marks: Marks,
 }
 
 impl VirtualRouter {
@@ -186,6 +192,9 @@ impl VirtualRouter {
             since: now,
             reason: Reason::NotStarted,
             resumes: false,
+            wall_offset: Duration::ZERO,
+            sequence: Sequence::default(),
+            marks: Marks::default(),
             settings,
         }
     }
@@ -341,20 +350,22 @@ impl VirtualRouter {
     }
 
     /// Appends one advertisement to each destination, made from the state of this moment.
-    fn send(&mut self, priority: u8, out: &mut Vec<Output>) {
+    fn send(&mut self, now: Instant, priority: u8, out: &mut Vec<Output>) {
         if self.source.is_none() {
             return;
         }
         self.counters.adverts_sent = self.counters.adverts_sent.saturating_add(1);
-        out.extend(self.messages(priority).into_iter().map(Output::Send));
+        let number = self.next_number(now);
+        out.extend(self.messages(priority, number).into_iter().map(Output::Send));
     }
 
-    /// One advertisement for each destination, made from the state of this moment; none without a source.
-    fn messages(&self, priority: u8) -> Vec<Message> {
+    /// One advertisement for each destination, made from the state of this moment, and signed if it has a number;
+    /// none without a source.
+    fn messages(&self, priority: u8, number: Option<u64>) -> Vec<Message> {
         let Some(source) = self.source else { return Vec::new() };
         let s = &self.settings;
         let to = |destination| {
-            let payload = packet::encode(&Outgoing {
+            let message = Outgoing {
                 version: s.version,
                 vrid: s.vrid,
                 priority,
@@ -364,7 +375,8 @@ impl VirtualRouter {
                 checksum_form: self.form,
                 source,
                 destination,
-            });
+            };
+            let payload = authenticate::encode(s, &message, number);
             Message { source, destination, payload }
         };
         match &s.transport {
@@ -381,7 +393,7 @@ impl VirtualRouter {
             family: self.settings.family,
             source,
             interval: self.settings.advert_int,
-            messages: self.messages(0),
+            messages: self.messages(0, None),
             handover: self.settings.handover,
             patience: self.longest_skew() + LEAVE_MARGIN,
             linger: self.linger_time(),
@@ -395,9 +407,9 @@ impl VirtualRouter {
         self.held = Held::Claimed;
     }
 
-    fn send_zero(&mut self, out: &mut Vec<Output>) {
+    fn send_zero(&mut self, now: Instant, out: &mut Vec<Output>) {
         self.counters.priority_zero_sent = self.counters.priority_zero_sent.saturating_add(1);
-        self.send(0, out);
+        self.send(now, 0, out);
     }
 
     fn announce(&mut self, copies: u32, out: &mut Vec<Output>) {

@@ -4,7 +4,8 @@
 use super::*;
 use crate::vrrp::counters::Discard;
 use crate::vrrp::packet::{AUTH_NONE, AUTH_TEXT, Advertisement, Datagram};
-use crate::vrrp::types::{Family, Version};
+use crate::vrrp::trailer::{TRAILER_LEN, Trailer};
+use crate::vrrp::types::Version;
 
 /// What the log is bounded by: one line a kind and minute.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +19,8 @@ pub(super) enum NoticeKind {
     Contested,
     AddressLost,
     Late,
+    Unsigned,
+    ClockSkew,
 }
 
 impl VirtualRouter {
@@ -36,8 +39,9 @@ impl VirtualRouter {
     /// A packet of protocol 112 whose VRID byte is this router's.
     pub(in crate::vrrp) fn receive(&mut self, now: Instant, d: &Datagram<'_>, out: &mut Vec<Output>) {
         self.notice_absence(now, out);
-        let checked = packet::decode(self.settings.family, d, Some(self.settings.version))
-            .and_then(|a| self.check(d, &a).map(|()| a));
+        let trailer = self.settings.auth_hmac.is_some();
+        let checked = packet::decode_with(self.settings.family, d, Some(self.settings.version), trailer)
+            .and_then(|a| self.check(now, d, &a).map(|()| a));
         match checked {
             Err(kind) => self.discard(now, kind, d, out),
             Ok(a) => {
@@ -47,6 +51,7 @@ impl VirtualRouter {
                         self.counters.priority_zero_received.saturating_add(1);
                 }
                 self.follow_form(&a);
+                self.remark_auth(now, d.source, &a, out);
                 self.compare(now, d.source, &a, out);
                 self.hear(now, d.source, &a, out);
                 self.remember(now, d.source, &a);
@@ -54,8 +59,12 @@ impl VirtualRouter {
         }
     }
 
-    fn check(&self, d: &Datagram<'_>, a: &Advertisement<'_>) -> Result<(), Discard> {
+    fn check(&mut self, now: Instant, d: &Datagram<'_>, a: &Advertisement<'_>) -> Result<(), Discard> {
         self.hears_from(d)?;
+        // An own message that comes back is signed well.
+        if self.source != Some(d.source) {
+            self.authenticate(now, d, a)?;
+        }
         if self.settings.version == Version::V2 {
             self.check_v2(a)?;
         }
@@ -164,23 +173,21 @@ impl VirtualRouter {
     ) {
         self.counters.discards.count(kind);
         if let Some(left_out) = self.notices.admit(now, NoticeKind::Discarded(kind)) {
-            let (found, expected) = self.explain(kind, d);
+            let (found, expected) = self.explain(now, kind, d);
             let text = format!("discarded a packet from {}: {kind} {found}, expected {expected}", d.source);
             self.notice(true, with_left_out(text, left_out), out);
         }
     }
 
     /// What was found and what was expected, never a password.
-    fn explain(&self, kind: Discard, d: &Datagram<'_>) -> (String, String) {
+    fn explain(&self, now: Instant, kind: Discard, d: &Datagram<'_>) -> (String, String) {
         let s = &self.settings;
         let byte = |n: usize| d.payload.get(n).copied().unwrap_or(0);
         match kind {
             Discard::Ttl => (d.hop_limit.to_string(), "255".into()),
             Discard::Version => ((byte(0) >> 4).to_string(), s.version.to_string()),
             Discard::Type => ((byte(0) & 15).to_string(), "1".into()),
-            Discard::Length => {
-                (format!("{} bytes", d.payload.len()), expected_len(s.version, s.family, byte(3)))
-            }
+            Discard::Length => (format!("{} bytes", d.payload.len()), expected_len(s, d)),
             Discard::Checksum => (format!("{:02x}{:02x}", byte(6), byte(7)), "the sum of the message".into()),
             Discard::Vrid => (byte(1).to_string(), s.vrid.to_string()),
             Discard::AuthType => {
@@ -189,6 +196,12 @@ impl VirtualRouter {
             }
             Discard::AuthData => ("another one".into(), "auth_pass of this instance".into()),
             Discard::Interval => (format!("{} s", byte(5)), format!("{} s", s.advert_int.as_secs())),
+            Discard::AuthMissing
+            | Discard::AuthTrailer
+            | Discard::AuthStale
+            | Discard::AuthKey
+            | Discard::AuthMac
+            | Discard::AuthReplay => self.explain_auth(now, kind, d),
             Discard::ZeroInterval => ("0".into(), "at least 1".into()),
             Discard::ZeroCount => ("0 addresses".into(), format!("{} addresses", s.addresses.len())),
             Discard::Stranger => (d.source.to_string(), "an address of unicast_peer".into()),
@@ -206,9 +219,15 @@ impl VirtualRouter {
     }
 }
 
-fn expected_len(version: Version, family: Family, count: u8) -> String {
-    let trailer = if version == Version::V2 { 8 } else { 0 };
-    format!("{} bytes for {count} addresses", 8 + usize::from(count) * family.address_len() + trailer)
+fn expected_len(s: &RouterSettings, d: &Datagram<'_>) -> String {
+    let count = d.payload.get(3).copied().unwrap_or(0);
+    let len = packet::message_len(s.version, s.family, count);
+    let signed = s.auth_hmac.is_none()
+        && d.payload.len() == len + TRAILER_LEN
+        && Trailer::last_of(d.payload).is_some_and(|t| t.is_well_formed());
+    let hint = if signed { ": the peer seems to use auth_hmac, this instance does not" } else { "" };
+    let or = if s.auth_hmac.is_some() { format!(" or {}", len + TRAILER_LEN) } else { String::new() };
+    format!("{len}{or} bytes for {count} addresses{hint}")
 }
 
 fn with_left_out(text: String, left_out: u64) -> String {

@@ -31,6 +31,8 @@ pub struct RouterStatus {
     pub tracks: Vec<Track>,
     /// Outside reasons not to become MASTER.
     pub holds: Vec<String>,
+    /// `auth_hmac`: its mode, and which keys sign here and on the peers.
+    pub auth: Option<String>,
     /// Checksum form in use (version 3 over IPv4).
     pub checksum_form: ChecksumForm,
 }
@@ -74,6 +76,7 @@ impl VirtualRouter {
             wanting,
             tracks: self.tracking.tracks().to_vec(),
             holds: self.holds.values().cloned().collect(),
+            auth: self.auth_status(),
             checksum_form: self.form,
         }
     }

@@ -63,6 +63,7 @@ pub fn settings(priority: u8) -> RouterSettings {
         addresses: vec![ip("198.51.100.7")],
         address_count: 1,
         auth_pass: None,
+        auth_hmac: None,
         v3_checksum: ChecksumPolicy::Auto,
         transport: Transport::Multicast,
         announce: AnnounceSettings::default(),
