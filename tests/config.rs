@@ -1,6 +1,8 @@
 //! Configuration files as users write them: mistakes, ranges, examples, round trips, reloads.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail loudly")]
 
+#[path = "config/auth.rs"]
+mod auth;
 #[path = "config/examples.rs"]
 mod examples;
 #[path = "config/files.rs"]

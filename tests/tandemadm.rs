@@ -42,6 +42,7 @@ fn instance(n: usize) -> InstanceStatus {
         holds: vec![],
         warnings: vec![],
         group: None,
+        auth_hmac: None,
     }
 }
 

@@ -95,6 +95,9 @@ fn details(i: &InstanceStatus, verbose: bool) -> String {
             &format!("{missing} of {} addresses are not in place", i.addresses.len()),
         ));
     }
+    if let Some(auth) = &i.auth_hmac {
+        out.push_str(&wrap("    ", &format!("auth_hmac: {auth}")));
+    }
     if i.stopping {
         out.push_str("    ! stopping: handing over\n");
     }

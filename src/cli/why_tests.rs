@@ -29,6 +29,7 @@ pub(in crate::cli) fn master() -> InstanceStatus {
         holds: Vec::new(),
         warnings: Vec::new(),
         group: None,
+        auth_hmac: None,
     }
 }
 

@@ -156,7 +156,10 @@ fn instances(old: &[Instance], new: &[Instance]) -> Section {
     for now in new {
         let Some(before) = by_name.get(&now.name) else { continue };
         if before.router.auth_pass != now.router.auth_pass {
-            password_changed(&mut section, before, now);
+            secret_changed(&mut section, before, now, "auth_pass");
+        }
+        if before.router.auth_hmac != now.router.auth_hmac {
+            secret_changed(&mut section, before, now, "auth_hmac");
         }
         if before.router.family != now.router.family {
             section.changed.iter_mut().filter(|c| c.name == now.name).for_each(|c| c.in_place = false);
@@ -165,17 +168,14 @@ fn instances(old: &[Instance], new: &[Instance]) -> Section {
     section
 }
 
-/// Both passwords are written as the same mask, so the texts do not show that they differ.
-fn password_changed(section: &mut Section, before: &Instance, now: &Instance) {
-    let (true, true) = (before.router.auth_pass.is_some(), now.router.auth_pass.is_some()) else { return };
-    let mask = || Some("********".to_owned());
-    let key = KeyChange {
-        key: "auth_pass".to_owned(),
-        old: mask(),
-        new: mask(),
-        added: Vec::new(),
-        removed: Vec::new(),
-    };
+/// Secrets are written as the same mask, so the texts may not show that they differ.
+fn secret_changed(section: &mut Section, before: &Instance, now: &Instance, key: &'static str) {
+    let text = |i: &Instance| render::instance(i).into_iter().find(|(k, _)| *k == key).map(|(_, v)| v);
+    let (Some(old), Some(new)) = (text(before), text(now)) else { return };
+    if old != new {
+        return;
+    }
+    let key = change(key, Some(old), Some(new));
     match section.changed.iter_mut().find(|c| c.name == now.name) {
         Some(changed) => changed.keys.push(key),
         None => {

@@ -1,5 +1,6 @@
 //! `[[vrrp_instance]]`: everything about one instance that can be judged without the others.
 
+use super::auth_hmac;
 use super::keys;
 use super::model::{Instance, VirtualAddress};
 use super::names;
@@ -103,6 +104,7 @@ fn router(
 ) -> Option<RouterSettings> {
     let advert_int = read_advert_int(table, version);
     let auth_pass = read_auth_pass(table, version);
+    let auth_hmac = auth_hmac::read(table, advert_int, auth_pass.is_some());
     let (preempt, preempt_delay) = read_preempt(table, priority);
     let down_timer_adverts = table.integer("down_timer_adverts", 1..=100, 3);
     let v3_checksum = table.get("v3_checksum").and_then(|v| {
@@ -131,7 +133,7 @@ fn router(
         addresses: listed.listed.iter().map(|a| a.value.address).collect(),
         address_count: listed.listed.len() + listed.excluded.len(),
         auth_pass,
-        auth_hmac: None,
+        auth_hmac,
         v3_checksum: v3_checksum.unwrap_or_default(),
         transport: draft.lane.transport(),
         announce,

@@ -10,10 +10,12 @@ pub(super) struct Keys {
 
 /// The tables and their keys, for the documentation's test: name as in `docs/configuration.md`, keys.
 #[cfg(test)]
-pub(super) const ALL: [(&str, &Keys); 10] = [
+pub(super) const ALL: [(&str, &Keys); 12] = [
     ("top level", &TOP),
     ("[node]", &NODE),
     ("[[vrrp_instance]]", &INSTANCE),
+    ("`auth_hmac`", &AUTH_HMAC),
+    ("`auth_hmac`", &AUTH_KEY),
     ("virtual address", &ADDRESS),
     ("track reference", &TRACK_REF),
     ("[[sync_group]]", &GROUP),
@@ -104,6 +106,7 @@ pub(super) const INSTANCE: Keys = Keys {
         "unicast_src_ip",
         "mcast_src_ip",
         "auth_pass",
+        "auth_hmac",
         "v3_checksum",
         "handover",
         "garp_master_delay",
@@ -129,7 +132,6 @@ pub(super) const INSTANCE: Keys = Keys {
         ("state", "remove it: the election decides; `priority` says which node is preferred"),
         ("authentication", "write auth_pass = \"...\" (version = 2 only), without a block"),
         ("auth_type", "write only auth_pass = \"...\" (version = 2); AH is not supported"),
-        ("auth_hmac", NOT_YET),
         ("preempt", "preempting is the default; write nopreempt = true to switch it off"),
         ("use_vmac", NOT_YET),
         ("vmac_xmit_base", NOT_YET),
@@ -157,6 +159,16 @@ pub(super) const INSTANCE: Keys = Keys {
         ("debug", "run tandemd with --log-level debug, or use tandemadm log-level"),
         ("script_user", "write it in [node], or `user` in the [[track.script]]"),
     ],
+};
+
+pub(super) const AUTH_HMAC: Keys = Keys {
+    known: &["keys", "active_key", "anti_replay", "time_window", "mode"],
+    elsewhere: &[("key", "write keys = [{ id = 1, file = \"/etc/tandem/vrrp.key\" }]")],
+};
+
+pub(super) const AUTH_KEY: Keys = Keys {
+    known: &["id", "file", "ascii", "hex"],
+    elsewhere: &[("key", "write one of `file`, `ascii` and `hex`")],
 };
 
 pub(super) const ADDRESS: Keys = Keys {

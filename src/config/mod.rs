@@ -5,6 +5,7 @@
 //! [`effective_toml`] writes a configuration out again, [`diff()`] says what a reload changes.
 
 mod address;
+mod auth_hmac;
 mod bfd;
 mod cross;
 mod diagnostic;
@@ -12,6 +13,7 @@ mod diff;
 mod duration;
 mod group;
 mod instance;
+mod key_file;
 mod keys;
 mod load;
 mod model;

@@ -82,7 +82,7 @@ impl<'a> Table<'a> {
     pub(super) fn get(&self, key: &'static str) -> Option<Value<'a>> {
         debug_assert!(self.keys.known.contains(&key), "{key} is read but not known");
         let node = self.map.get(key)?;
-        let secret = key == "auth_pass";
+        let secret = ["auth_pass", "auth_hmac", "keys", "ascii", "hex"].contains(&key);
         Some(Value { report: self.report, source: self.source, key: self.path(key), node, secret })
     }
 

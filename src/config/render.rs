@@ -8,7 +8,7 @@ use super::model::{
 };
 use super::tracks::REFERENCES;
 use crate::bfd::Path as BfdPath;
-use crate::vrrp::{ChecksumPolicy, Handover, Transport};
+use crate::vrrp::{AntiReplay, AuthHmac, ChecksumPolicy, Handover, Transport};
 use std::fmt::{Display, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -23,7 +23,8 @@ pub(super) enum Rendered {
 /// The keys and values of a table, in the order of the documentation. Keys without a value are left out.
 pub(super) type Pairs = Vec<(&'static str, Rendered)>;
 
-/// The effective configuration as TOML that [`parse`](super::parse) reads back; only passwords are lost.
+/// The effective configuration as TOML that [`parse`](super::parse) reads back; only secrets are lost. Where keys of
+/// `auth_hmac` stood it is refused, so that nobody signs with a mask.
 pub fn effective_toml(config: &Config) -> String {
     let mut out = String::new();
     table(&mut out, "[node]", &node(&config.node));
@@ -146,6 +147,7 @@ pub(super) fn instance(instance: &Instance) -> Pairs {
     pairs.extend(transport(instance));
     pairs.extend(kept([
         ("auth_pass", router.auth_pass.as_ref().and_then(|_| string("********"))),
+        ("auth_hmac", router.auth_hmac.as_ref().and_then(auth_hmac)),
         ("v3_checksum", string(checksum_word(router.v3_checksum))),
         ("handover", string(handover_word(router.handover))),
         ("garp_master_delay", span(announce.master_delay)),
@@ -170,6 +172,21 @@ fn transport(instance: &Instance) -> Pairs {
         Transport::Multicast => (None, "mcast_src_ip"),
     };
     kept([("unicast_peer", peers), (source, instance.source.and_then(string))])
+}
+
+/// On one line. Of the keys only the ids: what stands in their place is too short to be taken for a key.
+fn auth_hmac(auth: &AuthHmac) -> Option<Rendered> {
+    let keys: Vec<_> =
+        auth.keys().iter().map(|k| format!("{{ id = {}, ascii = \"***\" }}", k.id)).collect();
+    let anti_replay = match auth.anti_replay() {
+        AntiReplay::Time { window } => {
+            format!("anti_replay = \"time\", time_window = {}", quoted(duration::format(window)))
+        }
+        AntiReplay::Monotonic => "anti_replay = \"monotonic\"".to_owned(),
+    };
+    let active = auth.active().map_or(0, |k| k.id.get());
+    let (keys, mode) = (keys.join(", "), quoted(auth.mode()));
+    one(format_args!("{{ keys = [{keys}], active_key = {active}, {anti_replay}, mode = {mode} }}"))
 }
 
 fn checksum_word(policy: ChecksumPolicy) -> &'static str {

@@ -4,7 +4,7 @@ use super::address;
 use super::model::VirtualAddress;
 use super::reader::Table;
 use super::report::{Problem, Spot};
-use crate::vrrp::Family;
+use crate::vrrp::{Family, TRAILER_LEN};
 use std::net::IpAddr;
 
 /// The count of addresses in an advertisement is one byte.
@@ -109,7 +109,8 @@ pub(super) fn check_packet(table: &Table<'_>, lists: &Listed, family: Option<Fam
         Family::Ipv6 => 40,
     };
     // Version 2 adds 8 bytes of authentication data, and is IPv4 only, where the count is the limit.
-    let most = MOST.min((MTU - header - 8) / family.address_len());
+    let trailer = if table.get("auth_hmac").is_some() { TRAILER_LEN } else { 0 };
+    let most = MOST.min((MTU - header - 8 - trailer) / family.address_len());
     if lists.listed.len() > most {
         let found = format!("{} addresses", lists.listed.len());
         let message = "more addresses than an advertisement of 1500 bytes holds";

@@ -87,6 +87,9 @@ pub struct InstanceStatus {
     pub warnings: Vec<String>,
     /// The sync group it belongs to.
     pub group: Option<String>,
+    /// `auth_hmac`: its mode, and the ids of the keys that sign here and on the peers.
+    #[serde(default)]
+    pub auth_hmac: Option<String>,
 }
 
 /// What one track does to one virtual router.

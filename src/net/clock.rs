@@ -30,6 +30,11 @@ pub(super) fn stamp() -> Duration {
     nix::time::clock_gettime(ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, Duration::from)
 }
 
+/// The wall clock as time since 1970 (`CLOCK_REALTIME`), for stamps on the wire; never for a deadline.
+pub fn unix() -> Duration {
+    stamp()
+}
+
 /// The wall clock, for people and files; never for a deadline.
 pub fn wall() -> jiff::Timestamp {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]

@@ -40,6 +40,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Epoll tokens; VRRP sockets have those from `ports::FIRST_TOKEN` on.
 const TOKEN_MONITOR: u64 = 1;
@@ -105,6 +106,8 @@ struct Protocol {
     started: Instant,
     clock: snapshot::Clock,
     farewells: Farewells,
+    /// Unix time at the boot, as the engine knows it.
+    wall_offset: Duration,
     stopping: bool,
     pace: Pace,
     /// How the thread is scheduled now.
@@ -185,6 +188,7 @@ pub(super) fn spawn(
         started: now,
         clock: snapshot::Clock::new(now, clock::wall()),
         farewells: Farewells::new(ward),
+        wall_offset: Duration::ZERO,
         stopping: false,
         pace: Pace::new(now),
         scheduled: None,

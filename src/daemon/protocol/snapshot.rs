@@ -66,6 +66,7 @@ impl Protocol {
             holds: holds(&s, group.as_deref()),
             warnings: r.failures.iter().map(|(a, e)| format!("cannot add {a}: {e}")).collect(),
             group,
+            auth_hmac: s.auth.clone(),
         }
     }
 

@@ -29,6 +29,8 @@ const HEAD_START: Duration = Duration::from_micros(150);
 const STAMPED: Duration = Duration::from_millis(5);
 /// How long news of interfaces may wait while addresses are being moved.
 const ECHO: Duration = Duration::from_millis(50);
+/// How far the wall clock may have moved against the time since boot before the core is told.
+const DRIFT: Duration = Duration::from_millis(10);
 /// How often a full event channel is tried again.
 const FLUSH: Duration = Duration::from_millis(5);
 
@@ -49,6 +51,7 @@ impl Protocol {
             heartbeat.fetch_add(1, Ordering::Relaxed);
             self.wait();
             self.now = clock::now();
+            self.follow_wall_clock();
             self.take_commands();
             self.read();
             self.await_takeover();
@@ -69,6 +72,17 @@ impl Protocol {
         self.outbox.push(Event::Ended);
         while !self.outbox.flush() {
             self.sleep_until(Some(clock::now() + FLUSH));
+        }
+    }
+
+    /// The core stamps and judges signed advertisements by the wall clock. What the two readings are apart by is
+    /// less than what is worth telling.
+    fn follow_wall_clock(&mut self) {
+        let unix = clock::unix();
+        let offset = unix.saturating_sub(self.now.since(Instant::ZERO));
+        if offset.abs_diff(self.wall_offset) >= DRIFT {
+            self.wall_offset = offset;
+            self.engine.set_wall_offset(offset);
         }
     }
 
