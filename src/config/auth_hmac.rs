@@ -86,7 +86,9 @@ fn read_keys(table: &Table<'_>) -> Option<Vec<AuthKey>> {
         match key {
             Some(key) if keys.iter().any(|k| k.id == key.id) => {
                 let problem = item.refuse("two keys have the same id").found(key.id.to_string());
-                item.add(problem.help("give each key its own id; an id must not be used again for another key"));
+                item.add(
+                    problem.help("give each key its own id; an id must not be used again for another key"),
+                );
                 whole = false;
             }
             Some(key) => keys.push(key),

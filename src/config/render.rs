@@ -176,8 +176,7 @@ fn transport(instance: &Instance) -> Pairs {
 
 /// On one line. Of the keys only the ids: what stands in their place is too short to be taken for a key.
 fn auth_hmac(auth: &AuthHmac) -> Option<Rendered> {
-    let keys: Vec<_> =
-        auth.keys().iter().map(|k| format!("{{ id = {}, ascii = \"***\" }}", k.id)).collect();
+    let keys: Vec<_> = auth.keys().iter().map(|k| format!("{{ id = {}, ascii = \"***\" }}", k.id)).collect();
     let anti_replay = match auth.anti_replay() {
         AntiReplay::Time { window } => {
             format!("anti_replay = \"time\", time_window = {}", quoted(duration::format(window)))

@@ -29,10 +29,7 @@ fn key_file(mode: u32) -> (tempfile::TempDir, String) {
 #[test]
 fn keys_from_text_digits_and_files() {
     let (_dir, path) = key_file(0o600);
-    let keys = format!(
-        "{}, {{ id = 2, hex = \"{HEX}\" }}, {{ id = 255, file = \"{path}\" }}",
-        ascii(1)
-    );
+    let keys = format!("{}, {{ id = 2, hex = \"{HEX}\" }}, {{ id = 255, file = \"{path}\" }}", ascii(1));
     let auth = only_instance(&with(&keys, "active_key = 255")).router.auth_hmac.unwrap();
     assert_eq!(auth.keys().iter().map(|k| k.id.get()).collect::<Vec<_>>(), [1, 2, 255]);
     assert_eq!(auth.active().unwrap().id.get(), 255);
@@ -69,15 +66,27 @@ fn each_mistake_is_said_at_its_place() {
         (with("{ id = 1, hex = \"s3cr3t\" }", "active_key = 1"), "keys: hex", "hexadecimal"),
         (with("{ id = 1, hex = \"5ec2e7\" }", "active_key = 1"), "keys: hex", "a key of 3 bytes"),
         (with("{ id = 1, file = \"vrrp.key\" }", "active_key = 1"), "keys: file", "absolute path"),
-        (with("{ id = 1, file = \"/nowhere/key\" }", "active_key = 1"), "keys: file", "/nowhere/key cannot be read"),
+        (
+            with("{ id = 1, file = \"/nowhere/key\" }", "active_key = 1"),
+            "keys: file",
+            "/nowhere/key cannot be read",
+        ),
         (
             with(&format!("{{ id = 1, file = \"{open}\" }}"), "active_key = 1"),
             "keys: file",
             "vrrp.key has mode 0644",
         ),
         (instance(&format!("auth_hmac = \"{ASCII}\"")), "auth_hmac", "must be a table"),
-        (instance(&format!("auth_hmac = {{ keys = [\"{ASCII}\"], active_key = 1 }}")), "keys", "must be a table"),
-        (instance(&format!("auth_hmac = {{ keys = \"{ASCII}\", active_key = 1 }}")), "keys", "a list of keys"),
+        (
+            instance(&format!("auth_hmac = {{ keys = [\"{ASCII}\"], active_key = 1 }}")),
+            "keys",
+            "must be a table",
+        ),
+        (
+            instance(&format!("auth_hmac = {{ keys = \"{ASCII}\", active_key = 1 }}")),
+            "keys",
+            "a list of keys",
+        ),
     ] {
         let all = mistakes(&text);
         let hit = all.iter().find(|d| d.key.contains(key) && d.message.contains(word));
@@ -137,5 +146,8 @@ fn a_changed_key_is_seen_in_place_and_not_shown() {
     assert!(diff(&old, &old).is_empty());
     let both = loaded(&with(&format!("{}, {}", ascii(1), ascii(2)), "active_key = 2")).config;
     let lines = diff(&new, &both).summary();
-    assert!(lines.len() == 1 && lines[0].contains("active_key = 2") && !lines[0].contains("s3c"), "{lines:?}");
+    assert!(
+        lines.len() == 1 && lines[0].contains("active_key = 2") && !lines[0].contains("s3c"),
+        "{lines:?}"
+    );
 }

@@ -8,6 +8,7 @@ mod lab;
 mod addresses;
 mod bfd;
 mod bfd_peers;
+mod auth;
 mod election;
 mod faults;
 mod groups;

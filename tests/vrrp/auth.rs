@@ -2,6 +2,7 @@
 
 use crate::lan::Lan;
 use crate::support::*;
+use proptest::prelude::*;
 use std::net::IpAddr;
 use std::time::Duration;
 use tandemd::time::Instant;
@@ -360,6 +361,9 @@ fn an_own_message_that_comes_back_is_told_apart_from_a_replay() {
     assert_eq!(b.counter("own_source_errors"), 2);
 }
 
+/// The keys, the one that signs, and the mode.
+type Step<'a> = (&'a [(u8, &'a [u8])], u8, AuthMode);
+
 fn refused(lan: &Lan) -> u64 {
     let discards = |n: &crate::lan::Node| {
         n.engine.router(n.id).unwrap().counters().discards.iter().map(|(_, n)| n).sum::<u64>()
@@ -372,7 +376,7 @@ fn refused(lan: &Lan) -> u64 {
 #[test]
 fn rollout_and_rotation_lose_no_advertisement() {
     let (one, two, both) = ([(1, KEY_A)], [(2, KEY_B)], [(1, KEY_A), (2, KEY_B)]);
-    let steps: [(&[(u8, &[u8])], u8, AuthMode); 6] = [
+    let steps: [Step<'_>; 6] = [
         (&one, 1, AuthMode::ReceiveOnly),
         (&one, 1, AuthMode::Permissive),
         (&one, 1, AuthMode::Enforce),
@@ -404,6 +408,32 @@ fn rollout_and_rotation_lose_no_advertisement() {
         lan.input(0, Input::Reconfigure(Box::new(lonely)));
         lan.run(ms(1500), |_| {});
         assert!(refused(&lan) > 0);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_packet_is_accepted_or_panics_without_the_key(
+        bytes in prop::collection::vec(any::<u8>(), 0..80),
+        count in 0_u8..4,
+        whole in any::<bool>(),
+    ) {
+        let mut p = bytes;
+        if whole {
+            let body = 8 + usize::from(count) * 4;
+            p.resize(body + 28, 1);
+            p[..4].copy_from_slice(&[0x31, 51, 200, count]);
+            p[body..body + 4].copy_from_slice(&[1, 1, 0, 0]);
+            p[body + 4..body + 8].copy_from_slice(&1_800_000_000_u32.to_be_bytes());
+            p[6..8].fill(0);
+            let sum = pnet_packet::util::checksum(&p[..body], usize::MAX);
+            p[6..8].copy_from_slice(&sum.to_be_bytes());
+        }
+        let mut b = node(signed(100, &[(1, KEY_A)], 1), OWN);
+        b.receive(GREATER, 255, &p);
+        prop_assert_eq!(b.counter("adverts_received"), 0);
+        let router = b.engine.router(b.id).unwrap();
+        prop_assert_eq!(router.counters().discards.iter().map(|(_, n)| n).sum::<u64>(), u64::from(whole || p.get(1) == Some(&51)));
     }
 }
 
