@@ -9,6 +9,8 @@ mod examples;
 mod files;
 #[path = "config/helpers.rs"]
 mod helpers;
+#[path = "config/interfaces.rs"]
+mod interfaces;
 #[path = "config/mistakes.rs"]
 mod mistakes;
 #[path = "config/properties.rs"]

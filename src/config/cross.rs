@@ -3,6 +3,7 @@
 use super::bfd;
 use super::group::GroupDraft;
 use super::instance::{InstanceDraft, warn_weighted_owner};
+use super::interface::{self, GarpDraft, InterfaceDraft};
 use super::model::{TrackKind, TrackRef};
 use super::report::{At, Problem, Report, Spot, did_you_mean, nearest};
 use super::tracks::{RefDraft, TrackDraft};
@@ -19,6 +20,8 @@ pub(super) struct Drafts {
     pub(super) instances: Vec<InstanceDraft>,
     pub(super) groups: Vec<GroupDraft>,
     pub(super) tracks: Vec<TrackDraft>,
+    pub(super) interfaces: Vec<InterfaceDraft>,
+    pub(super) garp_groups: Vec<GarpDraft>,
 }
 
 /// Records every mistake between tables, and fills in the tracks of instances and groups.
@@ -27,6 +30,7 @@ pub(super) fn check(report: &Report<'_>, drafts: &mut Drafts) {
     check_routers(report, &drafts.instances);
     check_addresses(report, &drafts.instances);
     check_members(report, drafts);
+    interface::check_delays(report, &drafts.interfaces, &drafts.instances);
     let state_files = drafts.instances.iter().filter_map(|i| i.state_file.as_ref());
     let shown = |path: &std::path::PathBuf| path.display().to_string();
     unique(report, state_files, shown, "is already the state file of the instance at");
@@ -57,6 +61,10 @@ fn check_names(report: &Report<'_>, drafts: &Drafts) {
     const USED: &str = "is already the name at";
     unique(report, drafts.instances.iter().filter_map(|i| i.name.as_ref()), String::clone, USED);
     unique(report, drafts.groups.iter().filter_map(|g| g.name.as_ref()), String::clone, USED);
+    unique(report, drafts.interfaces.iter().filter_map(|i| i.name.as_ref()), String::clone, USED);
+    unique(report, drafts.garp_groups.iter().filter_map(|g| g.name.as_ref()), String::clone, USED);
+    let paced = drafts.garp_groups.iter().flat_map(|g| &g.interfaces);
+    unique(report, paced, String::clone, "is already in a garp_group at");
     for kind in DEFINED {
         let tracks = drafts.tracks.iter().filter(|t| t.kind == kind);
         unique(report, tracks.filter_map(|t| t.name.as_ref()), String::clone, USED);

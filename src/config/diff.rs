@@ -15,6 +15,10 @@ pub struct Diff {
     pub instances: Section,
     /// `[[sync_group]]`; always in place.
     pub groups: Section,
+    /// `[[interface]]`; always in place.
+    pub interfaces: Section,
+    /// `[[garp_group]]`; always in place.
+    pub garp_groups: Section,
     /// `[[track.script]]`. Not in place: its results begin anew.
     pub scripts: Section,
     /// `[[track.process]]`, as scripts.
@@ -88,11 +92,13 @@ impl Diff {
         self.node.is_empty() && self.sections().iter().all(|(_, s, _)| s.is_same())
     }
 
-    fn sections(&self) -> [(&'static str, &Section, &'static str); 6] {
+    fn sections(&self) -> [(&'static str, &Section, &'static str); 8] {
         const ANEW: &str = "starts anew";
         [
             ("vrrp_instance", &self.instances, "is replaced"),
             ("sync_group", &self.groups, "is replaced"),
+            ("interface", &self.interfaces, "is replaced"),
+            ("garp_group", &self.garp_groups, "is replaced"),
             ("track.script", &self.scripts, ANEW),
             ("track.process", &self.processes, ANEW),
             ("track.file", &self.files, ANEW),
@@ -135,6 +141,8 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
         node: keys(&render::node(&old.node), &render::node(&new.node)),
         instances: instances(&old.instances, &new.instances),
         groups: section(&old.groups, &new.groups, |g| &g.name, render::group, |_| true),
+        interfaces: section(&old.interfaces, &new.interfaces, |i| &i.name, render::interface, |_| true),
+        garp_groups: section(&old.garp_groups, &new.garp_groups, |g| &g.name, render::garp_group, |_| true),
         scripts: section(&old.tracks.scripts, &new.tracks.scripts, |t| &t.name, render::script, only_weight),
         processes: section(
             &old.tracks.processes,

@@ -10,7 +10,7 @@ pub(super) struct Keys {
 
 /// The tables and their keys, for the documentation's test: name as in `docs/configuration.md`, keys.
 #[cfg(test)]
-pub(super) const ALL: [(&str, &Keys); 12] = [
+pub(super) const ALL: [(&str, &Keys); 14] = [
     ("top level", &TOP),
     ("[node]", &NODE),
     ("[[vrrp_instance]]", &INSTANCE),
@@ -19,6 +19,8 @@ pub(super) const ALL: [(&str, &Keys); 12] = [
     ("virtual address", &ADDRESS),
     ("track reference", &TRACK_REF),
     ("[[sync_group]]", &GROUP),
+    ("[[interface]]", &INTERFACE),
+    ("[[garp_group]]", &GARP_GROUP),
     ("[[track.script]]", &SCRIPT),
     ("[[track.process]]", &PROCESS),
     ("[[track.file]]", &FILE),
@@ -26,7 +28,7 @@ pub(super) const ALL: [(&str, &Keys); 12] = [
 ];
 
 pub(super) const TOP: Keys = Keys {
-    known: &["node", "vrrp_instance", "sync_group", "track"],
+    known: &["node", "vrrp_instance", "sync_group", "track", "interface", "garp_group"],
     elsewhere: &[
         ("global_defs", "write [node]"),
         ("vrrp_script", "write [[track.script]]"),
@@ -39,7 +41,7 @@ pub(super) const TOP: Keys = Keys {
         ("track_group", NOT_YET),
         ("bfd_instance", "write [[track.bfd]]"),
         ("track_bfd", "write [[track.bfd]] here and `track_bfd` in the instance"),
-        ("garp_group", NOT_YET),
+        ("interface_up_down_delays", "write [[interface]] with `up_delay` and `down_delay`"),
         ("static_ipaddress", "set static addresses with the system's own network configuration"),
         ("static_routes", "set static routes with the system's own network configuration"),
         ("static_rules", "set static rules with the system's own network configuration"),
@@ -81,6 +83,9 @@ pub(super) const NODE: Keys = Keys {
         ("vrrp_garp_master_delay", "write `garp_master_delay` in each instance"),
         ("vrrp_garp_master_repeat", "write `garp_master_repeat` in each instance"),
         ("vrrp_garp_master_refresh", "write `garp_master_refresh` in each instance"),
+        ("vrrp_garp_interval", "write `garp_interval` in a [[garp_group]]"),
+        ("vrrp_gna_interval", "write `gna_interval` in a [[garp_group]]"),
+        ("interface_up_down_delays", "write [[interface]] with `up_delay` and `down_delay`"),
         ("dynamic_interfaces", "interfaces may always be missing and come back; remove it"),
         ("notification_email", NOT_YET),
         ("smtp_server", NOT_YET),
@@ -212,6 +217,14 @@ pub(super) const GROUP: Keys = Keys {
         ("sync_group_tracking_weight", "remove it: weights of members always count"),
         ("smtp_alert", NOT_YET),
     ],
+};
+
+pub(super) const INTERFACE: Keys =
+    Keys { known: &["name", "up_delay", "down_delay"], elsewhere: &[("interface", "write `name`")] };
+
+pub(super) const GARP_GROUP: Keys = Keys {
+    known: &["name", "interfaces", "garp_interval", "gna_interval"],
+    elsewhere: &[("interface", "write interfaces = [\"...\"]")],
 };
 
 pub(super) const SCRIPT: Keys = Keys {

@@ -7,7 +7,7 @@ use super::model::{Config, Tracks};
 use super::reader::Table;
 use super::report::{At, Problem, Report, Source};
 use super::tracks::{Built, TrackDraft};
-use super::{group, instance, node, tracks};
+use super::{group, instance, interface, node, tracks};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -134,6 +134,8 @@ fn check(sources: &[Source], options: &Options, whole: bool) -> Result<Loaded, D
         instances: tops.iter().flat_map(|top| instance::read_all(top, default_version)).collect(),
         groups: tops.iter().flat_map(group::read_all).collect(),
         tracks: tops.iter().flat_map(tracks::read_all).collect(),
+        interfaces: tops.iter().flat_map(interface::read_all).collect(),
+        garp_groups: tops.iter().flat_map(interface::read_groups).collect(),
     };
     if whole && tops.len() == sources.len() {
         cross::check(&report, &mut drafts);
@@ -148,6 +150,8 @@ fn check(sources: &[Source], options: &Options, whole: bool) -> Result<Loaded, D
         instances: drafts.instances.into_iter().filter_map(|i| i.built).collect(),
         groups: drafts.groups.into_iter().filter_map(|g| g.built).collect(),
         tracks: sorted(drafts.tracks),
+        interfaces: drafts.interfaces.into_iter().filter_map(|i| i.built).collect(),
+        garp_groups: drafts.garp_groups.into_iter().filter_map(|g| g.built).collect(),
     };
     Ok(Loaded { config, warnings: found.0, files: sources.iter().map(|s| s.path.clone()).collect() })
 }

@@ -13,6 +13,7 @@ mod diff;
 mod duration;
 mod group;
 mod instance;
+mod interface;
 mod key_file;
 mod keys;
 mod load;
@@ -31,8 +32,8 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use diff::{Changed, Diff, KeyChange, Section, diff};
 pub use load::{Loaded, Options, load, parse};
 pub use model::{
-    BfdTrack, Config, FileTrack, Instance, Node, NotifyScripts, ProcessTrack, Realtime, ScriptCommand,
-    ScriptTrack, SyncGroup, TrackKind, TrackRef, Tracks, UserRef, VirtualAddress,
+    BfdTrack, Config, FileTrack, GarpGroup, Instance, InterfaceSettings, Node, NotifyScripts, ProcessTrack,
+    Realtime, ScriptCommand, ScriptTrack, SyncGroup, TrackKind, TrackRef, Tracks, UserRef, VirtualAddress,
 };
 pub use render::effective_toml;
 pub use report::Source;

@@ -19,6 +19,35 @@ pub struct Config {
     pub groups: Vec<SyncGroup>,
     /// `[[track.script]]`, `[[track.process]]`, `[[track.file]]`, `[[track.bfd]]`.
     pub tracks: Tracks,
+    /// `[[interface]]`, in file order; names are unique.
+    pub interfaces: Vec<InterfaceSettings>,
+    /// `[[garp_group]]`, in file order; names are unique, no interface is in two.
+    pub garp_groups: Vec<GarpGroup>,
+}
+
+/// `[[interface]]`: when a change of its link counts.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct InterfaceSettings {
+    /// Name of the interface, unique.
+    pub name: String,
+    /// How long a link must be up before it counts as up, 0..=255 s.
+    pub up_delay: Duration,
+    /// How long a link must be down before it counts as down, 0..=255 s, and less than what the other nodes of its
+    /// instances wait.
+    pub down_delay: Duration,
+}
+
+/// `[[garp_group]]`: interfaces (on one switch) whose announcements leave one by one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct GarpGroup {
+    /// Name, unique among these groups.
+    pub name: String,
+    /// Names of the interfaces, at least one.
+    pub interfaces: Vec<String>,
+    /// Time between two gratuitous ARPs, 0..=1 s.
+    pub garp_interval: Duration,
+    /// Time between two unsolicited neighbour advertisements, 0..=1 s.
+    pub gna_interval: Duration,
 }
 
 /// `[node]`: this machine.

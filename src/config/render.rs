@@ -3,8 +3,8 @@
 use super::address;
 use super::duration;
 use super::model::{
-    BfdTrack, Config, FileTrack, Instance, Node, NotifyScripts, ProcessTrack, Realtime, ScriptCommand,
-    ScriptTrack, SyncGroup, TrackRef, UserRef,
+    BfdTrack, Config, FileTrack, GarpGroup, Instance, InterfaceSettings, Node, NotifyScripts, ProcessTrack,
+    Realtime, ScriptCommand, ScriptTrack, SyncGroup, TrackRef, UserRef,
 };
 use super::tracks::REFERENCES;
 use crate::bfd::Path as BfdPath;
@@ -33,6 +33,12 @@ pub fn effective_toml(config: &Config) -> String {
     }
     for item in &config.groups {
         table(&mut out, "[[sync_group]]", &group(item));
+    }
+    for item in &config.interfaces {
+        table(&mut out, "[[interface]]", &interface(item));
+    }
+    for item in &config.garp_groups {
+        table(&mut out, "[[garp_group]]", &garp_group(item));
     }
     for item in &config.tracks.scripts {
         table(&mut out, "[[track.script]]", &script(item));
@@ -226,6 +232,23 @@ pub(super) fn group(group: &SyncGroup) -> Pairs {
     pairs.extend(references(&group.tracks));
     pairs.extend(notify(&group.notify));
     pairs
+}
+
+pub(super) fn interface(interface: &InterfaceSettings) -> Pairs {
+    kept([
+        ("name", string(&interface.name)),
+        ("up_delay", span(interface.up_delay)),
+        ("down_delay", span(interface.down_delay)),
+    ])
+}
+
+pub(super) fn garp_group(group: &GarpGroup) -> Pairs {
+    kept([
+        ("name", string(&group.name)),
+        ("interfaces", strings(&group.interfaces)),
+        ("garp_interval", span(group.garp_interval)),
+        ("gna_interval", span(group.gna_interval)),
+    ])
 }
 
 pub(super) fn script(track: &ScriptTrack) -> Pairs {

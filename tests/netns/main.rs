@@ -9,6 +9,7 @@ mod addresses;
 mod bfd;
 mod bfd_peers;
 mod auth;
+mod debounce;
 mod election;
 mod faults;
 mod groups;

@@ -3,6 +3,7 @@
 use super::Protocol;
 use super::instances::{Running, track_key};
 use crate::config::TrackKind;
+use crate::net::interface::Link;
 use crate::net::source::Audience;
 use crate::track;
 use crate::vrrp::{Input, RouterId, TrackEffect, Transport};
@@ -13,6 +14,9 @@ impl Protocol {
     /// After any change of links or addresses: opens and closes sockets and tells every router what is new to it.
     pub(super) fn interfaces_changed(&mut self) {
         self.ports.refresh(&self.table, &self.poller);
+        let table = &self.table;
+        self.links
+            .update(self.now, &self.config.interfaces, |name| table.by_name(name).map(|l| l.up && l.running));
         let virtuals = self.virtual_addresses();
         let ids: Vec<RouterId> = self.instances.keys().copied().collect();
         for id in ids {
@@ -35,6 +39,27 @@ impl Protocol {
             }
             self.track_interfaces(id);
         }
+    }
+
+    /// Changes of links that have lasted count now.
+    pub(super) fn settle_links(&mut self) {
+        if self.links.deadline().is_some_and(|t| t <= self.now) {
+            self.interfaces_changed();
+        }
+    }
+
+    /// Why an interface does not count as up; none if it does.
+    fn fault_of(&self, link: &Link) -> Option<String> {
+        let name = &link.name;
+        let raw = link.up && link.running;
+        if self.links.is_up(name, raw) {
+            return None;
+        }
+        Some(match (link.up, link.running) {
+            (true, true) => format!("interface {name} is up again, which does not count before up_delay"),
+            (true, false) => format!("interface {name} has no carrier"),
+            (false, _) => format!("interface {name} is down"),
+        })
     }
 
     /// All virtual addresses of this machine: none of them is ever a source of advertisements, but for those
@@ -75,14 +100,10 @@ impl Protocol {
                 _ => format!("interface {name} does not exist"),
             });
         };
-        if ignore_down || (link.up && link.running) {
-            return Ok(link.ifindex);
+        match self.fault_of(link) {
+            Some(why) if !ignore_down => Err(why),
+            _ => Ok(link.ifindex),
         }
-        Err(if link.up {
-            format!("interface {name} has no carrier")
-        } else {
-            format!("interface {name} is down")
-        })
     }
 
     /// `track_interface`: tells the router what each interface does to it.
@@ -93,11 +114,10 @@ impl Protocol {
         for t in refs {
             let (verdict, detail) = match self.table.by_name(&t.name) {
                 None => (track::Verdict::Down, format!("interface {} does not exist", t.name)),
-                Some(l) if !l.up => (track::Verdict::Down, format!("interface {} is down", t.name)),
-                Some(l) if !l.running => {
-                    (track::Verdict::Down, format!("interface {} has no carrier", t.name))
-                }
-                Some(_) => (track::Verdict::Up, format!("interface {} is up", t.name)),
+                Some(l) => match self.fault_of(l) {
+                    Some(why) => (track::Verdict::Down, why),
+                    None => (track::Verdict::Up, format!("interface {} is up", t.name)),
+                },
             };
             let e = track::effect(verdict, t.weight, t.reverse);
             let effect = TrackEffect { weight: t.weight, ok: e.ok, delta: e.delta, fault: e.fault, detail };

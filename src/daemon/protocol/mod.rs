@@ -7,6 +7,7 @@ mod addresses;
 mod apply;
 mod claims;
 mod farewells;
+mod debounce;
 mod instances;
 mod interfaces;
 mod outbox;
@@ -31,6 +32,7 @@ use crate::time::Instant;
 use crate::track::{Report, TrackId};
 use crate::vrrp::{Action, Engine};
 use farewells::Farewells;
+use debounce::Links;
 use instances::Instances;
 use outbox::Outbox;
 use pace::Pace;
@@ -85,6 +87,7 @@ struct Protocol {
     instances: Instances,
     ports: Ports,
     table: InterfaceTable,
+    links: Links,
     netlink: Netlink,
     monitor: Monitor,
     packets: PacketSocket,
@@ -170,6 +173,7 @@ pub(super) fn spawn(
         instances: Instances::new(),
         ports: Ports::default(),
         table,
+        links: Links::default(),
         netlink,
         monitor,
         packets: PacketSocket::open()?,

@@ -2,13 +2,14 @@
 
 use super::instances::{Running, track_kind};
 use super::{LAG_STEPS, Protocol};
+use crate::config::TrackKind;
 use crate::control::api::{GroupStatus, InstanceStatus, TrackEffect};
 use crate::daemon::messages::{ProtocolStats, ProtocolStatus};
 use crate::net::clock;
 use crate::time::Instant;
 use crate::vrrp::{RouterStatus, VirtualRouter};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 impl Protocol {
@@ -64,10 +65,25 @@ impl Protocol {
             preempt_delay_left_ms: left(s.preempt_at),
             tracks: tracks(&s, at),
             holds: holds(&s, group.as_deref()),
-            warnings: r.failures.iter().map(|(a, e)| format!("cannot add {a}: {e}")).collect(),
+            warnings: self.warnings(r, at),
             group,
             auth_hmac: s.auth.clone(),
         }
+    }
+
+    fn warnings(&self, r: &Running, at: &Clock) -> Vec<String> {
+        let tracked = self.tracks_of(&r.config).filter(|t| t.kind == TrackKind::Interface).map(|t| t.name);
+        let devices = r.config.all_addresses().filter_map(|a| a.dev.clone());
+        let names: BTreeSet<String> =
+            std::iter::once(r.config.interface.clone()).chain(devices).chain(tracked).collect();
+        let waiting = names.iter().filter_map(|name| {
+            let p = self.links.pending(name)?;
+            let (word, since) = (if p.up { "up" } else { "down" }, at.wall(p.since));
+            let left = p.counts_at.since(self.now).as_secs_f64();
+            Some(format!("interface {name} is {word} since {since:.0}, counted in {left:.1} s"))
+        });
+        let failed = r.failures.iter().map(|(a, e)| format!("cannot add {a}: {e}"));
+        waiting.chain(failed).collect()
     }
 
     pub(super) fn counters(&self) -> ProtocolStats {
@@ -93,6 +109,7 @@ impl Protocol {
             [
                 ("events_dropped", self.outbox.dropped()),
                 ("frames_lost", t.frames_lost),
+                ("link_changes_undone", self.links.undone()),
                 ("late_turns", t.late_turns),
                 ("netlink_resyncs", t.netlink_resyncs),
                 ("oversized_packets", t.oversized),

@@ -56,6 +56,7 @@ impl Protocol {
             self.read();
             self.await_takeover();
             self.believe_deadlines();
+            self.settle_links();
             self.perform();
             self.work();
             self.perform();
@@ -99,7 +100,7 @@ impl Protocol {
             let flush = (!flushed).then(|| clock::now() + FLUSH);
             let next = self.engine.next_deadline();
             let wake = next.map(|t| if self.engine.next_is_takeover() { t - HEAD_START } else { t });
-            wake.into_iter().chain(self.next_retry()).chain(flush).min()
+            wake.into_iter().chain(self.next_retry()).chain(self.links.deadline()).chain(flush).min()
         };
         if let Some(pulse) = self.farewells.pulse() {
             pulse.promise(deadline.map(|t| t.max(self.now)));
