@@ -10,7 +10,7 @@ pub struct Port(pub u32);
 pub struct RouterId(u64);
 
 impl RouterId {
-    pub(super) const fn new(id: u64) -> Self {
+    pub(crate) const fn new(id: u64) -> Self {
         RouterId(id)
     }
 }

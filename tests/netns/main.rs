@@ -16,6 +16,7 @@ mod groups;
 mod growth;
 mod guardian;
 mod notify;
+mod pacing;
 mod packets;
 mod reload;
 mod service;

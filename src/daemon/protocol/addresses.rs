@@ -3,6 +3,7 @@
 use super::Protocol;
 use super::claims::{Ownership, Place, Step, Wanted};
 use super::instances::Running;
+use crate::net::clock;
 use crate::net::frame;
 use crate::net::interface::{IFAPROT_TANDEM, InterfaceAddress};
 use crate::net::netlink::{AddressOp, AddressSpec, Applied};
@@ -48,12 +49,14 @@ impl Protocol {
             r.failures.clear();
             r.retry_at = None;
             r.claim.release();
+            self.pacing.forget(id);
         }
     }
 
     /// `Announce`.
     pub(super) fn announce(&mut self, id: RouterId, copies: u32) {
         if let Some(r) = self.instances.get_mut(&id) {
+            self.pacing.renew(id);
             r.claim.announce(copies);
         }
     }
@@ -77,7 +80,7 @@ impl Protocol {
             match step {
                 Step::Add(wanted) => self.add_batch(id, &wanted),
                 Step::Remove(places) => self.remove_batch(id, &places),
-                Step::Announce(places) => self.announce_batch(&places),
+                Step::Announce(places) => self.announce_batch(id, &places),
                 Step::Released => {
                     self.engine.input(self.now, id, Input::AddressesReleased, &mut self.actions);
                 }
@@ -119,7 +122,7 @@ impl Protocol {
                 }
             }
         }
-        self.announce_batch(&announce);
+        self.announce_batch(id, &announce);
         self.report_failures(id);
     }
 
@@ -143,8 +146,38 @@ impl Protocol {
         }
     }
 
+    /// Announces each address once, now or in the turn of its group.
+    fn announce_batch(&mut self, id: RouterId, places: &[Place]) {
+        if self.pacing.is_empty() {
+            return self.send_announcements(places);
+        }
+        let (table, pacing) = (&self.table, &mut self.pacing);
+        let waits = |p: &&Place| {
+            let name = table.by_index(p.ifindex).map_or("", |l| l.name.as_str());
+            pacing.push(name, id, **p)
+        };
+        let (_, now): (Vec<Place>, Vec<Place>) = places.iter().partition(waits);
+        self.send_announcements(&now);
+    }
+
+    /// Lets announcements leave whose turn it is.
+    pub(super) fn pace(&mut self) {
+        if self.pacing.deadline().is_none_or(|t| t > self.now) {
+            return;
+        }
+        let mut pacing = std::mem::take(&mut self.pacing);
+        pacing.release(self.now, |id, place| {
+            // It may have gone since.
+            if self.instances.get(&id).is_some_and(|r| r.claim.ownership(&place).is_some()) {
+                self.send_announcements(&[place]);
+            }
+            clock::now()
+        });
+        self.pacing = pacing;
+    }
+
     /// Sends one gratuitous ARP or unsolicited NA for each address.
-    fn announce_batch(&mut self, places: &[Place]) {
+    pub(super) fn send_announcements(&mut self, places: &[Place]) {
         let mut frames: Vec<(u32, frame::Frame)> = Vec::with_capacity(places.len());
         let mut router: Option<(u32, bool)> = None;
         for p in places {

@@ -28,6 +28,8 @@ impl Protocol {
                 None => self.add(instance),
             }
         }
+        let given_back = self.pacing.configure(&config.garp_groups);
+        self.send_announcements(&given_back.iter().map(|(_, place)| *place).collect::<Vec<_>>());
         self.want_ports();
         let groups = config.groups.iter().map(|g| {
             let members = g.members.iter().filter_map(|m| self.id_of(m)).collect();

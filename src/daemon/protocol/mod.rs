@@ -12,6 +12,7 @@ mod instances;
 mod interfaces;
 mod outbox;
 mod pace;
+mod pacing;
 mod ports;
 mod snapshot;
 mod turn;
@@ -36,6 +37,7 @@ use debounce::Links;
 use instances::Instances;
 use outbox::Outbox;
 use pace::Pace;
+use pacing::Pacing;
 use ports::Ports;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,6 +90,7 @@ struct Protocol {
     ports: Ports,
     table: InterfaceTable,
     links: Links,
+    pacing: Pacing,
     netlink: Netlink,
     monitor: Monitor,
     packets: PacketSocket,
@@ -174,6 +177,7 @@ pub(super) fn spawn(
         ports: Ports::default(),
         table,
         links: Links::default(),
+        pacing: Pacing::default(),
         netlink,
         monitor,
         packets: PacketSocket::open()?,

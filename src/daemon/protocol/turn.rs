@@ -59,6 +59,7 @@ impl Protocol {
             self.settle_links();
             self.perform();
             self.work();
+            self.pace();
             self.perform();
             self.tell();
             if self.stopping && self.engine.is_empty() && !self.has_work() {
@@ -100,7 +101,8 @@ impl Protocol {
             let flush = (!flushed).then(|| clock::now() + FLUSH);
             let next = self.engine.next_deadline();
             let wake = next.map(|t| if self.engine.next_is_takeover() { t - HEAD_START } else { t });
-            wake.into_iter().chain(self.next_retry()).chain(self.links.deadline()).chain(flush).min()
+            let others = [self.next_retry(), self.links.deadline(), self.pacing.deadline(), flush];
+            wake.into_iter().chain(others.into_iter().flatten()).min()
         };
         if let Some(pulse) = self.farewells.pulse() {
             pulse.promise(deadline.map(|t| t.max(self.now)));
