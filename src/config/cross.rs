@@ -8,7 +8,7 @@ use super::model::{TrackKind, TrackRef};
 use super::report::{At, Problem, Report, Spot, did_you_mean, nearest};
 use super::tracks::{RefDraft, TrackDraft};
 use super::virtual_addresses::named;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::IpAddr;
 
@@ -31,6 +31,7 @@ pub(super) fn check(report: &Report<'_>, drafts: &mut Drafts) {
     check_addresses(report, &drafts.instances);
     check_members(report, drafts);
     interface::check_delays(report, &drafts.interfaces, &drafts.instances);
+    check_used(report, drafts);
     let state_files = drafts.instances.iter().filter_map(|i| i.state_file.as_ref());
     let shown = |path: &std::path::PathBuf| path.display().to_string();
     unique(report, state_files, shown, "is already the state file of the instance at");
@@ -132,6 +133,23 @@ fn check_members(report: &Report<'_>, drafts: &Drafts) {
         } else {
             first.insert(name, member.at);
         }
+    }
+}
+
+/// A delay or a group for an interface that nothing is on is a slip.
+fn check_used(report: &Report<'_>, drafts: &Drafts) {
+    let own = drafts.instances.iter().filter_map(|i| i.interface.as_ref()).map(|n| n.value.as_str());
+    let devices = drafts.instances.iter().flat_map(|i| &i.addresses).filter_map(|a| a.value.dev.as_deref());
+    let refs =
+        drafts.instances.iter().flat_map(|i| &i.refs).chain(drafts.groups.iter().flat_map(|g| &g.refs));
+    let tracked = refs.filter(|r| r.kind == TrackKind::Interface).map(|r| r.name.value.as_str());
+    let used: HashSet<&str> = own.chain(devices).chain(tracked).collect();
+    let delayed = drafts.interfaces.iter().filter_map(|i| i.name.as_ref());
+    let paced = drafts.garp_groups.iter().flat_map(|g| &g.interfaces);
+    for name in delayed.chain(paced).filter(|n| !used.contains(n.value.as_str())) {
+        let problem = Problem::warning(name.at, name.key.clone(), "no instance uses this interface");
+        let help = did_you_mean(&name.value, used.iter().copied());
+        report.add(problem.found(format!("\"{}\"", name.value)).help_if(help));
     }
 }
 

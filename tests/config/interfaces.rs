@@ -1,6 +1,6 @@
 //! `[[interface]]` and `[[garp_group]]`.
 
-use crate::helpers::{config, error, instance, loaded, mistakes};
+use crate::helpers::{config, error, instance, loaded, mistakes, warning};
 use std::time::Duration;
 use tandemd::config::diff;
 
@@ -9,7 +9,7 @@ fn interface(lines: &str) -> String {
 }
 
 fn group(lines: &str) -> String {
-    instance("") + "[[garp_group]]\nname = \"switch\"\n" + lines + "\n"
+    instance("track_interface = [\"eth1\"]") + "[[garp_group]]\nname = \"switch\"\n" + lines + "\n"
 }
 
 #[test]
@@ -46,7 +46,9 @@ fn a_lost_link_counts_before_another_node_takes_over() {
             .replace("[[interface]]", &format!("{key}\n[[interface]]"));
         assert_eq!(mistakes(&text).is_empty(), good, "{key} {delay}");
     }
-    config(&interface("down_delay = \"9s\"").replace("name = \"eth0\"", "name = \"eth9\""));
+    // Nothing takes over on an interface that is only tracked.
+    let tracked = instance("track_interface = [\"eth9\"]");
+    config(&(tracked + "[[interface]]\nname = \"eth9\"\ndown_delay = \"9s\"\n"));
 }
 
 #[test]
@@ -67,6 +69,19 @@ fn groups_of_announcements() {
     }
     let two = group("interfaces = [\"eth0\"]") + "[[garp_group]]\nname = \"b\"\ninterfaces = [\"eth0\"]\n";
     assert!(error(&two).message.contains("already in a garp_group at line"));
+}
+
+#[test]
+fn an_interface_that_nothing_is_on_is_probably_a_slip() {
+    for table in
+        ["[[interface]]\nname = \"eht0\"\n", "[[garp_group]]\nname = \"g\"\ninterfaces = [\"eht0\"]\n"]
+    {
+        let d = warning(&(instance("") + table));
+        assert!(
+            d.message.contains("no instance uses") && d.help.as_deref().unwrap().contains("`eth0`"),
+            "{d}"
+        );
+    }
 }
 
 #[test]

@@ -119,9 +119,10 @@ impl VirtualRouter {
                 "at most time_window: is the time set on both nodes?".into(),
             ),
             Discard::AuthKey => (key.to_string(), format!("one of {}", auth.map(ids).unwrap_or_default())),
-            Discard::AuthMac => {
-                (format!("is wrong for key {key}"), "the same key on both nodes, or nobody forging".into())
-            }
+            Discard::AuthMac => (
+                format!("is wrong for key {key}"),
+                "the one of the key here: is it the same on both nodes?".into(),
+            ),
             _ => ("was heard before".into(), "a number that grows: a replay, or a clock set back".into()),
         }
     }
