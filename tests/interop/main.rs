@@ -29,6 +29,9 @@ struct Dialect {
 
 const V3: Dialect =
     Dialect { version: 3, ipv6: false, unicast: false, interval: 100, tandemd: "", keepalived: "" };
+/// The first step towards signatures, which a peer that knows of none does not notice.
+const RECEIVE_ONLY: &str = "auth_hmac = { keys = [{ id = 1, ascii = \"0123456789abcdefghijklmnopqrstuvwxyz\" }], \
+                            active_key = 1, mode = \"receive-only\" }";
 const V2: Dialect = Dialect { version: 2, interval: 1000, ..V3 };
 
 impl Dialect {
@@ -198,6 +201,7 @@ both_ways!(v3_pseudo_header_checksum, Dialect { tandemd: "v3_checksum = \"pseudo
 both_ways!(v3_unicast, Dialect { unicast: true, ..V3 });
 both_ways!(v3_ipv6, Dialect { ipv6: true, ..V3 });
 both_ways!(v3_ipv6_unicast, Dialect { ipv6: true, unicast: true, ..V3 });
+both_ways!(v3_before_it_signs, Dialect { tandemd: RECEIVE_ONLY, ..V3 });
 both_ways!(v3_at_10_ms, Dialect { interval: 10, ..V3 });
 
 /// The other form: what RFC 9568 says, with a peer that uses nothing else.
@@ -231,5 +235,23 @@ fn a_version_mismatch_is_named() {
         wait_until(secs(6), "the difference is counted", || t.counter("web", "version_errors") > 0);
         let log = t.process.log();
         assert!(log.contains("discarded a packet from 192.0.2.2: VRRP version 2, expected 3"), "{log}");
+    });
+}
+
+/// A keepalived without `auth_hmac` drops what is signed, by its length; the way to find that out is tandemd's log.
+#[test]
+fn a_peer_that_knows_no_signatures_is_named() {
+    isolated("a_peer_that_knows_no_signatures_is_named", || {
+        let lab = Lab::new();
+        let _k = Keepalived::start(&lab, "b", V3, 100);
+        lab.wait_holder("b", VIP, secs(6));
+        let text = Dialect { tandemd: RECEIVE_ONLY, ..V3 }.tandemd("a", 200);
+        let t = Tandemd::start(&lab, "a", &text.replace("receive-only", "enforce"));
+        wait_until(secs(6), "what keepalived sends is refused", || {
+            t.counter("web", "auth_missing_errors") > 5
+        });
+        let log = t.process.log();
+        assert!(log.contains("the peer does not use auth_hmac, which this instance enforces"), "{log}");
+        wait_until(secs(6), "keepalived refuses it too", || lab.holders(VIP) == ["a", "b"]);
     });
 }
