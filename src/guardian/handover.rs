@@ -5,12 +5,12 @@
 
 use super::link::Place;
 use crate::net::NetError;
+use crate::net::clock;
 use crate::net::interface::IFAPROT_TANDEM;
 use crate::net::netlink::{AddressOp, AddressSpec, Netlink};
 use crate::net::vrrp_socket::{Outgoing, ReceiveBatch, VrrpSocket};
 use crate::time::Instant;
-use crate::vrrp::packet::{self, Datagram};
-use crate::vrrp::{Family, Farewell, Handover as Order};
+use crate::vrrp::{Datagram, Family, Farewell, Handover as Order};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use tracing::{info, warn};
@@ -70,8 +70,8 @@ impl Handover {
     fn say_goodbye(&mut self, holder: &Holder) -> Result<(), NetError> {
         let f = &holder.farewell;
         let Some(socket) = self.socket(f.family, holder.ifindex)? else { return Ok(()) };
-        let messages: Vec<Outgoing<'_>> = f
-            .messages
+        let messages = f.messages_at(clock::unix());
+        let messages: Vec<Outgoing<'_>> = messages
             .iter()
             .map(|m| Outgoing { source: m.source, destination: m.destination, payload: &m.payload })
             .collect();
@@ -145,14 +145,11 @@ impl Handover {
 }
 
 fn hear(waiting: &mut [Waiting], now: Instant, socket: &VrrpSocket, d: &Datagram<'_>) {
-    let Ok(a) = packet::decode(socket.family(), d, None) else { return };
-    if a.priority == 0 {
-        return;
-    }
+    let unix = clock::unix();
     for w in waiting.iter_mut().filter(|w| w.successor.is_none()) {
         let f = &w.holder.farewell;
-        let same = (f.family, f.vrid, w.holder.ifindex) == (socket.family(), a.vrid, socket.ifindex());
-        if same && f.source != d.source {
+        let here = (f.family, w.holder.ifindex) == (socket.family(), socket.ifindex());
+        if here && f.is_succeeded_by(d, unix) {
             w.successor = Some(d.source);
             w.until = w.until.min(now + f.linger);
         }

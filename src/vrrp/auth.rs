@@ -1,6 +1,6 @@
 //! `auth_hmac`: the keys and rules by which advertisements are signed and checked (draft-cassen-vrrp-auth-hmac).
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::num::NonZeroU8;
 use std::time::Duration;
@@ -74,7 +74,7 @@ pub struct AuthKey {
 }
 
 /// What keeps an old advertisement from being sent again by somebody else (`anti_replay`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AntiReplay {
     /// The trailer's seconds must be within this window around the wall clock here, and the sequence must grow.
@@ -87,7 +87,7 @@ pub enum AntiReplay {
 }
 
 /// What is sent and what is accepted (`mode`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMode {
     /// Signs, and accepts only what is signed.

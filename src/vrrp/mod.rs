@@ -8,6 +8,7 @@ mod auth;
 mod checksum;
 mod counters;
 mod engine;
+mod farewell;
 mod group;
 mod ids;
 mod output;
@@ -24,6 +25,7 @@ pub use auth::{AntiReplay, AuthHmac, AuthKey, AuthMode, KeyId, LONGEST_KEY, SHOR
 pub use checksum::PROTOCOL;
 pub use counters::{Counters, Discard, DiscardCounts};
 pub use engine::{Action, Engine, GroupTransition};
+pub use farewell::FarewellAuth;
 pub use group::Group;
 pub use ids::{Port, RouterId};
 pub use output::{Farewell, Input, Leave, Message, Notice, Output, Reason, Transition};

@@ -1,5 +1,6 @@
 //! What a virtual router is told and what it asks for: the core's inputs, outputs and reasons.
 
+use super::farewell::FarewellAuth;
 use super::settings::RouterSettings;
 use super::tracking::{TrackEffect, TrackKey};
 use super::types::{Family, Handover, Priority, State, Vrid};
@@ -86,8 +87,10 @@ pub struct Farewell {
     pub source: IpAddr,
     /// Its advertisement interval.
     pub interval: Duration,
-    /// Priority 0 for each destination.
+    /// Priority 0 for each destination, without a signature.
     pub messages: Vec<Message>,
+    /// What they are to be signed with.
+    pub auth: Option<FarewellAuth>,
     /// How the addresses go: before priority 0, or when a successor is heard.
     pub handover: Handover,
     /// How long a successor may take to be heard after priority 0.

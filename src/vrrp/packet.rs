@@ -278,28 +278,35 @@ pub fn encode(o: &Outgoing<'_>) -> Vec<u8> {
     out
 }
 
-/// Encodes a message with the trailer that `sign` appends to it.
-pub(super) fn encode_signed(o: &Outgoing<'_>, sign: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut out = encode(o);
-    sign(&mut out);
-    if Family::of(&o.source) == Family::Ipv6 {
-        if let Some(field) = out.get_mut(checksum::OFFSET..checksum::OFFSET + 2) {
-            field.fill(0);
-        }
-        write_checksum(o, &mut out);
+/// Extends a whole message by the trailer that `append` makes. IPv6 sums up what belongs to the payload.
+pub(super) fn extend(
+    payload: &mut Vec<u8>,
+    source: &IpAddr,
+    destination: &IpAddr,
+    append: impl FnOnce(&mut Vec<u8>),
+) {
+    append(payload);
+    if Family::of(source) == Family::Ipv6 {
+        write_sum(Cover::Pseudo { source, destination }, payload);
     }
-    out
 }
 
-/// Fills in the checksum, whose field must hold zero.
 fn write_checksum(o: &Outgoing<'_>, out: &mut [u8]) {
     let pseudo = Cover::Pseudo { source: &o.source, destination: &o.destination };
     let cover = match (o.version, Family::of(&o.source), o.checksum_form) {
         (Version::V2, _, _) | (Version::V3, Family::Ipv4, ChecksumForm::Rfc9568) => Cover::Message,
         (Version::V3, Family::Ipv6, _) | (Version::V3, Family::Ipv4, ChecksumForm::PseudoHeader) => pseudo,
     };
+    write_sum(cover, out);
+}
+
+fn write_sum(cover: Cover<'_>, out: &mut [u8]) {
+    let field = checksum::OFFSET..checksum::OFFSET + 2;
+    if let Some(field) = out.get_mut(field.clone()) {
+        field.fill(0);
+    }
     let sum = checksum::compute(cover, out).to_be_bytes();
-    if let Some(field) = out.get_mut(checksum::OFFSET..checksum::OFFSET + 2) {
+    if let Some(field) = out.get_mut(field) {
         field.copy_from_slice(&sum);
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 const SENDERS: usize = 256;
 
 /// The sequence that the clock gives, with a counter of zero. `unix`: time since 1970.
-fn of_clock(unix: Duration) -> u64 {
+pub(super) fn of_clock(unix: Duration) -> u64 {
     let fraction = (u64::from(unix.subsec_nanos()) << 16) / 1_000_000_000;
     // Wraps in 2106; that is why sequences are compared as RFC 1982 does.
     unix.as_secs() << 32 | fraction << 16

@@ -53,6 +53,31 @@ fn killed() {
     death("guardian::killed", Signal::SIGKILL);
 }
 
+/// As `killed`, with advertisements that a guardian can only sign itself, and a successor that it must believe.
+#[test]
+fn killed_while_advertisements_are_signed() {
+    isolated("guardian::killed_while_advertisements_are_signed", || {
+        let lab = Lab::new();
+        let key = "auth_hmac = { keys = [{ id = 1, ascii = \"0123456789abcdefghijklmnopqrstuvwxyz\" }], active_key = 1 }";
+        let more = format!("{ADDRESS}\nnopreempt = true\n{key}");
+        let a = Tandemd::start(&lab, "a", &config("a", 200, "1s", &more));
+        lab.wait_holder("a", VIP, secs(9));
+        let b = Tandemd::start(&lab, "b", &config("b", 100, "1s", &more));
+        wait_until(secs(5), "b follows a", || b.instance("web")["master_priority"] == 200);
+        kill(a.process.worker(), Signal::SIGKILL).unwrap();
+        // Three intervals without the guardian, the skew time with it.
+        b.wait_state("web", "MASTER", std::time::Duration::from_millis(2000));
+        let why = b.instance("web")["reason"].as_str().unwrap().to_owned();
+        assert!(why.contains("192.0.2.1 gave up (priority 0)"), "{why}");
+        wait_until(secs(1), "the address is gone", || !lab.has("a", VIP));
+        assert!(a.process.log().contains("192.0.2.2 has taken over"), "{}", a.process.log());
+        wait_until(secs(5), "it runs again", || a.adm("status").status.success());
+        a.wait_state("web", "BACKUP", secs(2));
+        wait_until(secs(5), "a follows b", || a.instance("web")["master_priority"] == 100);
+        assert!(!a.process.log().contains("0123456789"), "a key is shown");
+    });
+}
+
 #[test]
 fn aborted() {
     death("guardian::aborted", Signal::SIGABRT);

@@ -11,29 +11,29 @@ use tandemd::vrrp::{
     RouterSettings, Secret, State, Transport, Vrid, packet,
 };
 
-const TIME: AntiReplay = AntiReplay::Time { window: Duration::from_secs(5) };
-const KEY_A: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-const KEY_B: &[u8] = b"zyxwvutsrqponmlkjihgfedcba9876543210";
+pub(crate) const TIME: AntiReplay = AntiReplay::Time { window: Duration::from_secs(5) };
+pub(crate) const KEY_A: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+pub(crate) const KEY_B: &[u8] = b"zyxwvutsrqponmlkjihgfedcba9876543210";
 
-fn auth(keys: &[(u8, &[u8])], active: u8, rule: AntiReplay, mode: AuthMode) -> Option<AuthHmac> {
+pub(crate) fn auth(keys: &[(u8, &[u8])], active: u8, rule: AntiReplay, mode: AuthMode) -> Option<AuthHmac> {
     let id = |n| KeyId::new(n).unwrap();
     let keys = keys.iter().map(|(n, k)| AuthKey { id: id(*n), secret: Secret::new(k.to_vec()).unwrap() });
     Some(AuthHmac::new(keys.collect(), id(active), rule, mode).unwrap())
 }
 
-fn signed(priority: u8, keys: &[(u8, &[u8])], active: u8) -> RouterSettings {
+pub(crate) fn signed(priority: u8, keys: &[(u8, &[u8])], active: u8) -> RouterSettings {
     RouterSettings { auth_hmac: auth(keys, active, TIME, AuthMode::Enforce), ..settings(priority) }
 }
 
-fn moded(priority: u8, mode: AuthMode) -> RouterSettings {
+pub(crate) fn moded(priority: u8, mode: AuthMode) -> RouterSettings {
     RouterSettings { auth_hmac: auth(&[(1, KEY_A)], 1, TIME, mode), ..settings(priority) }
 }
 
 /// Unix time at which the tests play.
-const UNIX: Duration = Duration::from_secs(1_800_000_000);
+pub(crate) const UNIX: Duration = Duration::from_secs(1_800_000_000);
 
 /// A started router at `source`; at its `now` it is UNIX.
-fn node(s: RouterSettings, source: &str) -> Bench {
+pub(crate) fn node(s: RouterSettings, source: &str) -> Bench {
     let mut b = Bench::cold(s);
     set_clock(&mut b, UNIX);
     b.input(Input::Interface(Ok(ip(source))));
@@ -41,11 +41,11 @@ fn node(s: RouterSettings, source: &str) -> Bench {
 }
 
 /// The wall clock shows `unix` now.
-fn set_clock(b: &mut Bench, unix: Duration) {
+pub(crate) fn set_clock(b: &mut Bench, unix: Duration) {
     b.engine.set_wall_offset(unix - b.now.since(Instant::ZERO));
 }
 
-fn messages(o: &[Output]) -> Vec<Vec<u8>> {
+pub(crate) fn messages(o: &[Output]) -> Vec<Vec<u8>> {
     let sent = o.iter().filter_map(|o| if let Output::Send(m) = o { Some(m.payload.clone()) } else { None });
     sent.collect()
 }

@@ -5,6 +5,7 @@ mod support;
 
 mod auth;
 mod backup;
+mod farewell;
 mod groups;
 mod lan;
 mod leaving;

@@ -29,8 +29,9 @@ const HEAD_START: Duration = Duration::from_micros(150);
 const STAMPED: Duration = Duration::from_millis(5);
 /// How long news of interfaces may wait while addresses are being moved.
 const ECHO: Duration = Duration::from_millis(50);
-/// How far the wall clock may have moved against the time since boot before the core is told.
-const DRIFT: Duration = Duration::from_millis(10);
+/// How far the wall clock may have moved against the time since boot before the core is told. The guardian's stamps
+/// count on this.
+const DRIFT: Duration = Duration::from_millis(1);
 /// How often a full event channel is tried again.
 const FLUSH: Duration = Duration::from_millis(5);
 
@@ -77,12 +78,13 @@ impl Protocol {
         }
     }
 
-    /// The core stamps and judges signed advertisements by the wall clock. What the two readings are apart by is
-    /// less than what is worth telling.
+    /// The core stamps and judges signed advertisements by the wall clock.
     fn follow_wall_clock(&mut self) {
-        let unix = clock::unix();
-        let offset = unix.saturating_sub(self.now.since(Instant::ZERO));
-        if offset.abs_diff(self.wall_offset) >= DRIFT {
+        let (before, unix, after) = (clock::now(), clock::unix(), clock::now());
+        let offset = unix.saturating_sub(before.since(Instant::ZERO));
+        // Two readings that something came between say nothing about each other.
+        let together = after.since(before) < DRIFT / 2;
+        if (together || self.wall_offset.is_zero()) && offset.abs_diff(self.wall_offset) >= DRIFT {
             self.wall_offset = offset;
             self.engine.set_wall_offset(offset);
         }

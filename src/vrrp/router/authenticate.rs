@@ -12,9 +12,11 @@ pub(super) fn encode(s: &RouterSettings, message: &Outgoing<'_>, number: Option<
     let key = s.auth_hmac.as_ref().and_then(|a| a.active());
     let (Some(key), Some(number)) = (key, number) else { return packet::encode(message) };
     let context = Context { version: s.version, vrid: s.vrid, source: message.source };
-    packet::encode_signed(message, |payload| {
+    let mut out = packet::encode(message);
+    packet::extend(&mut out, &message.source, &message.destination, |payload| {
         trailer::append(payload, key.id.get(), number, &key.secret, &context);
-    })
+    });
+    out
 }
 
 impl VirtualRouter {

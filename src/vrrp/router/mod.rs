@@ -12,6 +12,7 @@ mod status;
 
 use super::announce::Announcer;
 use super::counters::{Counters, Limiter};
+use super::farewell::FarewellAuth;
 use super::output::{Farewell, Input, Message, Notice, Output, Reason, Transition};
 use super::packet::{self, Outgoing};
 use super::replay::{Marks, Sequence};
@@ -394,6 +395,7 @@ impl VirtualRouter {
             source,
             interval: self.settings.advert_int,
             messages: self.messages(0, None),
+            auth: self.settings.auth_hmac.as_ref().map(|a| FarewellAuth::new(self.settings.version, a)),
             handover: self.settings.handover,
             patience: self.longest_skew() + LEAVE_MARGIN,
             linger: self.linger_time(),
