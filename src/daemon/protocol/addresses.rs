@@ -49,14 +49,14 @@ impl Protocol {
             r.failures.clear();
             r.retry_at = None;
             r.claim.release();
-            self.pacing.forget(id);
+            self.garp.forget(id);
         }
     }
 
     /// `Announce`.
     pub(super) fn announce(&mut self, id: RouterId, copies: u32) {
         if let Some(r) = self.instances.get_mut(&id) {
-            self.pacing.renew(id);
+            self.garp.renew(id);
             r.claim.announce(copies);
         }
     }
@@ -148,32 +148,32 @@ impl Protocol {
 
     /// Announces each address once, now or in the turn of its group.
     fn announce_batch(&mut self, id: RouterId, places: &[Place]) {
-        if self.pacing.is_empty() {
+        if self.garp.is_empty() {
             return self.send_announcements(places);
         }
-        let (table, pacing) = (&self.table, &mut self.pacing);
+        let (table, queues) = (&self.table, &mut self.garp);
         let waits = |p: &&Place| {
             let name = table.by_index(p.ifindex).map_or("", |l| l.name.as_str());
-            pacing.push(name, id, **p)
+            queues.push(name, id, **p)
         };
         let (_, now): (Vec<Place>, Vec<Place>) = places.iter().partition(waits);
         self.send_announcements(&now);
     }
 
     /// Lets announcements leave whose turn it is.
-    pub(super) fn pace(&mut self) {
-        if self.pacing.deadline().is_none_or(|t| t > self.now) {
+    pub(super) fn announce_next(&mut self) {
+        if self.garp.deadline().is_none_or(|t| t > self.now) {
             return;
         }
-        let mut pacing = std::mem::take(&mut self.pacing);
-        pacing.release(self.now, |id, place| {
+        let mut queues = std::mem::take(&mut self.garp);
+        queues.release(self.now, |id, place| {
             // It may have gone since.
             if self.instances.get(&id).is_some_and(|r| r.claim.ownership(&place).is_some()) {
                 self.send_announcements(&[place]);
             }
             clock::now()
         });
-        self.pacing = pacing;
+        self.garp = queues;
     }
 
     /// Sends one gratuitous ARP or unsolicited NA for each address.

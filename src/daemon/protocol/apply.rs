@@ -28,7 +28,7 @@ impl Protocol {
                 None => self.add(instance),
             }
         }
-        let given_back = self.pacing.configure(&config.garp_groups);
+        let given_back = self.garp.configure(&config.garp_groups);
         self.send_announcements(&given_back.iter().map(|(_, place)| *place).collect::<Vec<_>>());
         self.want_ports();
         let groups = config.groups.iter().map(|g| {

@@ -8,11 +8,11 @@ mod apply;
 mod claims;
 mod debounce;
 mod farewells;
+mod garp;
 mod instances;
 mod interfaces;
 mod outbox;
 mod pace;
-mod pacing;
 mod ports;
 mod snapshot;
 mod turn;
@@ -34,10 +34,10 @@ use crate::track::{Report, TrackId};
 use crate::vrrp::{Action, Engine};
 use debounce::Links;
 use farewells::Farewells;
+use garp::GarpQueues;
 use instances::Instances;
 use outbox::Outbox;
 use pace::Pace;
-use pacing::Pacing;
 use ports::Ports;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -90,7 +90,7 @@ struct Protocol {
     ports: Ports,
     table: InterfaceTable,
     links: Links,
-    pacing: Pacing,
+    garp: GarpQueues,
     netlink: Netlink,
     monitor: Monitor,
     packets: PacketSocket,
@@ -177,7 +177,7 @@ pub(super) fn spawn(
         ports: Ports::default(),
         table,
         links: Links::default(),
-        pacing: Pacing::default(),
+        garp: GarpQueues::default(),
         netlink,
         monitor,
         packets: PacketSocket::open()?,

@@ -108,7 +108,7 @@ impl Protocol {
         let thread = named(
             [
                 ("events_dropped", self.outbox.dropped()),
-                ("announcements_waiting", u64::try_from(self.pacing.waiting()).unwrap_or(u64::MAX)),
+                ("announcements_waiting", u64::try_from(self.garp.waiting()).unwrap_or(u64::MAX)),
                 ("frames_lost", t.frames_lost),
                 ("link_changes_undone", self.links.undone()),
                 ("late_turns", t.late_turns),

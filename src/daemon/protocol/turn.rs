@@ -60,7 +60,7 @@ impl Protocol {
             self.settle_links();
             self.perform();
             self.work();
-            self.pace();
+            self.announce_next();
             self.perform();
             self.tell();
             if self.stopping && self.engine.is_empty() && !self.has_work() {
@@ -103,7 +103,7 @@ impl Protocol {
             let flush = (!flushed).then(|| clock::now() + FLUSH);
             let next = self.engine.next_deadline();
             let wake = next.map(|t| if self.engine.next_is_takeover() { t - HEAD_START } else { t });
-            let others = [self.next_retry(), self.links.deadline(), self.pacing.deadline(), flush];
+            let others = [self.next_retry(), self.links.deadline(), self.garp.deadline(), flush];
             wake.into_iter().chain(others.into_iter().flatten()).min()
         };
         if let Some(pulse) = self.farewells.pulse() {

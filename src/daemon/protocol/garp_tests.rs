@@ -29,14 +29,14 @@ fn group(name: &str, interfaces: &[&str]) -> GarpGroup {
     }
 }
 
-fn pacing() -> Pacing {
-    let mut p = Pacing::default();
+fn queues() -> GarpQueues {
+    let mut p = GarpQueues::default();
     assert!(p.configure(&[group("s", &["eth0", "eth1"])]).is_empty());
     p
 }
 
 /// Lets everything leave as early as it may; when, and what.
-fn drain(p: &mut Pacing, mut now: Instant) -> Vec<(Instant, Place)> {
+fn drain(p: &mut GarpQueues, mut now: Instant) -> Vec<(Instant, Place)> {
     let mut sent = Vec::new();
     while let Some(t) = p.deadline() {
         now = now.max(t);
@@ -51,7 +51,7 @@ fn drain(p: &mut Pacing, mut now: Instant) -> Vec<(Instant, Place)> {
 
 #[test]
 fn one_leaves_each_interval_whoever_sent_it_and_all_of_a_copy_before_the_next() {
-    let mut p = pacing();
+    let mut p = queues();
     for _ in 0..2 {
         assert!(p.push("eth0", id(1), place(1)) && p.push("eth1", id(2), place(2)));
     }
@@ -67,13 +67,13 @@ fn one_leaves_each_interval_whoever_sent_it_and_all_of_a_copy_before_the_next() 
 
 #[test]
 fn neighbour_advertisements_have_their_own_interval() {
-    let mut p = pacing();
+    let mut p = queues();
     for n in 1..=3 {
         p.push("eth0", id(1), place(n));
         p.push("eth0", id(1), six(u16::from(n)));
     }
     let times = |v6| -> Vec<Instant> {
-        let mut p = Pacing(p.0.clone());
+        let mut p = GarpQueues(p.0.clone());
         drain(&mut p, at(0)).iter().filter(|(_, p)| p.address.is_ipv6() == v6).map(|(t, _)| *t).collect()
     };
     assert_eq!(times(false), [at(0), at(10), at(20)]);
@@ -82,15 +82,15 @@ fn neighbour_advertisements_have_their_own_interval() {
 
 #[test]
 fn an_interval_of_zero_does_not_wait() {
-    let mut p = Pacing::default();
+    let mut p = GarpQueues::default();
     p.configure(&[GarpGroup { garp_interval: Duration::ZERO, ..group("s", &["eth0"]) }]);
     assert!(!p.push("eth0", id(1), place(1)) && p.push("eth0", id(1), six(1)));
 }
 
 #[test]
 fn a_newer_burst_replaces_what_waits_and_nobody_starves() {
-    let mut p = pacing();
-    let burst = |p: &mut Pacing, owner| {
+    let mut p = queues();
+    let burst = |p: &mut GarpQueues, owner| {
         p.renew(id(owner));
         for _ in 0..3 {
             for n in 1..=20 {
@@ -100,7 +100,7 @@ fn a_newer_burst_replaces_what_waits_and_nobody_starves() {
     };
     burst(&mut p, 1);
     burst(&mut p, 1);
-    assert_eq!(drain(&mut Pacing(p.0.clone()), at(0)).len(), 60, "not 120");
+    assert_eq!(drain(&mut GarpQueues(p.0.clone()), at(0)).len(), 60, "not 120");
     // Bursts that come faster than they can leave: every address gets its turn.
     let mut seen = std::collections::BTreeSet::new();
     for round in 0..10 {
@@ -125,7 +125,7 @@ fn a_newer_burst_replaces_what_waits_and_nobody_starves() {
 
 #[test]
 fn a_reload_keeps_what_waits_and_gives_back_what_a_removed_group_held() {
-    let mut p = pacing();
+    let mut p = queues();
     p.push("eth0", id(1), place(1));
     p.push("eth0", id(1), place(2));
     p.release(at(0), |_, _| at(0));
@@ -137,7 +137,7 @@ fn a_reload_keeps_what_waits_and_gives_back_what_a_removed_group_held() {
 
 #[test]
 fn the_interval_begins_when_the_last_one_has_left() {
-    let mut p = pacing();
+    let mut p = queues();
     p.push("eth0", id(1), place(1));
     p.push("eth0", id(1), place(2));
     // The machine stood still between the time of the turn and the sending.
@@ -150,7 +150,7 @@ proptest! {
     fn never_two_within_an_interval_and_nothing_is_lost(
         pushes in prop::collection::vec((0_u64..30, 1_u8..30, 1_u64..4), 1..80),
     ) {
-        let mut p = pacing();
+        let mut p = queues();
         let (mut now, mut sent, mut pushed) = (0, Vec::new(), std::collections::BTreeMap::new());
         for (pause, n, owner) in pushes {
             for _ in 0..pause {

@@ -98,9 +98,9 @@ impl Group {
 
 /// All groups.
 #[derive(Debug, Default)]
-pub(super) struct Pacing(Vec<Group>);
+pub(super) struct GarpQueues(Vec<Group>);
 
-impl Pacing {
+impl GarpQueues {
     /// Follows the configuration. What waits in a group that stays goes on waiting there, at its new interval; what
     /// waits in one that goes is given back.
     pub(super) fn configure(&mut self, groups: &[GarpGroup]) -> Vec<(RouterId, Place)> {
@@ -167,5 +167,5 @@ impl Pacing {
 }
 
 #[cfg(test)]
-#[path = "pacing_tests.rs"]
+#[path = "garp_tests.rs"]
 mod tests;
