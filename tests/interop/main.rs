@@ -243,15 +243,17 @@ fn a_version_mismatch_is_named() {
 fn a_peer_that_knows_no_signatures_is_named() {
     isolated("a_peer_that_knows_no_signatures_is_named", || {
         let lab = Lab::new();
-        let _k = Keepalived::start(&lab, "b", V3, 100);
+        let k = Keepalived::start(&lab, "b", V3, 100);
         lab.wait_holder("b", VIP, secs(6));
         let text = Dialect { tandemd: RECEIVE_ONLY, ..V3 }.tandemd("a", 200);
         let t = Tandemd::start(&lab, "a", &text.replace("receive-only", "enforce"));
         wait_until(secs(6), "what keepalived sends is refused", || {
-            t.counter("web", "auth_missing_errors") > 5
+            t.counter("web", "auth_missing_errors") > 0
         });
-        let log = t.process.log();
-        assert!(log.contains("the peer does not use auth_hmac, which this instance enforces"), "{log}");
-        wait_until(secs(6), "keepalived refuses it too", || lab.holders(VIP) == ["a", "b"]);
+        wait_until(secs(2), "tandemd says why", || {
+            t.process.log().contains("the peer does not use auth_hmac, which this instance enforces")
+        });
+        // It sends little itself while it is busy with refusing.
+        wait_until(secs(6), "keepalived refuses it too", || k.0.log().contains("vrrp packet too long"));
     });
 }
