@@ -6,9 +6,9 @@
 mod lab;
 
 mod addresses;
+mod auth;
 mod bfd;
 mod bfd_peers;
-mod auth;
 mod debounce;
 mod election;
 mod faults;
