@@ -10,18 +10,18 @@ use std::net::{IpAddr, Ipv4Addr};
 const SCOPES: [(&str, u8); 4] = [("global", 0), ("site", 200), ("link", 253), ("host", 254)];
 const WORDS: [&str; 6] = ["dev", "label", "brd", "scope", "noprefixroute", "deprecated"];
 
-/// Why a text is no virtual address.
+/// Why a text is no virtual address, route or rule.
 #[derive(Default, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
     /// Which part.
-    part: &'static str,
-    message: String,
-    allowed: Option<&'static str>,
-    help: Option<String>,
+    pub(super) part: &'static str,
+    pub(super) message: String,
+    pub(super) allowed: Option<&'static str>,
+    pub(super) help: Option<String>,
 }
 
 impl Fault {
-    fn new(part: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(part: &'static str, message: impl Into<String>) -> Self {
         Fault { part, message: message.into(), ..Fault::default() }
     }
 }
@@ -47,7 +47,8 @@ pub(super) fn read(value: &Value<'_>) -> Option<VirtualAddress> {
     parse(text).map_err(|fault| report(value, fault)).ok()
 }
 
-fn report(value: &Value<'_>, fault: Fault) {
+/// Records the fault at `value`.
+pub(super) fn report(value: &Value<'_>, fault: Fault) {
     let problem = value.refuse(format!("{}: {}", fault.part, fault.message)).help_if(fault.help);
     value.add(match fault.allowed {
         Some(allowed) => problem.allowed(allowed),

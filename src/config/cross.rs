@@ -5,6 +5,7 @@ use super::group::GroupDraft;
 use super::instance::{InstanceDraft, warn_weighted_owner};
 use super::model::{TrackKind, TrackRef};
 use super::report::{At, Problem, Report, Spot, did_you_mean, nearest};
+use super::routing;
 use super::tracks::{RefDraft, TrackDraft};
 use super::virtual_addresses::named;
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ pub(super) fn check(report: &Report<'_>, drafts: &mut Drafts) {
     check_names(report, drafts);
     check_routers(report, &drafts.instances);
     check_addresses(report, &drafts.instances);
+    routing::check_all(report, drafts.instances.iter().map(|i| &i.routing));
     check_members(report, drafts);
     let state_files = drafts.instances.iter().filter_map(|i| i.state_file.as_ref());
     let shown = |path: &std::path::PathBuf| path.display().to_string();

@@ -5,6 +5,7 @@ use super::model::{Instance, VirtualAddress};
 use super::names;
 use super::reader::{Table, Value};
 use super::report::{At, Problem, Spot};
+use super::routing;
 use super::tracks::{self, RefDraft};
 use super::transport::{self, Lane};
 use super::virtual_addresses::{self as vips, Listed};
@@ -30,6 +31,8 @@ pub(super) struct InstanceDraft {
     pub(super) state_file: Option<Spot<std::path::PathBuf>>,
     /// Listed and excluded addresses.
     pub(super) addresses: Vec<Spot<VirtualAddress>>,
+    /// Prefixes, routes and rules.
+    pub(super) routing: routing::Lists,
     pub(super) refs: Vec<RefDraft>,
     pub(super) owner: bool,
     /// Whole, but for its tracks; none: a required key is missing or wrong.
@@ -62,12 +65,14 @@ pub(super) fn read(table: &Table<'_>, default_version: Version) -> InstanceDraft
         lane,
         state_file,
         addresses: listed.all(),
+        routing: routing::read(table),
         refs: tracks::references(table),
         owner: priority.is_owner(),
         built: None,
     };
+    routing::check_own(table, &draft.routing, &draft.addresses, &draft.lane.peers());
     let router = router(table, &draft, &listed, priority, version);
-    draft.built = build(table, &draft, router, listed);
+    draft.built = build(table, &draft, router, &listed);
     draft
 }
 
@@ -75,23 +80,29 @@ fn build(
     table: &Table<'_>,
     draft: &InstanceDraft,
     router: Option<RouterSettings>,
-    listed: Listed,
+    listed: &Listed,
 ) -> Option<Instance> {
     let notify = tracks::notify(table);
     let ignore_interface_down = table.flag("dont_track_primary");
-    let unspotted = |list: Vec<Spot<VirtualAddress>>| list.into_iter().map(|s| s.value).collect();
     Some(Instance {
         name: draft.name.as_ref()?.value.clone(),
         interface: draft.interface.as_ref()?.value.clone(),
         router: router?,
         source: draft.lane.source(),
-        addresses: unspotted(listed.listed),
-        excluded: unspotted(listed.excluded),
+        addresses: unspotted(&listed.listed),
+        excluded: unspotted(&listed.excluded),
+        prefixes: unspotted(&draft.routing.prefixes),
+        routes: unspotted(&draft.routing.routes),
+        rules: unspotted(&draft.routing.rules),
         tracks: Vec::new(),
         notify,
         state_file: draft.state_file.as_ref().map(|s| s.value.clone()),
         ignore_interface_down,
     })
+}
+
+fn unspotted<T: Clone>(list: &[Spot<T>]) -> Vec<T> {
+    list.iter().map(|s| s.value.clone()).collect()
 }
 
 fn router(

@@ -10,11 +10,14 @@ pub(super) struct Keys {
 
 /// The tables and their keys, for the documentation's test: name as in `docs/configuration.md`, keys.
 #[cfg(test)]
-pub(super) const ALL: [(&str, &Keys); 10] = [
+pub(super) const ALL: [(&str, &Keys); 13] = [
     ("top level", &TOP),
     ("[node]", &NODE),
     ("[[vrrp_instance]]", &INSTANCE),
     ("virtual address", &ADDRESS),
+    ("virtual prefix", &PREFIX),
+    ("virtual route", &ROUTE),
+    ("virtual rule", &RULE),
     ("track reference", &TRACK_REF),
     ("[[sync_group]]", &GROUP),
     ("[[track.script]]", &SCRIPT),
@@ -96,6 +99,9 @@ pub(super) const INSTANCE: Keys = Keys {
         "version",
         "virtual_ipaddress",
         "virtual_ipaddress_excluded",
+        "virtual_prefix",
+        "virtual_routes",
+        "virtual_rules",
         "no_virtual_ipaddress",
         "nopreempt",
         "preempt_delay",
@@ -135,8 +141,6 @@ pub(super) const INSTANCE: Keys = Keys {
         ("vmac_xmit_base", NOT_YET),
         ("use_ipvlan", NOT_YET),
         ("vrf", NOT_YET),
-        ("virtual_routes", "not supported yet; a notify_master script can add routes"),
-        ("virtual_rules", "not supported yet; a notify_master script can add rules"),
         ("accept", "packets to the addresses are always accepted; remove it"),
         ("no_accept", "not supported yet: packets to the addresses are always accepted"),
         ("strict_mode", "remove it; what RFC 9568 demands is always done or warned about"),
@@ -167,6 +171,41 @@ pub(super) const ADDRESS: Keys = Keys {
         ("prefix", "write it after the address: \"192.0.2.100/24\""),
         ("preferred_lft", "write deprecated = true for 0"),
         ("nodad", "remove it: duplicate address detection is always left out"),
+    ],
+};
+
+/// In the order in which the words of the string form stand.
+pub(super) const PREFIX: Keys = Keys {
+    known: &["prefix", "dev", "announce"],
+    elsewhere: &[("address", "write `prefix`"), ("noannounce", "write announce = false")],
+};
+
+/// In the order in which the words of the string form stand.
+pub(super) const ROUTE: Keys = Keys {
+    known: &[
+        "type", "to", "via", "dev", "onlink", "metric", "table", "src", "scope", "tos", "mtu", "window",
+        "advmss", "hoplimit", "initcwnd", "initrwnd", "nexthop",
+    ],
+    elsewhere: &[
+        ("protocol", "remove it: tandemd marks its routes with protocol 116"),
+        ("gateway", "write `via`"),
+        ("dst", "write `to`"),
+        ("oif", "write `dev`"),
+        ("priority", "write `metric`"),
+        ("nexthops", "write `nexthop`"),
+    ],
+};
+
+/// In the order in which the words of the string form stand.
+pub(super) const RULE: Keys = Keys {
+    known: &[
+        "not", "from", "to", "iif", "oif", "fwmark", "tos", "ipproto", "sport", "dport", "table", "type",
+        "suppress_prefixlength", "priority",
+    ],
+    elsewhere: &[
+        ("protocol", "remove it: tandemd marks its rules with protocol 116"),
+        ("lookup", "write `table`"),
+        ("preference", "write `priority`"),
     ],
 };
 

@@ -20,6 +20,7 @@ mod node;
 mod reader;
 mod render;
 mod report;
+mod routing;
 mod tracks;
 mod transport;
 mod virtual_addresses;
@@ -34,3 +35,6 @@ pub use model::{
 };
 pub use render::effective_toml;
 pub use report::Source;
+pub use routing::{
+    Network, NotRouting, RouteHop, RouteKind, RouteOption, RuleAction, VirtualPrefix, VirtualRoute, VirtualRule,
+};

@@ -2,6 +2,7 @@
 //! written, and where, stays in the parser.
 
 use crate::bfd;
+use super::routing::{VirtualPrefix, VirtualRoute, VirtualRule};
 use crate::vrrp::RouterSettings;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -74,6 +75,12 @@ pub struct Instance {
     pub addresses: Vec<VirtualAddress>,
     /// `virtual_ipaddress_excluded`: addresses of any family that move but are not listed.
     pub excluded: Vec<VirtualAddress>,
+    /// `virtual_prefix`: whole prefixes that this machine answers for while it is MASTER.
+    pub prefixes: Vec<VirtualPrefix>,
+    /// `virtual_routes`: routes that move with the addresses.
+    pub routes: Vec<VirtualRoute>,
+    /// `virtual_rules`: routing policy rules that move with the addresses.
+    pub rules: Vec<VirtualRule>,
     /// `track_interface`, `track_script`, `track_process`, `track_file`, `track_bfd`.
     pub tracks: Vec<TrackRef>,
     /// `notify_*`.

@@ -110,6 +110,11 @@ impl Lane {
         self.source.as_ref().map(|s| s.value)
     }
 
+    /// The other nodes' addresses; empty with multicast.
+    pub(super) fn peers(&self) -> Vec<IpAddr> {
+        self.peers.iter().flatten().map(|p| p.value).collect()
+    }
+
     /// As the protocol core takes it.
     pub(super) fn transport(&self) -> Transport {
         match &self.peers {
