@@ -1,7 +1,7 @@
 //! The system calls that neither nix nor socket2 offer in the form needed: sendmmsg(2) and recvmmsg(2) over
-//! buffers that are kept, integer socket options without a wrapper, the registration of a descriptor with tokio;
-//! and what the guardian and real-time scheduling need: fork, shared memory, scheduling, locked memory. Nothing
-//! else in tandemd is unsafe.
+//! buffers that are kept, integer socket options without a wrapper, packet sockets on one interface, the registration
+//! of a descriptor with tokio; and what the guardian and real-time scheduling need: fork, shared memory, scheduling,
+//! locked memory. Nothing else in tandemd is unsafe.
 
 use super::control_message::Control;
 use nix::errno::Errno;
@@ -203,6 +203,50 @@ pub(super) fn set_option(fd: BorrowedFd<'_>, level: i32, name: i32, value: i32) 
         )
     };
     Errno::result(done).map(drop)
+}
+
+/// Binds a packet socket to an interface and a protocol (packet(7)); from then on it receives.
+pub(super) fn bind_link(fd: BorrowedFd<'_>, ifindex: u32, protocol: u16) -> Result<(), Errno> {
+    let address = libc::sockaddr_ll {
+        sll_family: libc::AF_PACKET as u16,
+        sll_protocol: protocol.to_be(),
+        sll_ifindex: positive(ifindex)?,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    // SAFETY: the pointer is to a live sockaddr_ll and the length is its size; the kernel only reads it.
+    let done = unsafe {
+        libc::bind(fd.as_raw_fd(), ptr::from_ref(&address).cast(), size_of_val(&address) as libc::socklen_t)
+    };
+    Errno::result(done).map(drop)
+}
+
+/// Makes an interface take in every multicast frame as long as the packet socket is open (PACKET_MR_ALLMULTI).
+pub(super) fn all_multicast(fd: BorrowedFd<'_>, ifindex: u32) -> Result<(), Errno> {
+    let request = libc::packet_mreq {
+        mr_ifindex: positive(ifindex)?,
+        mr_type: libc::PACKET_MR_ALLMULTI as u16,
+        mr_alen: 0,
+        mr_address: [0; 8],
+    };
+    // SAFETY: the pointer is to a live packet_mreq and the length is its size; the kernel only reads it.
+    let done = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_ADD_MEMBERSHIP,
+            ptr::from_ref(&request).cast(),
+            size_of_val(&request) as libc::socklen_t,
+        )
+    };
+    Errno::result(done).map(drop)
+}
+
+/// An interface index; zero would mean all of them.
+fn positive(ifindex: u32) -> Result<i32, Errno> {
+    i32::try_from(ifindex).ok().filter(|i| *i > 0).ok_or(Errno::ENODEV)
 }
 
 /// A file descriptor of ours for tokio to wait on.

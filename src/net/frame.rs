@@ -62,15 +62,32 @@ pub fn gratuitous_arp(mac: [u8; 6], address: Ipv4Addr) -> Frame {
 /// address itself (RFC 9568 8.2.2, RFC 4861 4.4 and 7.2.6). `router` is the R flag: what the kernel would
 /// answer to a solicitation, see [`super::sysctl::router_flag`].
 pub fn unsolicited_na(mac: [u8; 6], address: Ipv6Addr, router: bool) -> Frame {
+    advertisement(mac, address, router, false, ALL_NODES_MAC, ALL_NODES)
+}
+
+/// Neighbour advertisement for `address` at `mac` in answer to a solicitation from `to` at `to_mac`, with the override
+/// flag (RFC 4861 7.2.4). `router` as in [`unsolicited_na`].
+pub fn solicited_na(mac: [u8; 6], address: Ipv6Addr, router: bool, to_mac: [u8; 6], to: Ipv6Addr) -> Frame {
+    advertisement(mac, address, router, true, to_mac, to)
+}
+
+fn advertisement(
+    mac: [u8; 6],
+    address: Ipv6Addr,
+    router: bool,
+    solicited: bool,
+    to_mac: [u8; 6],
+    to: Ipv6Addr,
+) -> Frame {
     let mut payload = [0; 24];
     let option = TARGET_LINK_LAYER_OPTION.into_iter().chain(mac);
     for (to, from) in payload.iter_mut().zip(address.octets().into_iter().chain(option)) {
         *to = from;
     }
-    let flags = NeighborAdvertisementHeader { router, solicited: false, r#override: true };
+    let flags = NeighborAdvertisementHeader { router, solicited, r#override: true };
     let mut frame = Frame { bytes: [0; NA_LEN], len: NA_LEN };
-    let written = PacketBuilder::ethernet2(mac, ALL_NODES_MAC)
-        .ipv6(address.octets(), ALL_NODES.octets(), 255)
+    let written = PacketBuilder::ethernet2(mac, to_mac)
+        .ipv6(address.octets(), to.octets(), 255)
         .icmpv6(Icmpv6Type::NeighborAdvertisement(flags))
         .write_to_slice(&mut frame.bytes, &payload)
         .ok();

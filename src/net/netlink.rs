@@ -75,18 +75,50 @@ impl AddressOp {
             AddressOp::Add(spec) | AddressOp::Remove(spec) => spec,
         }
     }
-
-    const fn verb(&self) -> &'static str {
-        match self {
-            AddressOp::Add(_) => "add address",
-            AddressOp::Remove(_) => "remove address",
-        }
-    }
 }
 
 impl fmt::Display for AddressSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{} on interface {}", self.address, self.prefix_len, self.ifindex)
+    }
+}
+
+/// A change that is one netlink request.
+pub(super) trait Change {
+    /// Appends the request; success is answered only if `acknowledge`.
+    fn encode(&self, acknowledge: bool, sequence: u32, out: &mut Vec<u8>);
+    /// What is tried, for errors.
+    fn verb(&self) -> &'static str;
+    /// On what, for errors.
+    fn object(&self) -> String;
+    /// How it ended, if this error only means that nothing was left to do.
+    fn harmless(&self, errno: Errno) -> Option<Applied>;
+}
+
+impl Change for AddressOp {
+    fn encode(&self, acknowledge: bool, sequence: u32, out: &mut Vec<u8>) {
+        rtnetlink::change(self, acknowledge, sequence, out);
+    }
+
+    fn verb(&self) -> &'static str {
+        match self {
+            AddressOp::Add(_) => "add address",
+            AddressOp::Remove(_) => "remove address",
+        }
+    }
+
+    fn object(&self) -> String {
+        self.spec().to_string()
+    }
+
+    fn harmless(&self, errno: Errno) -> Option<Applied> {
+        match (self, errno) {
+            (AddressOp::Add(_), Errno::EEXIST) => Some(Applied::AlreadyThere),
+            (AddressOp::Remove(_), Errno::EADDRNOTAVAIL | Errno::ENODEV | Errno::ENXIO) => {
+                Some(Applied::WasGone)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -174,6 +206,11 @@ impl Netlink {
     /// the interface, since the kernel walks its multicast groups with every added address (0.3 ms with 1000).
     /// Whoever has timers to keep hands over a part at a time.
     pub fn change_addresses(&mut self, ops: &[AddressOp]) -> Vec<Result<Applied, NetError>> {
+        self.change_all(ops)
+    }
+
+    /// The same for every kind of change.
+    pub(super) fn change_all<C: Change>(&mut self, ops: &[C]) -> Vec<Result<Applied, NetError>> {
         let mut results = Vec::with_capacity(ops.len());
         for chunk in ops.chunks(CHUNK) {
             self.change_chunk(chunk, &mut results);
@@ -181,7 +218,7 @@ impl Netlink {
         results
     }
 
-    fn change_chunk(&mut self, ops: &[AddressOp], results: &mut Vec<Result<Applied, NetError>>) {
+    fn change_chunk<C: Change>(&mut self, ops: &[C], results: &mut Vec<Result<Applied, NetError>>) {
         let first = self.sequence.wrapping_add(1);
         let last = self.sequence.wrapping_add(u32::try_from(ops.len()).unwrap_or(0));
         self.sequence = last;
@@ -190,7 +227,7 @@ impl Netlink {
         for op in ops {
             // Failures are always answered and the kernel works in order, so the answer to the last request says
             // that all others went well.
-            rtnetlink::change(op, sequence == last, sequence, &mut self.request);
+            op.encode(sequence == last, sequence, &mut self.request);
             sequence = sequence.wrapping_add(1);
         }
         let mut answers: Vec<Option<Answer>> = vec![None; ops.len()];
@@ -199,7 +236,7 @@ impl Netlink {
         results.extend(ops.iter().zip(answers).map(|(op, answer)| match (answer, finished) {
             (Some((errno, text)), _) => outcome(op, errno, text),
             (None, Ok(())) => Ok(Applied::Done),
-            (None, Err(errno)) => Err(NetError::new(op.verb(), op.spec().to_string(), errno)),
+            (None, Err(errno)) => Err(NetError::new(op.verb(), op.object(), errno)),
         }));
     }
 
@@ -235,17 +272,10 @@ impl Netlink {
 /// What the kernel answered to one request.
 type Answer = (Option<Errno>, Option<String>);
 
-fn outcome(op: &AddressOp, errno: Option<Errno>, detail: Option<String>) -> Result<Applied, NetError> {
-    match (op, errno) {
-        (_, None) => Ok(Applied::Done),
-        (AddressOp::Add(_), Some(Errno::EEXIST)) => Ok(Applied::AlreadyThere),
-        (AddressOp::Remove(_), Some(Errno::EADDRNOTAVAIL | Errno::ENODEV | Errno::ENXIO)) => {
-            Ok(Applied::WasGone)
-        }
-        (_, Some(errno)) => {
-            Err(NetError { operation: op.verb(), object: op.spec().to_string(), errno, detail })
-        }
-    }
+fn outcome<C: Change>(op: &C, errno: Option<Errno>, detail: Option<String>) -> Result<Applied, NetError> {
+    let Some(errno) = errno else { return Ok(Applied::Done) };
+    let failed = || NetError { operation: op.verb(), object: op.object(), errno, detail };
+    op.harmless(errno).ok_or_else(failed)
 }
 
 /// Opens a route netlink socket, non-blocking, with as much receive buffer as it may have.

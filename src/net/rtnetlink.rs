@@ -183,7 +183,8 @@ pub(super) fn change(op: &AddressOp, acknowledge: bool, sequence: u32, out: &mut
     }
 }
 
-fn append(message: RouteNetlinkMessage, flags: u16, sequence: u32, out: &mut Vec<u8>) {
+/// Appends a request.
+pub(super) fn append(message: RouteNetlinkMessage, flags: u16, sequence: u32, out: &mut Vec<u8>) {
     let mut message = NetlinkMessage::from(message);
     message.header.flags = flags;
     message.header.sequence_number = sequence;
