@@ -30,6 +30,7 @@ fn instance(n: usize) -> InstanceStatus {
         advert_int_ms: 1000,
         addresses: vec!["192.0.2.100/24".into()],
         addresses_present: 0,
+        routing: Vec::new(),
         master: Some("192.0.2.1".into()),
         master_priority: Some(150),
         source: Some("192.0.2.2".into()),

@@ -29,7 +29,7 @@ pub(super) enum Command {
         /// Again and again, every SECONDS (default 1)
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
         watch: Option<f64>,
-        /// Also every address and every track
+        /// Also every address, prefix, route, rule and track
         #[arg(short, long)]
         verbose: bool,
     },

@@ -2,13 +2,13 @@
 
 use super::text::{Moment, Style, cut, wrap};
 use super::tracks;
-use crate::control::api::{InstanceStatus, Status};
+use crate::control::api::{InstanceStatus, RoutingStatus, Status};
 
 /// Addresses of an instance that are shown; JSON has all.
 const ADDRESSES: usize = 4;
 
 /// A line about the node, what is wrong with the configuration, a table, and notes below it; if `verbose` with every
-/// address and every track.
+/// address, prefix, route, rule and track.
 pub(super) fn render(s: &Status, m: &Moment, style: Style, verbose: bool) -> String {
     let mut out = wrap("", &format!("{}, tandemd {}, up {}", s.node, s.version, m.ago(s.started)));
     if let Some(e) = &s.reload_error {
@@ -88,6 +88,7 @@ fn details(i: &InstanceStatus, verbose: bool) -> String {
         }
         out.push_str(&wrap("    ", &text));
     }
+    out.push_str(&routing(i, verbose));
     let missing = i.addresses.len().saturating_sub(i.addresses_present);
     if i.state == crate::vrrp::State::Master && missing > 0 {
         out.push_str(&wrap(
@@ -108,6 +109,22 @@ fn details(i: &InstanceStatus, verbose: bool) -> String {
         out.push_str(&wrap("    ! ", text));
     }
     out
+}
+
+/// Prefixes, routes and rules: each on a line of its own, or only how many of a MASTER's are missing.
+fn routing(i: &InstanceStatus, verbose: bool) -> String {
+    let missing = |r: &&RoutingStatus| i.state == crate::vrrp::State::Master && !r.present;
+    if !verbose {
+        let count = i.routing.iter().filter(missing).count();
+        let text =
+            format!("{count} of {} prefixes, routes and rules are not in place", i.routing.len());
+        return if count == 0 { String::new() } else { wrap("    ! ", &text) };
+    }
+    let line = |r: &RoutingStatus| {
+        let note = if missing(&r) { " (not in place)" } else { "" };
+        wrap("    ", &format!("{} {}{note}", r.kind, r.text))
+    };
+    i.routing.iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -178,5 +195,26 @@ web  BACKUP eth0   51 100/160 192.0.2.1 (150)                       3m 12s
         assert!(text.contains("! 1 of 1 addresses are not in place") && text.contains("handing over"));
         let none = render(&status_of(vec![]), &moment(), Style::Plain, false);
         assert!(none.contains("no vrrp_instance is configured"));
+    }
+
+    #[test]
+    fn routes_are_listed_on_request_and_missed_in_any_case() {
+        let mut i = master();
+        let part = |kind: &str, text: &str, present| RoutingStatus { kind: kind.into(), text: text.into(), present };
+        i.routing = vec![
+            part("prefix", "198.18.4.0/22", true),
+            part("route", "default via 192.0.2.1 table 10", false),
+        ];
+        i.addresses = (0..9).map(|n| format!("192.0.2.{n}/32")).collect();
+        let text = render(&status_of(vec![i.clone()]), &moment(), Style::Plain, true);
+        assert!(text.contains("    prefix 198.18.4.0/22\n"), "{text}");
+        assert!(text.contains("    route default via 192.0.2.1 table 10 (not in place)\n"), "{text}");
+        assert!(text.contains("192.0.2.8/32") && !text.contains("more"), "{text}");
+        let text = render(&status_of(vec![i.clone()]), &moment(), Style::Plain, false);
+        assert!(text.contains("! 1 of 2 prefixes, routes and rules are not in place"), "{text}");
+        assert!(!text.contains("table 10"), "{text}");
+        i.state = State::Backup;
+        let text = render(&status_of(vec![i]), &moment(), Style::Plain, true);
+        assert!(!text.contains("not in place"), "a BACKUP has none: {text}");
     }
 }

@@ -62,6 +62,9 @@ pub struct InstanceStatus {
     pub addresses: Vec<String>,
     /// Which of `addresses` are on this machine now, put there by tandemd or found there.
     pub addresses_present: usize,
+    /// `virtual_prefix`, `virtual_routes`, `virtual_rules`, in configuration order.
+    #[serde(default)]
+    pub routing: Vec<RoutingStatus>,
     /// Address of the present master: this node's own while MASTER, none while nobody is known.
     pub master: Option<String>,
     /// Priority that the master advertises.
@@ -87,6 +90,17 @@ pub struct InstanceStatus {
     pub warnings: Vec<String>,
     /// The sync group it belongs to.
     pub group: Option<String>,
+}
+
+/// A prefix, route or rule of a virtual router.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RoutingStatus {
+    /// `prefix`, `route` or `rule`.
+    pub kind: String,
+    /// How the configuration writes it.
+    pub text: String,
+    /// Whether it is on this machine now, put there by tandemd or found there.
+    pub present: bool,
 }
 
 /// What one track does to one virtual router.

@@ -5,6 +5,7 @@
 //! before it began. The tag alone would not do, since several daemons may run on one machine; the list
 //! alone would not either, since an address that was there before tandemd is never removed.
 
+use super::routing_leftovers;
 use crate::config::Config;
 use crate::net::NetError;
 use crate::net::interface::{IFAPROT_TANDEM, InterfaceAddress};
@@ -54,15 +55,18 @@ pub(super) fn remember(run_dir: &Path, configs: &[&Config]) -> io::Result<()> {
     let text = serde_json::to_vec(&all)?;
     let temporary = run_dir.join(format!("{LIST}.new"));
     std::fs::write(&temporary, text)?;
-    std::fs::rename(temporary, run_dir.join(LIST))
+    std::fs::rename(temporary, run_dir.join(LIST))?;
+    routing_leftovers::remember(run_dir, configs)
 }
 
-/// Removes left-overs, but not those of the instances in `keep`; returns them as `ADDRESS/PREFIX on INTERFACE`.
+/// Removes left-overs, but not those of the instances in `keep`; returns them in words, such as
+/// `ADDRESS/PREFIX on INTERFACE`.
 pub(super) fn clean(
     run_dir: &Path,
     config: Option<&Config>,
     keep: &[String],
 ) -> Result<Vec<String>, NetError> {
+    let mut removed = routing_leftovers::clean(run_dir, config, keep)?;
     let listed = read(run_dir);
     // What the configuration, if there is one, does not name any more is nobody's to keep.
     let known = config.map_or_else(|| listed.clone(), managed);
@@ -72,7 +76,7 @@ pub(super) fn clean(
     let ours: BTreeSet<(IpAddr, u8)> =
         known.iter().chain(&listed).map(place).filter(|p| !kept.contains(p)).collect();
     if ours.is_empty() {
-        return Ok(Vec::new());
+        return Ok(removed);
     }
     let mut netlink = Netlink::open()?;
     let links = netlink.links()?;
@@ -88,7 +92,6 @@ pub(super) fn clean(
         .map(|a| AddressOp::Remove(AddressSpec::bare(a.ifindex, a.address, a.prefix_len)))
         .collect();
     let results = netlink.change_addresses(&ops);
-    let mut removed = Vec::new();
     for (a, result) in found.iter().zip(results) {
         result?;
         removed.push(format!("{}/{} on {}", a.address, a.prefix_len, name(a.ifindex)));

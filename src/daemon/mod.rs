@@ -15,6 +15,8 @@ mod manager;
 mod messages;
 mod privileges;
 mod protocol;
+mod routing;
+mod routing_leftovers;
 mod start;
 mod supervisor;
 

@@ -30,6 +30,7 @@ impl Protocol {
             r.retry_at = Some(self.now + RETRY);
         }
         self.report_failures(id);
+        self.claim_routing(id);
     }
 
     /// Takes over what an earlier daemon of the same guardian left in place.
@@ -48,6 +49,7 @@ impl Protocol {
             r.failures.clear();
             r.retry_at = None;
             r.claim.release();
+            r.routing.release();
         }
     }
 
@@ -56,24 +58,34 @@ impl Protocol {
         if let Some(r) = self.instances.get_mut(&id) {
             r.claim.announce(copies);
         }
+        self.announce_prefixes(id);
     }
 
     /// True while some instance has addresses to move or announce.
     pub(super) fn has_work(&self) -> bool {
-        self.instances.values().any(|r| r.claim.has_work())
+        self.instances.values().any(Running::has_work)
     }
 
     /// When a failed claim is tried again.
     pub(super) fn next_retry(&self) -> Option<Instant> {
-        self.instances.values().filter_map(|r| r.retry_at).min()
+        self.instances.values().filter_map(|r| r.retry_at).chain(self.routing_deadline()).min()
     }
 
     /// One batch of every instance that has work. Between two calls advertisements go out.
     pub(super) fn work(&mut self) {
         let ids: Vec<RouterId> =
-            self.instances.iter().filter(|(_, r)| r.claim.has_work()).map(|(id, _)| *id).collect();
+            self.instances.iter().filter(|(_, r)| r.has_work()).map(|(id, _)| *id).collect();
         for id in ids {
-            let Some(step) = self.instances.get_mut(&id).and_then(|r| r.claim.step()) else { continue };
+            let Some(r) = self.instances.get_mut(&id) else { continue };
+            // Routes and rules go in after the addresses and come out before them.
+            if if r.claim.is_held() { !r.claim.is_moving() } else { r.routing.is_moving() } {
+                self.routing_work(id);
+            }
+            let Some(r) = self.instances.get_mut(&id) else { continue };
+            if !r.claim.is_held() && r.routing.is_moving() {
+                continue;
+            }
+            let Some(step) = r.claim.step() else { continue };
             match step {
                 Step::Add(wanted) => self.add_batch(id, &wanted),
                 Step::Remove(places) => self.remove_batch(id, &places),
@@ -87,6 +99,7 @@ impl Protocol {
 
     /// Claims that failed or were held back are tried again.
     pub(super) fn retry(&mut self) {
+        self.retry_routing();
         let due = |r: &Running| r.claim.is_held() && r.retry_at.is_some_and(|t| t <= self.now);
         let ids: Vec<RouterId> = self.instances.iter().filter(|(_, r)| due(r)).map(|(id, _)| *id).collect();
         for r in self.instances.values_mut() {
@@ -144,7 +157,7 @@ impl Protocol {
     }
 
     /// Sends one gratuitous ARP or unsolicited NA for each address.
-    fn announce_batch(&mut self, places: &[Place]) {
+    pub(super) fn announce_batch(&mut self, places: &[Place]) {
         let mut frames: Vec<(u32, frame::Frame)> = Vec::with_capacity(places.len());
         let mut router: Option<(u32, bool)> = None;
         for p in places {
@@ -164,7 +177,12 @@ impl Protocol {
             frames.push((p.ifindex, built));
         }
         let refs: Vec<(u32, &[u8])> = frames.iter().map(|(i, f)| (*i, f.bytes())).collect();
-        let sent = self.packets.send(&refs);
+        self.send_frames(&refs);
+    }
+
+    /// Sends frames, and counts those that the kernel did not take.
+    pub(super) fn send_frames(&mut self, refs: &[(u32, &[u8])]) {
+        let sent = self.packets.send(refs);
         let lost = refs.len().saturating_sub(sent.taken).saturating_add(sent.failed);
         self.stats.frames_lost = self.stats.frames_lost.saturating_add(u64::try_from(lost).unwrap_or(0));
     }
@@ -218,6 +236,11 @@ impl Protocol {
 }
 
 impl Running {
+    /// True while there is something to move or announce.
+    fn has_work(&self) -> bool {
+        self.claim.has_work() || self.routing.has_work()
+    }
+
     fn may_restore(&mut self, now: Instant) -> bool {
         let (since, count) = self.restored;
         if now.since(since) >= Duration::from_secs(1) {

@@ -92,6 +92,9 @@ impl Protocol {
             let settings = Box::new(new.router.clone());
             self.engine.input(self.now, id, Input::Reconfigure(settings), &mut self.actions);
         }
+        if (&old.prefixes, &old.routes, &old.rules) != (&new.prefixes, &new.routes, &new.rules) {
+            self.claim_routing(id);
+        }
         let group_tracks = |c: &Config| group_tracks(c, &new.name).cloned().collect::<Vec<_>>();
         if old.tracks != new.tracks || group_tracks(old_config) != group_tracks(&self.config) {
             self.retrack(id);

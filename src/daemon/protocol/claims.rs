@@ -81,6 +81,11 @@ impl Claim {
         !self.jobs.is_empty()
     }
 
+    /// True while addresses are still to be removed or added.
+    pub(super) fn is_moving(&self) -> bool {
+        self.jobs.iter().any(|j| matches!(j, Job::Remove(_) | Job::Add(_)))
+    }
+
     /// True if this very address should be there now.
     pub(super) fn wants(&self, place: &Place) -> bool {
         self.held && self.wanted.iter().any(|w| w.place == *place)

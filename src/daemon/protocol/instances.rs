@@ -1,6 +1,7 @@
 //! The instances that run: their settings, their router in the engine, their addresses.
 
 use super::claims::Claim;
+use super::routing::Routing;
 use crate::config::{Instance, TrackKind};
 use crate::time::Instant;
 use crate::vrrp::{Port, RouterId, TrackKey};
@@ -12,6 +13,8 @@ pub(super) struct Running {
     pub(super) config: Instance,
     pub(super) port: Port,
     pub(super) claim: Claim,
+    /// Prefixes, routes and rules.
+    pub(super) routing: Routing,
     /// Addresses that could not be added, with the error.
     pub(super) failures: BTreeMap<String, String>,
     /// Which of them have been logged.
@@ -34,6 +37,7 @@ impl Running {
             config,
             port,
             claim: Claim::default(),
+            routing: Routing::default(),
             failures: BTreeMap::new(),
             reported: Default::default(),
             retry_at: None,

@@ -35,6 +35,8 @@ impl Protocol {
             }
             self.track_interfaces(id);
         }
+        self.refresh_neighbours();
+        self.routing_unsure();
     }
 
     /// All virtual addresses of this machine: none of them is ever a source of advertisements, but for those
@@ -51,6 +53,12 @@ impl Protocol {
             if let Some(dev) = a.dev.as_deref().filter(|d| *d != c.interface) {
                 self.usable(dev, c.ignore_interface_down, running)
                     .map_err(|why| format!("{why} (needed for {a})"))?;
+            }
+        }
+        for p in &c.prefixes {
+            if let Some(dev) = p.dev.as_deref().filter(|d| *d != c.interface) {
+                self.usable(dev, c.ignore_interface_down, running)
+                    .map_err(|why| format!("{why} (needed for {p})"))?;
             }
         }
         if let Some(e) = self.ports.error(running.port, c.router.family) {

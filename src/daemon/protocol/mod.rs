@@ -9,9 +9,12 @@ mod claims;
 mod farewells;
 mod instances;
 mod interfaces;
+mod neighbours;
 mod outbox;
 mod pace;
 mod ports;
+mod routes;
+mod routing;
 mod snapshot;
 mod turn;
 
@@ -25,6 +28,7 @@ use crate::net::monitor::Monitor;
 use crate::net::netlink::Netlink;
 use crate::net::packet_socket::PacketSocket;
 use crate::net::poller::{Poller, Waker};
+use crate::net::routing_monitor::RoutingMonitor;
 use crate::net::table::InterfaceTable;
 use crate::net::vrrp_socket::ReceiveBatch;
 use crate::time::Instant;
@@ -43,6 +47,7 @@ use std::thread::JoinHandle;
 
 /// Epoll tokens; VRRP sockets have those from `ports::FIRST_TOKEN` on.
 const TOKEN_MONITOR: u64 = 1;
+const TOKEN_ROUTING: u64 = 2;
 
 /// Commands that may wait for the thread.
 const COMMANDS: usize = 1024;
@@ -73,6 +78,8 @@ struct ThreadStats {
     sends_failed: u64,
     /// Times that the netlink monitor lost events and everything was read afresh.
     netlink_resyncs: u64,
+    /// Routes and rules that something else removed, put back.
+    routes_restored: u64,
     /// Packets cut or too long for a VRRP message.
     oversized: u64,
 }
@@ -86,6 +93,9 @@ struct Protocol {
     table: InterfaceTable,
     netlink: Netlink,
     monitor: Monitor,
+    routing_monitor: RoutingMonitor,
+    look: routes::Look,
+    neighbours: neighbours::Neighbours,
     packets: PacketSocket,
     poller: Poller,
     commands: Receiver<Command>,
@@ -158,6 +168,8 @@ pub(super) fn spawn(
     let waker = poller.waker();
     let monitor = Monitor::open()?;
     poller.add(&monitor, TOKEN_MONITOR)?;
+    let routing_monitor = RoutingMonitor::open()?;
+    poller.add(&routing_monitor, TOKEN_ROUTING)?;
     let mut netlink = Netlink::open()?;
     let table = InterfaceTable::from_dump(netlink.links()?, netlink.addresses()?);
     let now = clock::now();
@@ -169,6 +181,9 @@ pub(super) fn spawn(
         table,
         netlink,
         monitor,
+        routing_monitor,
+        look: routes::Look::default(),
+        neighbours: neighbours::Neighbours::default(),
         packets: PacketSocket::open()?,
         poller,
         commands,

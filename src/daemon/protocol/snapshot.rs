@@ -54,6 +54,7 @@ impl Protocol {
             advert_int_ms: millis(c.router.advert_int),
             addresses: c.all_addresses().map(ToString::to_string).collect(),
             addresses_present: r.claim.present(),
+            routing: Self::routing_status(r),
             master: s.master.map(|m| m.address.to_string()),
             master_priority: s.master.map(|m| m.priority),
             source: s.source.map(|a| a.to_string()),
@@ -64,7 +65,12 @@ impl Protocol {
             preempt_delay_left_ms: left(s.preempt_at),
             tracks: tracks(&s, at),
             holds: holds(&s, group.as_deref()),
-            warnings: r.failures.iter().map(|(a, e)| format!("cannot add {a}: {e}")).collect(),
+            warnings: r
+                .failures
+                .iter()
+                .map(|(a, e)| format!("cannot add {a}: {e}"))
+                .chain(r.routing.failures().cloned())
+                .collect(),
             group,
         }
     }
@@ -96,6 +102,7 @@ impl Protocol {
                 ("netlink_resyncs", t.netlink_resyncs),
                 ("oversized_packets", t.oversized),
                 ("realtime_priority", t.realtime_priority),
+                ("routes_restored", t.routes_restored),
                 ("sends_failed", t.sends_failed),
                 ("worst_lag_us", t.worst_lag_us),
             ]

@@ -1,7 +1,7 @@
 //! The loop: what happens in one turn, and in which order.
 
 use super::ports::FIRST_TOKEN;
-use super::{LAG_STEPS, Protocol, TOKEN_MONITOR, ThreadStats, addresses};
+use super::{LAG_STEPS, Protocol, TOKEN_MONITOR, TOKEN_ROUTING, ThreadStats, addresses, neighbours};
 use crate::daemon::messages::{Command, Event};
 use crate::net::clock;
 use crate::net::interface::NetEvent;
@@ -144,6 +144,14 @@ impl Protocol {
             match token {
                 TOKEN_MONITOR if self.monitor_may_wait() => {}
                 TOKEN_MONITOR => self.read_monitor(),
+                TOKEN_ROUTING => {
+                    if self.routing_monitor.read() {
+                        self.routing_unsure();
+                    }
+                }
+                t if t >= neighbours::FIRST_TOKEN => {
+                    self.read_solicitations(u32::try_from(t - neighbours::FIRST_TOKEN).unwrap_or(0));
+                }
                 t if t >= FIRST_TOKEN => {
                     if let Some(at) = self.ports.by_token(t) {
                         self.read_socket(at);
@@ -264,6 +272,10 @@ impl Protocol {
             // A fault that this brings releases addresses before any of them is put back.
             self.perform();
         }
+        if !gone.is_empty() {
+            // The kernel removes the routes of an interface with its last address.
+            self.routing_unsure();
+        }
         for key in gone {
             self.address_gone(key);
         }
@@ -314,6 +326,7 @@ impl Protocol {
                 self.tell();
                 self.instances.remove(&id);
                 self.want_ports();
+                self.refresh_neighbours();
             }
         }
     }
