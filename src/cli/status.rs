@@ -116,8 +116,7 @@ fn routing(i: &InstanceStatus, verbose: bool) -> String {
     let missing = |r: &&RoutingStatus| i.state == crate::vrrp::State::Master && !r.present;
     if !verbose {
         let count = i.routing.iter().filter(missing).count();
-        let text =
-            format!("{count} of {} prefixes, routes and rules are not in place", i.routing.len());
+        let text = format!("{count} of {} prefixes, routes and rules are not in place", i.routing.len());
         return if count == 0 { String::new() } else { wrap("    ! ", &text) };
     }
     let line = |r: &RoutingStatus| {
@@ -200,7 +199,8 @@ web  BACKUP eth0   51 100/160 192.0.2.1 (150)                       3m 12s
     #[test]
     fn routes_are_listed_on_request_and_missed_in_any_case() {
         let mut i = master();
-        let part = |kind: &str, text: &str, present| RoutingStatus { kind: kind.into(), text: text.into(), present };
+        let part =
+            |kind: &str, text: &str, present| RoutingStatus { kind: kind.into(), text: text.into(), present };
         i.routing = vec![
             part("prefix", "198.18.4.0/22", true),
             part("route", "default via 192.0.2.1 table 10", false),

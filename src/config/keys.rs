@@ -16,7 +16,7 @@ pub(super) const ALL: [(&str, &Keys); 13] = [
     ("[[vrrp_instance]]", &INSTANCE),
     ("virtual address", &ADDRESS),
     ("virtual prefix", &PREFIX),
-    ("virtual route", &ROUTE),
+    ("A virtual route", &ROUTE),
     ("virtual rule", &RULE),
     ("track reference", &TRACK_REF),
     ("[[sync_group]]", &GROUP),
@@ -199,8 +199,20 @@ pub(super) const ROUTE: Keys = Keys {
 /// In the order in which the words of the string form stand.
 pub(super) const RULE: Keys = Keys {
     known: &[
-        "not", "from", "to", "iif", "oif", "fwmark", "tos", "ipproto", "sport", "dport", "table", "type",
-        "suppress_prefixlength", "priority",
+        "not",
+        "from",
+        "to",
+        "iif",
+        "oif",
+        "fwmark",
+        "tos",
+        "ipproto",
+        "sport",
+        "dport",
+        "table",
+        "type",
+        "suppress_prefixlength",
+        "priority",
     ],
     elsewhere: &[
         ("protocol", "remove it: tandemd marks its rules with protocol 116"),

@@ -36,5 +36,6 @@ pub use model::{
 pub use render::effective_toml;
 pub use report::Source;
 pub use routing::{
-    Network, NotRouting, RouteHop, RouteKind, RouteOption, RuleAction, VirtualPrefix, VirtualRoute, VirtualRule,
+    Network, NotRouting, RouteHop, RouteKind, RouteOption, RuleAction, VirtualPrefix, VirtualRoute,
+    VirtualRule,
 };

@@ -209,7 +209,9 @@ fn route(spec: &RouteSpec, whole: bool) -> RouteMessage {
                 attributes.extend(gateway(v6, hop));
                 attributes.extend(hop.ifindex.map(RouteAttribute::Oif));
             }
-            hops => attributes.push(RouteAttribute::MultiPath(hops.iter().map(|h| next_hop(v6, h)).collect())),
+            hops => {
+                attributes.push(RouteAttribute::MultiPath(hops.iter().map(|h| next_hop(v6, h)).collect()))
+            }
         }
     }
     message.attributes = attributes;

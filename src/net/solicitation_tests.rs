@@ -78,7 +78,10 @@ fn every_check_of_the_rfc_holds() {
     let refused = |frame: Vec<u8>, why: &str| assert_eq!(parse(&frame), None, "{why}");
     refused(frame_of("2001:db8::9", GROUP, "2001:db8:5::10", 254, &OPTION), "it came through a router");
     refused(frame_of("2001:db8::9", GROUP, "ff02::1", 255, &OPTION), "the target is a group");
-    refused(frame_of("2001:db8::9", GROUP, "2001:db8:5::10", 255, &[1, 0, 0, 0, 0, 0, 0, 0]), "option of length 0");
+    refused(
+        frame_of("2001:db8::9", GROUP, "2001:db8:5::10", 255, &[1, 0, 0, 0, 0, 0, 0, 0]),
+        "option of length 0",
+    );
     refused(frame_of("2001:db8::9", GROUP, "2001:db8:5::10", 255, &[1, 2, 0, 0, 0, 0, 0, 0]), "a cut option");
     refused(frame_of("::", GROUP, "2001:db8:5::10", 255, &OPTION), "a probe with a link-layer address");
     refused(frame_of("::", "ff02::1", "2001:db8:5::10", 255, &[]), "a probe to another group");

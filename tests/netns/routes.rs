@@ -87,7 +87,9 @@ fn what_something_else_removes_is_put_back_within_bounds() {
         let a = Tandemd::start(&lab, "a", &simple("a", 200, more));
         let all = || {
             let text = routes("a");
-            text.contains("203.0.113.0/24 dev eth1") && text.contains("2001:db8:b::/48") && !rules("a").is_empty()
+            text.contains("203.0.113.0/24 dev eth1")
+                && text.contains("2001:db8:b::/48")
+                && !rules("a").is_empty()
         };
         wait_until(secs(3), "all are there", all);
         run("ip -n a route del 203.0.113.0/24");
@@ -111,8 +113,7 @@ fn what_something_else_removes_is_put_back_within_bounds() {
         while std::time::Instant::now() < end {
             try_run("ip -n a rule del priority 1000");
         }
-        let stats: serde_json::Value =
-            serde_json::from_slice(&a.adm("stats --json").stdout).expect("JSON");
+        let stats: serde_json::Value = serde_json::from_slice(&a.adm("stats --json").stdout).expect("JSON");
         let restored = stats["daemon"]["routes_restored"].as_u64().unwrap();
         assert!((4..=60).contains(&restored), "{restored} times");
         assert_eq!(a.process.log().matches("something else removed").count(), 1, "the log is bounded");
@@ -139,15 +140,22 @@ fn left_overs_go_at_the_next_start_and_what_is_foreign_stays() {
         };
         let more = format!("{ROUTES}{RULES}");
         let mut a = Tandemd::start(&lab, "a", &simple("a", 200, &more));
-        wait_until(secs(3), "ours are there", || routes("a").contains("metric 100") && rules("a").contains("1003"));
+        wait_until(secs(3), "ours are there", || {
+            routes("a").contains("metric 100") && rules("a").contains("1003")
+        });
         let log = a.process.log();
-        assert!(log.contains("route blackhole 203.0.113.128/25 was there before: it is left as it is"), "{log}");
+        assert!(
+            log.contains("route blackhole 203.0.113.128/25 was there before: it is left as it is"),
+            "{log}"
+        );
         foreign();
         a.process.kill9();
         assert!(!routes("a").is_empty() && !rules("a").is_empty(), "kill -9 leaves them behind");
         let mut a = Tandemd::start(&lab, "a", &simple("a", 200, ""));
         assert_eq!(routes("a") + &rules("a"), "", "left-overs");
-        assert!(a.process.log().contains("removed rule from 192.0.2.0/24 lookup 100 priority 1000, left behind"));
+        assert!(
+            a.process.log().contains("removed rule from 192.0.2.0/24 lookup 100 priority 1000, left behind")
+        );
         foreign();
         // Reload: all come, one goes, all go.
         a.reload(&simple("a", 200, &more));
@@ -156,7 +164,10 @@ fn left_overs_go_at_the_next_start_and_what_is_foreign_stays() {
         a.reload(&simple("a", 200, &more.replace("metric 100 ", "metric 101 ").replace("= 1003", "= 1004")));
         wait_until(secs(2), "one goes and one comes", || {
             let (routes, rules) = (routes("a"), rules("a"));
-            routes.contains("metric 101") && !routes.contains("metric 100 ") && rules.contains("1004:") && !rules.contains("1003:")
+            routes.contains("metric 101")
+                && !routes.contains("metric 100 ")
+                && rules.contains("1004:")
+                && !rules.contains("1003:")
         });
         assert_eq!(a.instance("web")["last_transition"], since, "nothing moves");
         a.reload(&simple("a", 200, ""));

@@ -28,7 +28,9 @@ pub(in crate::config) fn check_own(
             );
         }
         if let Some(message) = swallows(&spot.value.network, addresses, peers) {
-            table.report.add(about(spot, message).help("write a prefix that no other machine has addresses in"));
+            table
+                .report
+                .add(about(spot, message).help("write a prefix that no other machine has addresses in"));
         }
     }
 }

@@ -52,10 +52,8 @@ impl fmt::Display for VirtualPrefix {
 /// Reads one prefix.
 pub(super) fn parse(words: &[String]) -> Result<VirtualPrefix, Fault> {
     let mut words = Words::new(words);
-    let text = words.next().ok_or_else(|| Fault {
-        allowed: Some(PREFIX),
-        ..Fault::new("prefix", "is missing")
-    })?;
+    let text =
+        words.next().ok_or_else(|| Fault { allowed: Some(PREFIX), ..Fault::new("prefix", "is missing") })?;
     let network = network("prefix", text)?;
     check(&network)?;
     let (mut dev, mut silent) = (None, None);

@@ -247,9 +247,8 @@ fn unknown(word: &str) -> Fault {
     let help = match word {
         "proto" | "protocol" => Some("remove it: tandemd marks its routes with protocol 116".to_owned()),
         "weight" => Some("write it after `nexthop`".to_owned()),
-        "nhid" | "encap" | "realm" | "realms" | "pref" | "as" | "rtt" | "expires" | "congctl" | "features" => {
-            Some("not supported yet; a notify_master script can add the route".to_owned())
-        }
+        "nhid" | "encap" | "realm" | "realms" | "pref" | "as" | "rtt" | "expires" | "congctl"
+        | "features" => Some("not supported yet; a notify_master script can add the route".to_owned()),
         _ => did_you_mean(word, WORDS),
     };
     let allowed = "to, via, dev, metric, table, src, scope, tos, onlink, nexthop, mtu, window, advmss, \
@@ -309,7 +308,9 @@ fn build(kind: RouteKind, to: Option<Network>, mut parts: Parts) -> Result<Virtu
     match (needs_hop, parts.hops.is_empty()) {
         (true, true) => {
             return Err(Fault {
-                allowed: Some("via ADDRESS, dev INTERFACE, nexthop, or blackhole, unreachable, prohibit first"),
+                allowed: Some(
+                    "via ADDRESS, dev INTERFACE, nexthop, or blackhole, unreachable, prohibit first",
+                ),
                 ..Fault::new("route", "leads nowhere")
             });
         }

@@ -54,8 +54,21 @@ pub struct VirtualRule {
 }
 
 const WORDS: [&str; 15] = [
-    "from", "to", "iif", "oif", "fwmark", "priority", "table", "lookup", "tos", "ipproto", "sport", "dport",
-    "suppress_prefixlength", "blackhole", "not",
+    "from",
+    "to",
+    "iif",
+    "oif",
+    "fwmark",
+    "priority",
+    "table",
+    "lookup",
+    "tos",
+    "ipproto",
+    "sport",
+    "dport",
+    "suppress_prefixlength",
+    "blackhole",
+    "not",
 ];
 const PROTOCOLS: [(&str, u8); 5] = [("icmp", 1), ("tcp", 6), ("udp", 17), ("ipv6-icmp", 58), ("sctp", 132)];
 

@@ -78,14 +78,14 @@ impl Protocol {
         for id in ids {
             let Some(r) = self.instances.get_mut(&id) else { continue };
             // Routes and rules go in after the addresses and come out before them.
-            if if r.claim.is_held() { !r.claim.is_moving() } else { r.routing.is_moving() } {
-                self.routing_work(id);
-            }
-            let Some(r) = self.instances.get_mut(&id) else { continue };
             if !r.claim.is_held() && r.routing.is_moving() {
+                self.routing_work(id);
                 continue;
             }
-            let Some(step) = r.claim.step() else { continue };
+            if !r.claim.is_moving() {
+                self.routing_work(id);
+            }
+            let Some(step) = self.instances.get_mut(&id).and_then(|r| r.claim.step()) else { continue };
             match step {
                 Step::Add(wanted) => self.add_batch(id, &wanted),
                 Step::Remove(places) => self.remove_batch(id, &places),

@@ -23,8 +23,8 @@ const RETRY: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(50);
 /// Lines about things put back, for each instance.
 const TELL: Duration = Duration::from_secs(60);
-/// Addresses of a prefix that are announced in one turn: about half a millisecond.
-const ANNOUNCED: usize = 256;
+/// Addresses of a prefix that are announced in one turn: less than a millisecond of the kernel's time.
+const ANNOUNCED: usize = 128;
 /// Failures that are told at once.
 const TOLD: usize = 8;
 

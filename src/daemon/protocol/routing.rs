@@ -145,10 +145,13 @@ impl Routing {
     /// An addition went through.
     pub(super) fn added(&mut self, item: &Item, applied: Applied) -> Added {
         let before = self.present.contains_key(item);
-        self.failures.remove(item);
+        let tried = self.failures.remove(item).is_some();
         self.reported.remove(item);
         let (ownership, added) = match (applied, before) {
             (Applied::AlreadyThere, true) => return Added::Known,
+            // Perhaps only the answer to the first attempt was lost. Should it be somebody else's after all, the kernel
+            // does not remove it for us.
+            (Applied::AlreadyThere, false) if tried => (Ownership::Ours, Added::New),
             (Applied::AlreadyThere, false) => (Ownership::Foreign, Added::Foreign),
             (_, true) => (Ownership::Ours, Added::PutBack),
             (_, false) => (Ownership::Ours, Added::New),
@@ -181,7 +184,8 @@ impl Routing {
         if !self.held {
             return;
         }
-        let prefixes = self.wanted.iter().filter_map(|i| if let Item::Prefix(p) = i { Some(p) } else { None });
+        let prefixes =
+            self.wanted.iter().filter_map(|i| if let Item::Prefix(p) = i { Some(p) } else { None });
         self.shares = prefixes.filter(|p| p.announce).map(|p| share(p, asked(p))).collect();
     }
 
@@ -195,7 +199,8 @@ impl Routing {
     /// At most `limit` addresses of one prefix to announce now, if it is in place. Nothing while prefixes are still
     /// being added.
     pub(super) fn next_announced(&mut self, limit: usize) -> Option<(VirtualPrefix, Vec<IpAddr>)> {
-        let adding = |job: &Step| matches!(job, Step::Ensure(i) if matches!(i.first(), Some(Item::Prefix(_))));
+        let adding =
+            |job: &Step| matches!(job, Step::Ensure(i) if matches!(i.first(), Some(Item::Prefix(_))));
         if self.jobs.iter().any(adding) {
             return None;
         }

@@ -106,6 +106,19 @@ fn a_failure_is_news_once_and_is_tried_again() {
 }
 
 #[test]
+fn an_addition_whose_answer_was_lost_is_ours() {
+    let mut r = Routing::default();
+    r.claim(vec![route(1)]);
+    run(&mut r, Applied::Done);
+    r.verify();
+    r.step();
+    r.failed(&route(1), "no buffer space".into(), Instant::ZERO);
+    r.retry();
+    assert_eq!(r.added(&route(1), Applied::AlreadyThere), Added::New);
+    assert_eq!(r.ownership(&route(1)), Some(Ownership::Ours), "so that it is removed in the end");
+}
+
+#[test]
 fn addresses_are_announced_in_parts_once_the_prefix_is_in() {
     let (four, silent) = (prefix("198.18.4.0/30"), prefix("198.18.0.0/30 noannounce"));
     let six = prefix("2001:db8:5::/64");
