@@ -96,6 +96,11 @@ impl Instance {
     pub fn all_addresses(&self) -> impl Iterator<Item = &VirtualAddress> {
         self.addresses.iter().chain(&self.excluded)
     }
+
+    /// The interface that answers for one of its prefixes.
+    pub fn interface_of<'a>(&'a self, prefix: &'a VirtualPrefix) -> &'a str {
+        prefix.dev.as_deref().unwrap_or(&self.interface)
+    }
 }
 
 /// One virtual address: `"192.0.2.100/24 dev eth1 label eth1:1"` or a table with the same keys.

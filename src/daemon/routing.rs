@@ -49,15 +49,15 @@ pub(super) fn items(config: &Instance) -> Vec<Item> {
     prefixes.chain(routes).chain(rules).collect()
 }
 
-/// The change that adds an item. `dev` is the instance's interface. Fails if a device is missing.
-pub(super) fn addition(item: &Item, dev: &str, table: &InterfaceTable) -> Result<RoutingOp, String> {
+/// The change that adds an item of an instance. Fails if a device is missing.
+pub(super) fn addition(item: &Item, config: &Instance, table: &InterfaceTable) -> Result<RoutingOp, String> {
     let index = |name: &str| {
         let link = table.by_name(name).map(|l| l.ifindex);
         link.ok_or_else(|| format!("cannot add {} {item}: interface {name} does not exist", item.kind()))
     };
     let spec = match item {
         Item::Prefix(p) => {
-            let ifindex = Some(index(p.dev.as_deref().unwrap_or(dev))?);
+            let ifindex = Some(index(config.interface_of(p))?);
             let hop = NextHop { via: None, ifindex, weight: 1, onlink: false };
             RoutingSpec::Route(RouteSpec { hops: vec![hop], ..prefix(p) })
         }

@@ -12,6 +12,18 @@ pub fn router_flag(ifname: &str) -> bool {
         .is_ok_and(|text| !matches!(text.trim(), "0" | ""))
 }
 
+/// Whether the kernel answers ARP on `ifname` only for addresses that stand on an interface
+/// (`net.ipv4.conf.IF.arp_ignore` or that of `all`, whichever is larger), and so not for those of a local route.
+pub fn ignores_arp(ifname: &str) -> bool {
+    if ifname.is_empty() || ifname == "." || ifname == ".." || ifname.contains('/') {
+        return false;
+    }
+    ["all", ifname].iter().any(|name| {
+        std::fs::read_to_string(format!("/proc/sys/net/ipv4/conf/{name}/arp_ignore"))
+            .is_ok_and(|text| !matches!(text.trim(), "0" | ""))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -19,7 +31,7 @@ mod tests {
     #[test]
     fn a_name_that_leads_elsewhere_is_no_interface() {
         for name in ["", ".", "..", "../all", "no-such-if"] {
-            assert!(!router_flag(name), "{name}");
+            assert!(!router_flag(name) && !ignores_arp(name), "{name}");
         }
     }
 }

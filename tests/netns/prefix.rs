@@ -103,6 +103,15 @@ fn a_prefix_that_is_removed_is_put_back_and_counted() {
         assert_eq!(a.state("web"), "MASTER", "nothing moves");
         let log = a.process.log();
         assert!(log.contains("something else removed 198.18.4.0/22: put back"), "{log}");
+        assert!(!log.contains("arp_ignore"), "{log}");
+        // A setting with which the kernel keeps silent is told.
+        run("ip netns exec a sysctl -qw net.ipv4.conf.eth0.arp_ignore=1");
+        a.reload(&simple("a", 200, "virtual_prefix = [\"198.18.4.0/22\", \"198.18.8.0/24\"]"));
+        wait_until(secs(2), "the setting is told", || {
+            a.process
+                .log()
+                .contains("arp_ignore is set for eth0: nobody answers ARP for prefix 198.18.8.0/24")
+        });
     });
 }
 

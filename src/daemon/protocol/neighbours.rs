@@ -102,7 +102,7 @@ impl Protocol {
         let prefixes = self.instances.values().flat_map(|r| r.config.prefixes.iter().map(move |p| (r, p)));
         let wanted: BTreeMap<u32, String> = prefixes
             .filter(|(_, p)| p.network.address.is_ipv6())
-            .filter_map(|(r, p)| self.table.by_name(p.dev.as_deref().unwrap_or(&r.config.interface)))
+            .filter_map(|(r, p)| self.table.by_name(r.config.interface_of(p)))
             .filter(|l| l.mac.is_some() && !l.noarp && !l.loopback)
             .map(|l| (l.ifindex, l.name.clone()))
             .collect();
@@ -141,9 +141,7 @@ impl Protocol {
     fn holder(&self, ifindex: u32, address: IpAddr) -> Option<(VirtualPrefix, bool)> {
         let on = |name: &str| self.table.by_name(name).is_some_and(|l| l.ifindex == ifindex);
         let all = self.instances.values().flat_map(|r| r.config.prefixes.iter().map(move |p| (r, p)));
-        let mut fitting = all.filter(|(r, p)| {
-            p.network.contains(address) && on(p.dev.as_deref().unwrap_or(&r.config.interface))
-        });
+        let mut fitting = all.filter(|(r, p)| p.network.contains(address) && on(r.config.interface_of(p)));
         let first = fitting.next()?;
         let is_ours = |(r, p): &(&super::instances::Running, &VirtualPrefix)| {
             r.claim.is_held() && r.routing.is_present(&Item::Prefix((*p).clone()))

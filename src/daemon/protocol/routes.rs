@@ -11,6 +11,7 @@ use crate::control::api::RoutingStatus;
 use crate::daemon::routing::{Item, addition, items, removal};
 use crate::net::netlink::Applied;
 use crate::net::routing::RoutingOp;
+use crate::net::sysctl;
 use crate::time::Instant;
 use crate::vrrp::{Input, RouterId};
 use std::collections::VecDeque;
@@ -46,9 +47,9 @@ impl Protocol {
     /// Announces the instance's prefixes.
     pub(super) fn announce_prefixes(&mut self, id: RouterId) {
         let Some(r) = self.instances.get_mut(&id) else { return };
-        let (table, neighbours, own) = (&self.table, &self.neighbours, r.config.interface.clone());
+        let (table, neighbours, config) = (&self.table, &self.neighbours, &r.config);
         r.routing.announce(|p| {
-            let link = table.by_name(p.dev.as_deref().unwrap_or(&own));
+            let link = table.by_name(config.interface_of(p));
             link.map_or_else(VecDeque::new, |l| neighbours.asked(l.ifindex, &p.network))
         });
     }
@@ -64,6 +65,13 @@ impl Protocol {
         if self.look.due.is_none() && self.instances.values().any(|r| r.routing.is_exposed()) {
             let next = self.look.last.map_or(self.now, |t| t + LOOK);
             self.look.due = Some(next.max(self.now));
+        }
+    }
+
+    /// A route of ours, or a rule, was removed; by whom is not said.
+    pub(super) fn read_routing_monitor(&mut self) {
+        if self.routing_monitor.read() {
+            self.routing_unsure();
         }
     }
 
@@ -91,20 +99,19 @@ impl Protocol {
         }
         let next = self.instances.get_mut(&id).and_then(|r| r.routing.next_announced(ANNOUNCED));
         if let Some((prefix, addresses)) = next {
-            let dev = prefix.dev.or_else(|| self.instances.get(&id).map(|r| r.config.interface.clone()));
-            let link = dev.and_then(|name| self.table.by_name(&name).map(|l| l.ifindex));
-            let place = |ifindex| move |address: IpAddr| Place { ifindex, address, prefix_len: 0 };
-            if let Some(ifindex) = link {
-                self.announce_batch(&addresses.into_iter().map(place(ifindex)).collect::<Vec<_>>());
-            }
+            let Some(r) = self.instances.get(&id) else { return };
+            let Some(ifindex) = self.table.by_name(r.config.interface_of(&prefix)).map(|l| l.ifindex) else {
+                return;
+            };
+            let place = |address: IpAddr| Place { ifindex, address, prefix_len: prefix.network.prefix_len };
+            self.announce_batch(&addresses.into_iter().map(place).collect::<Vec<_>>());
         }
     }
 
     fn ensure(&mut self, id: RouterId, items: &[Item]) {
         let Some(r) = self.instances.get(&id) else { return };
-        let dev = r.config.interface.clone();
         let ops: Vec<Result<RoutingOp, String>> =
-            items.iter().map(|i| addition(i, &dev, &self.table)).collect();
+            items.iter().map(|i| addition(i, &r.config, &self.table)).collect();
         let possible: Vec<RoutingOp> = ops.iter().filter_map(|op| op.as_ref().ok()).cloned().collect();
         let mut results = self.netlink.change_routing(&possible).into_iter();
         let mut failed = Vec::new();
@@ -146,9 +153,12 @@ impl Protocol {
 
     fn announce_added(&mut self, id: RouterId, item: &Item) {
         let (Item::Prefix(p), Some(r)) = (item, self.instances.get_mut(&id)) else { return };
-        let link = self.table.by_name(p.dev.as_deref().unwrap_or(&r.config.interface));
-        let asked = link.map_or_else(VecDeque::new, |l| self.neighbours.asked(l.ifindex, &p.network));
-        r.routing.announce_one(p, asked);
+        let Some(link) = self.table.by_name(r.config.interface_of(p)) else { return };
+        r.routing.announce_one(p, self.neighbours.asked(link.ifindex, &p.network));
+        if p.network.address.is_ipv4() && !link.loopback && sysctl::ignores_arp(&link.name) {
+            let text = format!("arp_ignore is set for {}: nobody answers ARP for prefix {p}", link.name);
+            self.notice(Some(id), true, text);
+        }
     }
 
     fn put_back(&mut self, id: RouterId, item: &Item) {

@@ -144,11 +144,7 @@ impl Protocol {
             match token {
                 TOKEN_MONITOR if self.monitor_may_wait() => {}
                 TOKEN_MONITOR => self.read_monitor(),
-                TOKEN_ROUTING => {
-                    if self.routing_monitor.read() {
-                        self.routing_unsure();
-                    }
-                }
+                TOKEN_ROUTING => self.read_routing_monitor(),
                 t if t >= neighbours::FIRST_TOKEN => {
                     self.read_solicitations(u32::try_from(t - neighbours::FIRST_TOKEN).unwrap_or(0));
                 }
