@@ -140,7 +140,7 @@ fn router(
         preempt_delay,
         down_timer_adverts: u8::try_from(down_timer_adverts).unwrap_or(3),
         addresses: listed.listed.iter().map(|a| a.value.address).collect(),
-        address_count: listed.listed.len() + listed.excluded.len(),
+        address_count: listed.listed.len() + listed.excluded.len() + draft.routing.count(),
         auth_pass,
         v3_checksum: v3_checksum.unwrap_or_default(),
         transport: draft.lane.transport(),
