@@ -39,11 +39,12 @@ impl Manager {
     /// Tells the guardian which addresses each instance may hold.
     pub(super) fn instances(&mut self, config: &Config) {
         if let Some(guardian) = &mut self.guardian {
-            guardian.instances(
-                config.instances.iter().map(|i| {
-                    (i.name.as_str(), i.all_addresses().map(|a| (a.address, a.prefix_len)).collect())
-                }),
-            );
+            guardian.instances(config.instances.iter().map(|i| {
+                (i.name.as_str(), {
+                    let prefixes = i.prefixes.iter().map(|p| (p.network.address, p.network.prefix_len));
+                    i.all_addresses().map(|a| (a.address, a.prefix_len)).chain(prefixes).collect()
+                })
+            }));
         }
     }
 

@@ -3,14 +3,9 @@
 use crate::config::{
     Instance, Network, RouteHop, RouteKind, RouteOption, RuleAction, VirtualPrefix, VirtualRoute, VirtualRule,
 };
-use crate::net::routing::{NextHop, RouteSpec, RoutingOp, RoutingSpec, RuleSpec};
+use crate::net::routing::{METRIC_V6, NextHop, RouteSpec, RoutingOp, RoutingSpec, RuleSpec};
 use crate::net::table::InterfaceTable;
 use std::fmt;
-
-/// Table local.
-const LOCAL: u32 = 255;
-/// Metric of an IPv6 route without one.
-const METRIC_V6: u32 = 1024;
 
 /// One thing to be there. The order is that of adding; removal goes the other way.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -85,18 +80,7 @@ pub(super) fn removal(item: &Item) -> RoutingOp {
 }
 
 fn prefix(p: &VirtualPrefix) -> RouteSpec {
-    RouteSpec {
-        destination: p.network.address,
-        prefix_len: p.network.prefix_len,
-        kind: libc::RTN_LOCAL,
-        table: LOCAL,
-        metric: metric(&p.network, None),
-        tos: 0,
-        scope: None,
-        source: None,
-        metrics: Vec::new(),
-        hops: Vec::new(),
-    }
+    RouteSpec::prefix(p.network.address, p.network.prefix_len)
 }
 
 /// All but the next hops.

@@ -71,7 +71,8 @@ pub(super) fn clean(
     let listed = read(run_dir);
     // What the configuration, if there is one, does not name any more is nobody's to keep.
     let known = config.map_or_else(|| listed.clone(), |c| managed(&[c]));
-    let kept: BTreeSet<&Item> = known.iter().filter(|(_, i)| keep.contains(i)).map(|(item, _)| item).collect();
+    let kept: BTreeSet<&Item> =
+        known.iter().filter(|(_, i)| keep.contains(i)).map(|(item, _)| item).collect();
     let ours: BTreeSet<&Item> =
         known.iter().chain(&listed).map(|(item, _)| item).filter(|item| !kept.contains(item)).collect();
     if ours.is_empty() {
@@ -108,6 +109,7 @@ mod tests {
         remember(dir.path(), &[&config]).unwrap();
         assert_eq!(read(dir.path()), managed(&[&config]));
         assert_eq!(read(dir.path()).len(), 3);
+        assert!(read(dir.path()).iter().all(|(_, instance)| instance == "a"));
         std::fs::write(dir.path().join(LIST), "[{\"kind\":\"route\"").unwrap();
         assert!(read(dir.path()).is_empty(), "a list that was cut short is none");
     }

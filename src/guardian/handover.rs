@@ -5,8 +5,9 @@
 
 use super::link::Place;
 use crate::net::NetError;
-use crate::net::interface::IFAPROT_TANDEM;
+use crate::net::interface::{IFAPROT_TANDEM, InterfaceAddress};
 use crate::net::netlink::{AddressOp, AddressSpec, Netlink};
+use crate::net::routing::RoutingOp;
 use crate::net::vrrp_socket::{Outgoing, ReceiveBatch, VrrpSocket};
 use crate::time::Instant;
 use crate::vrrp::packet::{self, Datagram};
@@ -172,11 +173,20 @@ fn remove(holders: &[Holder]) {
 
 fn try_remove(all: &BTreeSet<Place>) -> Result<(), NetError> {
     let mut netlink = Netlink::open()?;
-    let ops: Vec<AddressOp> = netlink
+    let found: Vec<_> = netlink
         .addresses()?
         .into_iter()
         .filter(|a| a.protocol == IFAPROT_TANDEM && all.contains(&(a.address, a.prefix_len)))
-        .map(|a| AddressOp::Remove(AddressSpec::bare(a.ifindex, a.address, a.prefix_len)))
         .collect();
+    // What is no address may be a prefix; the kernel removes it only if it carries the tag.
+    let is_address = |p: &&Place| found.iter().any(|a| (a.address, a.prefix_len) == **p);
+    let prefixes: Vec<RoutingOp> = all
+        .iter()
+        .filter(|p| !is_address(p))
+        .map(|(network, length)| RoutingOp::remove_prefix(*network, *length))
+        .collect();
+    netlink.change_routing(&prefixes).into_iter().try_for_each(|r| r.map(drop))?;
+    let remove = |a: InterfaceAddress| AddressSpec::bare(a.ifindex, a.address, a.prefix_len);
+    let ops: Vec<AddressOp> = found.into_iter().map(|a| AddressOp::Remove(remove(a))).collect();
     netlink.change_addresses(&ops).into_iter().try_for_each(|r| r.map(drop))
 }

@@ -19,7 +19,7 @@ const ADDRESSES: usize = 1000;
 /// Messages that may wait for a guardian that does not read; it is stopped then, and of no use anyway.
 const WAITING: usize = 4096;
 
-/// An address and its prefix length.
+/// An address and its prefix length, or a prefix (`virtual_prefix`).
 pub type Place = (IpAddr, u8);
 
 /// One message.

@@ -19,6 +19,11 @@ use std::net::IpAddr;
 /// `rtm_protocol` and `FRA_PROTOCOL` of everything that tandemd adds: the number that also marks its addresses.
 pub const RTPROT_TANDEM: u8 = super::interface::IFAPROT_TANDEM;
 
+/// RT_TABLE_LOCAL.
+const LOCAL: u32 = libc::RT_TABLE_LOCAL as u32;
+/// Metric of an IPv6 route without one.
+pub const METRIC_V6: u32 = 1024;
+
 /// Attributes of rules that the library has no exact type for (linux/fib_rules.h).
 const FRA_PROTOCOL: u16 = 21;
 const FRA_IP_PROTO: u16 = 22;
@@ -118,6 +123,32 @@ pub struct RoutingOp {
     pub spec: RoutingSpec,
     /// How it is written in the configuration, for errors.
     pub words: String,
+}
+
+impl RouteSpec {
+    /// The local route of a whole prefix, without its interface: every address of it is this machine's own.
+    pub fn prefix(network: IpAddr, prefix_len: u8) -> Self {
+        RouteSpec {
+            destination: network,
+            prefix_len,
+            kind: libc::RTN_LOCAL,
+            table: LOCAL,
+            metric: network.is_ipv6().then_some(METRIC_V6),
+            tos: 0,
+            scope: None,
+            source: None,
+            metrics: Vec::new(),
+            hops: Vec::new(),
+        }
+    }
+}
+
+impl RoutingOp {
+    /// Removes the local route of a prefix.
+    pub fn remove_prefix(network: IpAddr, prefix_len: u8) -> Self {
+        let spec = RoutingSpec::Route(RouteSpec::prefix(network, prefix_len));
+        RoutingOp { add: false, spec, words: format!("{network}/{prefix_len}") }
+    }
 }
 
 impl Netlink {

@@ -26,7 +26,8 @@ pub struct RouterSettings {
     pub down_timer_adverts: u8,
     /// Addresses listed in advertisements, in configured order, all of `family`; at most 255.
     pub addresses: Vec<IpAddr>,
-    /// Number of all addresses that move, `virtual_ipaddress_excluded` included.
+    /// What moves, in addresses: `virtual_ipaddress_excluded`, prefixes, routes and rules included. How long the
+    /// old master keeps it after a successor is heard depends on it.
     pub address_count: usize,
     /// VRRPv2 text password.
     pub auth_pass: Option<AuthPass>,

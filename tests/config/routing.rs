@@ -79,6 +79,8 @@ fn a_prefix_keeps_away_from_other_machines_and_from_floods() {
     loaded(&bare("virtual_ipaddress = [\"198.18.4.1/32\"]\nvirtual_prefix = [\"198.18.4.0/22\"]"));
     let d = error(&instance("virtual_prefix = [\"198.18.16.0/20\", \"198.18.4.0/32\"]"));
     assert!(d.message.contains("too many addresses"), "{d}");
+    let many = only_instance(&instance("virtual_prefix = [\"198.18.16.0/20\"]"));
+    assert_eq!(many.router.address_count, 1 + 1 + 1024, "the old master waits until all are announced");
     loaded(&instance(
         "virtual_prefix = [\"198.18.16.0/20\", \"198.18.4.0/22 noannounce\", \"2001:db8:5::/48\"]",
     ));

@@ -1,6 +1,9 @@
+use crate::lab::capture::Capture;
 use crate::lab::daemon::Tandemd;
 use crate::lab::{Lab, isolated, run, secs, try_run, wait_until};
 use crate::{simple, simple6};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// tandemd's routes of a node, in every table.
 fn routes(node: &str) -> String {
@@ -203,5 +206,52 @@ fn a_route_that_cannot_be_added_says_why_and_stops_nothing() {
         // It is tried again until it fits.
         run("ip -n a route add 198.51.100.0/24 dev eth0");
         wait_until(secs(3), "it fits now", || routes("a").contains("203.0.113.0/24 via 198.51.100.9"));
+    });
+}
+
+/// The daemon process below its guardian.
+fn pid(t: &Tandemd) -> Pid {
+    Pid::from_raw(i32::try_from(t.status()["pid"].as_i64().unwrap()).unwrap())
+}
+
+#[test]
+fn when_the_daemon_dies_its_guardian_gives_up_prefixes_routes_and_rules_too() {
+    isolated("routes::when_the_daemon_dies_its_guardian_gives_up_prefixes_routes_and_rules_too", || {
+        let lab = Lab::new();
+        let all = "virtual_prefix = [\"198.18.4.0/24\", \"2001:db8:5::/64\"]\n\
+                   virtual_routes = [\"203.0.113.0/24 via 192.0.2.9\"]\n\
+                   virtual_rules = [\"from 198.18.4.0/24 table 100 priority 1000\"]\nnopreempt = true\n";
+        let break_first = format!("{all}handover = \"break_before_make\"\n");
+        let a = Tandemd::start(&lab, "a", &simple("a", 200, &break_first));
+        let full = |node: &str| routes(node).lines().count() == 3 && rules(node).lines().count() == 1;
+        wait_until(secs(3), "all are on a", || full("a"));
+        // Alone: the next daemon takes up what is there, and still knows that it is its own.
+        let simple_a = simple("a", 200, all);
+        a.reload(&simple_a);
+        let daemon = pid(&a);
+        kill(daemon, Signal::SIGKILL).unwrap();
+        wait_until(secs(5), "it runs again", || {
+            assert!(full("a"), "all stays in place");
+            a.adm("status").status.success() && pid(&a) != daemon
+        });
+        a.wait_state("web", "MASTER", secs(2));
+        wait_until(secs(2), "it knows them", || !a.adm_text("status").contains("not in place"));
+        assert!(!a.process.log().contains("was there before"), "{}", a.process.log());
+        a.reload(&simple("a", 200, ""));
+        wait_until(secs(2), "all go", || (routes("a") + &rules("a")).is_empty());
+        a.reload(&simple("a", 200, &break_first));
+        wait_until(secs(2), "all come", || full("a"));
+        // With a successor: prefixes go before priority 0 is sent, the rest when it is over.
+        let b = Tandemd::start(&lab, "b", &simple("b", 100, all));
+        let capture = Capture::start("c");
+        kill(pid(&a), Signal::SIGKILL).unwrap();
+        wait_until(secs(2), "priority 0 is out", || {
+            capture.so_far().adverts_from("192.0.2.1").iter().any(|x| x.priority == 0)
+        });
+        let left = routes("a");
+        assert!(!left.contains("local"), "priority 0 is out while a prefix is there: {left}");
+        b.wait_state("web", "MASTER", secs(2));
+        wait_until(secs(2), "nothing is left on a", || (routes("a") + &rules("a")).is_empty());
+        wait_until(secs(2), "all are on b", || full("b"));
     });
 }

@@ -3,6 +3,7 @@
 use super::Protocol;
 use super::claims::{Ownership, Place, Step, Wanted};
 use super::instances::Running;
+use crate::daemon::routing::items;
 use crate::net::frame;
 use crate::net::interface::{IFAPROT_TANDEM, InterfaceAddress};
 use crate::net::netlink::{AddressOp, AddressSpec, Applied};
@@ -41,6 +42,7 @@ impl Protocol {
                 r.claim.added(w.place, Ownership::Ours);
             }
         }
+        r.routing.adopt(items(&r.config));
     }
 
     /// `ReleaseAddresses`.

@@ -55,6 +55,8 @@ pub(super) struct Routing {
     held: bool,
     wanted: Vec<Item>,
     present: BTreeMap<Item, Ownership>,
+    /// What a daemon that died may have left in place for this one.
+    adopted: BTreeSet<Item>,
     jobs: VecDeque<Step>,
     /// What is believed to be present is to be looked at again.
     unsure: bool,
@@ -101,9 +103,18 @@ impl Routing {
         self.plan();
     }
 
+    /// An earlier daemon may have left these in place.
+    pub(super) fn adopt(&mut self, items: Vec<Item>) {
+        self.adopted = items.into_iter().collect();
+    }
+
     /// Nothing is to be there any more.
     pub(super) fn release(&mut self) {
-        *self = Routing { present: std::mem::take(&mut self.present), told: self.told, ..Routing::default() };
+        let mut present = std::mem::take(&mut self.present);
+        for item in std::mem::take(&mut self.adopted) {
+            present.entry(item).or_insert(Ownership::Ours);
+        }
+        *self = Routing { present, told: self.told, ..Routing::default() };
         self.plan();
     }
 
@@ -145,12 +156,12 @@ impl Routing {
     /// An addition went through.
     pub(super) fn added(&mut self, item: &Item, applied: Applied) -> Added {
         let before = self.present.contains_key(item);
-        let tried = self.failures.remove(item).is_some();
+        let tried = self.failures.remove(item).is_some() | self.adopted.remove(item);
         self.reported.remove(item);
         let (ownership, added) = match (applied, before) {
             (Applied::AlreadyThere, true) => return Added::Known,
-            // Perhaps only the answer to the first attempt was lost. Should it be somebody else's after all, the kernel
-            // does not remove it for us.
+            // An earlier daemon's; or the answer to the first attempt was lost. Should it be somebody else's after all,
+            // the kernel does not remove it for us.
             (Applied::AlreadyThere, false) if tried => (Ownership::Ours, Added::New),
             (Applied::AlreadyThere, false) => (Ownership::Foreign, Added::Foreign),
             (_, true) => (Ownership::Ours, Added::PutBack),

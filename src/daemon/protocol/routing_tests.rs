@@ -106,6 +106,20 @@ fn a_failure_is_news_once_and_is_tried_again() {
 }
 
 #[test]
+fn what_an_earlier_daemon_left_is_ours_whether_it_is_taken_up_or_not() {
+    let mut r = Routing::default();
+    r.adopt(vec![route(1), route(2)]);
+    assert!(!r.has_work(), "it waits for a decision");
+    let mut given_up = r.clone();
+    r.claim(vec![route(1), route(2)]);
+    assert_eq!(r.added(&route(1), Applied::AlreadyThere), Added::New);
+    assert_eq!(r.added(&route(2), Applied::Done), Added::New, "it had not got that far");
+    assert_eq!(r.ownership(&route(1)), Some(Ownership::Ours));
+    given_up.release();
+    assert_eq!(run(&mut given_up, Applied::Done).1, [route(2), route(1)]);
+}
+
+#[test]
 fn an_addition_whose_answer_was_lost_is_ours() {
     let mut r = Routing::default();
     r.claim(vec![route(1)]);
