@@ -93,10 +93,12 @@ impl Process {
                 let _ = kill(*pid, signal);
             }
         }
-        // Nobody reaps the orphans here; dead they are all the same.
+        // Nobody reaps the orphans here; dead they are all the same. The first thread may be dead before the others,
+        // which still hold the control socket.
         let dead = |pid: &Pid| {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+            let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+            threads < 2 && stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
         };
         wait_until(secs(5), "all processes are dead", || tree.iter().all(dead));
         self.wait();
