@@ -1,8 +1,8 @@
 //! The checked configuration: what the rest of tandemd works with. Every value here is legal; how it was
 //! written, and where, stays in the parser.
 
-use crate::bfd;
 use super::routing::{VirtualPrefix, VirtualRoute, VirtualRule};
+use crate::bfd;
 use crate::vrrp::RouterSettings;
 use serde::Serialize;
 use std::net::IpAddr;

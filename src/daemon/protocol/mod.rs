@@ -47,7 +47,7 @@ use std::thread::JoinHandle;
 
 /// Epoll tokens; VRRP sockets have those from `ports::FIRST_TOKEN` on.
 const TOKEN_MONITOR: u64 = 1;
-const TOKEN_ROUTING: u64 = 2;
+const TOKEN_ROUTING: u64 = 8;
 
 /// Commands that may wait for the thread.
 const COMMANDS: usize = 1024;
