@@ -50,6 +50,13 @@ pub(super) fn reap(pid: Pid) -> Option<Ending> {
     }
 }
 
+/// Reaps what has ended since, a daemon that took long to die among it.
+pub(super) fn reap_rest() {
+    while let Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) =
+        waitpid(None, Some(WaitPidFlag::WNOHANG))
+    {}
+}
+
 /// The kernel's line about one thread of a process (proc_pid_stat(5)).
 #[derive(Debug)]
 pub(super) struct ThreadFile {

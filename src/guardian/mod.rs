@@ -175,10 +175,11 @@ impl Guardian<'_> {
             None
         });
         let died = clock::now();
+        let held = !daemon.holds.is_empty();
         let mut handover = Handover::begin(died, daemon.holders());
-        let limit = if daemon.holds.is_empty() { LAST_WORDS } else { DYING };
+        let limit = if held { DYING } else { LAST_WORDS };
         let ending = ending.or_else(|| self.reap(daemon.pid, limit));
-        let after = self.after(&daemon, ending, died);
+        let after = self.after(&daemon, held, ending, died);
         if let Err(e) = self.see_through(&mut handover) {
             error!("guardian: cannot wait for a successor: {e}");
         }
@@ -320,13 +321,13 @@ impl Guardian<'_> {
     }
 
     /// The exit code, if the guardian is to end now; none to start the daemon again.
-    fn after(&self, daemon: &Daemon, ending: Option<Ending>, died: Instant) -> Option<u8> {
+    fn after(&self, daemon: &Daemon, held: bool, ending: Option<Ending>, died: Instant) -> Option<u8> {
         let code = match ending {
             Some(Ending::Exited(code)) => code,
             _ => restart::EX_SOFTWARE,
         };
         let asked = self.stop_by.is_some();
-        if matches!(ending, Some(Ending::Exited(0))) || (asked && daemon.holds.is_empty()) {
+        if matches!(ending, Some(Ending::Exited(0))) || (asked && !held) {
             return Some(code);
         }
         let how = ending.map_or_else(|| "was killed and is not gone yet".to_owned(), |e| e.to_string());
@@ -352,6 +353,7 @@ impl Guardian<'_> {
             let tokens: Vec<Token> = poller.wait().map(Iterator::collect).unwrap_or_default();
             if tokens.contains(&Token::Source(SIGNALS)) {
                 self.take_signals(None);
+                children::reap_rest();
             }
             let now = clock::now();
             handover.step(now);
@@ -369,6 +371,7 @@ impl Guardian<'_> {
         while clock::now() < end && self.stop_by.is_none() {
             self.feed_manager();
             self.wait_for_signal(end.min(clock::now() + FEED));
+            children::reap_rest();
         }
     }
 
