@@ -61,6 +61,19 @@ const RULES: [Rule; 15] = [
             "socket2::",
         ],
     },
+    Rule { room: "import", forbidden: &IO },
+    Rule {
+        room: "import",
+        forbidden: &[
+            "crate::net",
+            "crate::process",
+            "crate::track",
+            "crate::notify",
+            "crate::control",
+            "crate::daemon",
+            "crate::cli",
+        ],
+    },
     Rule { room: "net", forbidden: &TOP },
     Rule {
         room: "guardian",
