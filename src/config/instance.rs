@@ -30,6 +30,8 @@ pub(super) struct InstanceDraft {
     pub(super) state_file: Option<Spot<std::path::PathBuf>>,
     /// Listed and excluded addresses.
     pub(super) addresses: Vec<Spot<VirtualAddress>>,
+    /// How many of them are listed.
+    pub(super) listed: usize,
     pub(super) refs: Vec<RefDraft>,
     pub(super) owner: bool,
     /// Whole, but for its tracks; none: a required key is missing or wrong.
@@ -62,6 +64,7 @@ pub(super) fn read(table: &Table<'_>, default_version: Version) -> InstanceDraft
         lane,
         state_file,
         addresses: listed.all(),
+        listed: listed.listed.len(),
         refs: tracks::references(table),
         owner: priority.is_owner(),
         built: None,

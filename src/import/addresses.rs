@@ -35,14 +35,23 @@ impl Listed {
             context.done(s);
             let Some(address) = read(context, s) else { continue };
             let twice = |other: &&Address| other.address == address.address && other.dev == address.dev;
-            if self.listed.iter().chain(&self.excluded).find(twice).is_some() {
+            if self.excluded.iter().any(|a| twice(&a)) || (excluded && self.listed.iter().any(|a| twice(&a)))
+            {
+                context.differs(s, "is listed twice: once is in the result");
+                continue;
+            }
+            if self.listed.iter().any(|a| twice(&a)) {
                 context.differs(s, TWICE);
-            } else if excluded {
+            }
+            if excluded {
                 self.excluded.push(address);
             } else if self.first().is_some_and(|first| first.is_ipv6() != address.address.is_ipv6()) {
                 context.mistake(s, "is of another family than the first address; keepalived ignores it");
             } else if self.listed.len() >= if address.address.is_ipv6() { 90 } else { 255 } {
-                context.differs(s, "is in virtual_ipaddress_excluded, as in keepalived: an advertisement is full");
+                context.differs(
+                    s,
+                    "is in virtual_ipaddress_excluded, as in keepalived: an advertisement is full",
+                );
                 self.excluded.push(address);
             } else {
                 self.listed.push(address);
@@ -51,8 +60,7 @@ impl Listed {
     }
 }
 
-const TWICE: &str = "is listed twice: once is in the result. keepalived counts both in its advertisements and, before \
-                     2.3.3, drops those of a peer that counts differently: take one away there, too";
+const TWICE: &str = "is listed twice and so advertised twice, as keepalived does; take it away on all nodes";
 
 /// `IP[/LEN] WORD ...`; none: it is no address, which is listed.
 fn read(context: &mut Context<'_>, s: &Statement) -> Option<Address> {
@@ -101,12 +109,16 @@ fn read(context: &mut Context<'_>, s: &Statement) -> Option<Address> {
                 context.missing(s, "peer: an address has no other end");
             }
             "use_vmac" => context.missing(s, format!("use_vmac of a single address: {NOT_YET}")),
-            "home" | "mngtmpaddr" | "autojoin" => context.missing(s, format!("{word}: this flag cannot be set")),
+            "home" | "mngtmpaddr" | "autojoin" => {
+                context.missing(s, format!("{word}: this flag cannot be set"))
+            }
             "track_group" => {
                 rest.next();
                 context.mistake(s, "track_group is for static addresses alone; keepalived ignores it");
             }
-            other => context.mistake(s, format!("{other}: keepalived does not know this word here and ignores it")),
+            other => {
+                context.mistake(s, format!("{other}: keepalived does not know this word here and ignores it"))
+            }
         }
     }
     if deprecated {
@@ -123,7 +135,8 @@ pub(super) fn write(context: &mut Context<'_>, s: &Statement, listed: Listed) {
             context.set("no_virtual_ipaddress", "true", s);
         }
     }
-    for (key, list) in [("virtual_ipaddress", listed.listed), ("virtual_ipaddress_excluded", listed.excluded)] {
+    for (key, list) in [("virtual_ipaddress", listed.listed), ("virtual_ipaddress_excluded", listed.excluded)]
+    {
         for address in list {
             context.push_from(key, quote(&address.text), address.origin);
         }

@@ -39,7 +39,9 @@ pub(super) fn translate(context: &mut Context<'_>, s: &Statement) {
             "idle_tx" if i.value() == Some("1000") => {}
             "idle_tx" => context.missing(i, "while a session is down, packets go out once a second"),
             "ttl" | "hoplimit" => context.differs(i, "not needed: 255 is always sent"),
-            "max_hops" => context.missing(i, "packets of a single hop arrive with 255, those of more are not looked at"),
+            "max_hops" => {
+                context.missing(i, "packets of a single hop arrive with 255, those of more are not looked at")
+            }
             _ => context.missing(i, "not a keyword of keepalived here, which ignores it"),
         }
     }

@@ -32,7 +32,8 @@ pub(super) fn user(words: &[String]) -> Option<String> {
 pub(super) fn translate(context: &mut Context<'_>, s: &Statement, line: &str) -> Option<String> {
     context.has_scripts = true;
     if line.strip_prefix('<').is_some_and(|rest| rest.trim_start().starts_with('/')) {
-        let shell = if line.contains("/dev/tcp/") || line.contains("/dev/udp/") { "/bin/bash" } else { "/bin/sh" };
+        let shell =
+            if line.contains("/dev/tcp/") || line.contains("/dev/udp/") { "/bin/bash" } else { "/bin/sh" };
         context.differs(s, format!("tandemd uses no shell of its own: {shell} runs it"));
         return Some(quote_all(&[shell.to_owned(), "-c".to_owned(), line.to_owned()]));
     }
@@ -56,7 +57,10 @@ pub(super) fn translate(context: &mut Context<'_>, s: &Statement, line: &str) ->
             }
         }
         None => {
-            context.differs(s, format!("{program} is not on this machine: /usr/bin/env looks for it; write its path"));
+            context.differs(
+                s,
+                format!("{program} is not on this machine: /usr/bin/env looks for it; write its path"),
+            );
             words.insert(0, "/usr/bin/env".to_owned());
         }
     }

@@ -107,7 +107,11 @@ impl<'a> Expander<'a> {
 
     fn spend(&mut self, bytes: usize) -> Result<(), &'static str> {
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes > MOST_BYTES { Err("definitions and blocks make this longer than 64 MiB") } else { Ok(()) }
+        if self.bytes > MOST_BYTES {
+            Err("definitions and blocks make this longer than 64 MiB")
+        } else {
+            Ok(())
+        }
     }
 
     /// The line with its first known parameter replaced; none: there is none.
@@ -163,7 +167,8 @@ struct Block<'t> {
     rest: &'t str,
 }
 
-const FORM: &str = "allowed: ~SEQ(VAR, START, STEP, END), ~SEQx(...), ~LST(VAR, VALUE, ...), ~LST({A, B}, {1, 2}, ...)";
+const FORM: &str =
+    "allowed: ~SEQ(VAR, START, STEP, END), ~SEQx(...), ~LST(VAR, VALUE, ...), ~LST({A, B}, {1, 2}, ...)";
 
 impl<'t> Block<'t> {
     /// None: the line is no such block.

@@ -21,7 +21,10 @@ const INSTANCE: &str = "[[vrrp_instance]]\nname = \"a\"\ninterface = \"eth0\"\nv
 
 /// A configuration with the feature; the parser's answer is the flag. `@` stands for an instance.
 const PROBES: [(Feature, &str); 8] = [
-    (Feature::AuthHmac, "@auth_hmac = { keys = [{ id = 1, key = \"hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\" }] }\n"),
+    (
+        Feature::AuthHmac,
+        "@auth_hmac = { keys = [{ id = 1, key = \"hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\" }] }\n",
+    ),
     (Feature::UseVmac, "@use_vmac = true\nvmac_interface = \"vrrp.1\"\nvmac_xmit_base = true\n"),
     (Feature::Accept, "@accept = false\n"),
     (Feature::VirtualRoutes, "@virtual_routes = [\"198.51.100.0/24 via 192.0.2.254 dev eth0\"]\n"),

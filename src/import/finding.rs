@@ -94,7 +94,9 @@ pub enum ImportError {
         why: String,
     },
     /// The result is not a configuration, and this program should have seen that.
-    #[error("this is a bug of tandemadm: the translation of {keyword} at {place} does not pass the check: {why}")]
+    #[error(
+        "this is a bug of tandemadm: the translation of {keyword} at {place} does not pass the check: {why}"
+    )]
     Bug {
         /// The keyword whose translation is wrong.
         keyword: String,

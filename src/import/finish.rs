@@ -1,10 +1,10 @@
 //! The end: nothing without a mark, and the daemon's own parser has the last word.
 
+use super::Imported;
 use super::context::{Context, Mark};
 use super::finding::{Covered, Finding, ImportError, Kind};
 use super::toml::{self, Origin, Spot, Table, Value};
 use super::tree::{Statement, Tree};
-use super::Imported;
 use crate::config::{self, Diagnostic, Severity, Source};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,11 +14,8 @@ pub(super) fn finish(context: Context<'_>, tree: &Tree, path: &Path) -> Result<I
     let Context { mut findings, marks, mut tables, has_secret, .. } = context;
     let mut covered = Vec::new();
     tree.statements.iter().for_each(|s| cover(s, &marks, None, &mut covered, &mut findings));
-    let head = format!(
-        "Made by tandemadm import from {}.\n`FILE:LINE: ...` above a key says what is not as it was there.",
-        path.display()
-    );
-    let text = judge(&head, &mut tables, &mut findings)?;
+    let main = path.display().to_string();
+    let text = judge(&main, &mut tables, &mut findings)?;
     findings.sort_by(|a, b| a.at.cmp(&b.at));
     findings.dedup();
     Ok(Imported { toml: text, findings, covered, has_secret })
@@ -54,9 +51,12 @@ fn cover(
 }
 
 /// Has the daemon's parser read the result; what it refuses is taken out and listed, until it accepts.
-fn judge(head: &str, tables: &mut Vec<Table>, findings: &mut Vec<Finding>) -> Result<String, ImportError> {
+fn judge(main: &str, tables: &mut Vec<Table>, findings: &mut Vec<Finding>) -> Result<String, ImportError> {
+    let head = format!(
+        "Made by tandemadm import from {main}. Comments with a line say what is not as it was there."
+    );
     loop {
-        let (text, spots) = toml::render(head, tables);
+        let (text, spots) = toml::render(&head, main, tables);
         let source = Source { path: "imported.toml".into(), text: text.clone() };
         let errors: Vec<Diagnostic> = match config::parse(&[source], &config::Options::default()) {
             Ok(_) => return Ok(text),
@@ -72,7 +72,7 @@ fn judge(head: &str, tables: &mut Vec<Table>, findings: &mut Vec<Finding>) -> Re
         if refused.is_empty() {
             return Err(ImportError::Bug {
                 keyword: "the file".to_owned(),
-                place: head.to_owned(),
+                place: main.to_owned(),
                 why: "the parser refuses it without saying where".to_owned(),
             });
         }

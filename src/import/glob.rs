@@ -154,7 +154,10 @@ mod tests {
 
     #[test]
     fn braces_are_alternatives() {
-        assert_eq!(alternatives("/e/{foo/{,cat,dog},bar}"), ["/e/foo/", "/e/foo/cat", "/e/foo/dog", "/e/bar"]);
+        assert_eq!(
+            alternatives("/e/{foo/{,cat,dog},bar}"),
+            ["/e/foo/", "/e/foo/cat", "/e/foo/dog", "/e/bar"]
+        );
         assert_eq!(alternatives("a{b"), ["a{b"]);
         assert_eq!(alternatives("plain"), ["plain"]);
     }

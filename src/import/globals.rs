@@ -100,7 +100,10 @@ fn fifo(context: &mut Context<'_>, s: &Statement) {
     }
     context.set("notify_fifo", quote(path), s);
     if s.values().len() > 1 {
-        context.missing(s, "the FIFO belongs to the user that tandemd runs as: its owner and group cannot be chosen");
+        context.missing(
+            s,
+            "the FIFO belongs to the user that tandemd runs as: its owner and group cannot be chosen",
+        );
     }
 }
 

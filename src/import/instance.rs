@@ -115,10 +115,12 @@ fn one<'t>(context: &mut Context<'_>, s: &'t Statement, draft: &mut Draft<'t>) {
             context.differs(s, "not needed: preempting is the default");
         }
         "preempt_delay" => draft.preempt_delay = Some(s),
-        "down_timer_adverts" => match s.value().filter(|v| v.parse().is_ok_and(|n: u8| (1..=100).contains(&n))) {
-            Some(count) => context.set("down_timer_adverts", count, s),
-            None => context.mistake(s, "is not 1 to 100; keepalived takes 3"),
-        },
+        "down_timer_adverts" => {
+            match s.value().filter(|v| v.parse().is_ok_and(|n: u8| (1..=100).contains(&n))) {
+                Some(count) => context.set("down_timer_adverts", count, s),
+                None => context.mistake(s, "is not 1 to 100; keepalived takes 3"),
+            }
+        }
         "virtual_ipaddress" => draft.listed.read(context, s, false),
         "virtual_ipaddress_excluded" => draft.listed.read(context, s, true),
         "no_virtual_ipaddress" => context.set("no_virtual_ipaddress", "true", s),
@@ -213,7 +215,8 @@ fn hmac(context: &mut Context<'_>, s: &Statement) {
                     rest.push(format!("time_window = {}", duration(time)));
                 }
             }
-            _ => context.missing(s, "has a line that is none of key, active_key, anti_replay, time_window and mode"),
+            _ => context
+                .missing(s, "has a line that is none of key, active_key, anti_replay, time_window and mode"),
         }
     }
     context.has_secret = true;
@@ -242,7 +245,10 @@ fn finish(context: &mut Context<'_>, s: &Statement, draft: Draft<'_>) {
     if draft.priority.is_none() {
         context.set("priority", priority.to_string(), s);
         if draft.master {
-            context.differs(s, "priority 255: keepalived's default with state MASTER; it makes this node the owner");
+            context.differs(
+                s,
+                "priority 255: keepalived's default with state MASTER; it makes this node the owner",
+            );
         }
     }
     draft.interval(context, version);
@@ -251,7 +257,9 @@ fn finish(context: &mut Context<'_>, s: &Statement, draft: Draft<'_>) {
     draft.authenticate(context, version);
     draft.announce(context, s);
     draft.transport(context);
-    if let Some(count) = context.settings.down_timer_adverts.clone().filter(|_| !context.has("down_timer_adverts")) {
+    if let Some(count) =
+        context.settings.down_timer_adverts.clone().filter(|_| !context.has("down_timer_adverts"))
+    {
         context.set("down_timer_adverts", count, s);
     }
     addresses::write(context, s, draft.listed);
@@ -272,7 +280,10 @@ impl Draft<'_> {
         let time = (given.saturating_add(step / 2) / step).clamp(least, most) * step;
         context.set("advert_int", duration(time), s);
         if time != given {
-            context.differs(s, format!("becomes {}, as in keepalived: version {version} has no finer steps", duration(time)));
+            context.differs(
+                s,
+                format!("becomes {}, as in keepalived: version {version} has no finer steps", duration(time)),
+            );
         }
     }
 
@@ -292,7 +303,9 @@ impl Draft<'_> {
         let Some(delay) = seconds(context, s) else { return };
         match why {
             Some(why) => context.differs(s, why),
-            None if self.nopreempt.is_some() => context.differs(s, "is left out: with nopreempt keepalived ignores it"),
+            None if self.nopreempt.is_some() => {
+                context.differs(s, "is left out: with nopreempt keepalived ignores it")
+            }
             None if self.strict => context.differs(s, "is left out: in strict mode keepalived ignores it"),
             None if delay > 1_000_000_000 => context.mistake(s, "is more than 1000 s; keepalived takes 0"),
             None => context.set("preempt_delay", duration(delay), s),
@@ -384,7 +397,10 @@ impl Draft<'_> {
             context.push("unicast_peer", quote(&peer.to_string()), s);
         }
         if let (Some((_, s)), false) = (self.peers.first(), self.checks_source) {
-            context.differs(s, "only listed peers are heard; keepalived hears everybody without check_unicast_src");
+            context.differs(
+                s,
+                "only listed peers are heard; keepalived hears everybody without check_unicast_src",
+            );
         }
         let Some((source, s)) = self.source else { return };
         let key = if self.peers.is_empty() { "mcast_src_ip" } else { "unicast_src_ip" };

@@ -28,7 +28,8 @@ pub(super) fn garp_group(context: &mut Context<'_>, s: &Statement) {
             "interface" => interfaces.extend(i.value().map(|name| (name.to_owned(), i))),
             "interfaces" => {
                 i.inner().iter().for_each(|line| context.done(line));
-                let names = i.inner().iter().flat_map(|line| line.words.iter().map(move |w| (w.clone(), line)));
+                let names =
+                    i.inner().iter().flat_map(|line| line.words.iter().map(move |w| (w.clone(), line)));
                 interfaces.extend(names);
             }
             _ => context.missing(i, "not a keyword of keepalived here, which ignores it"),
@@ -62,7 +63,8 @@ pub(super) fn paced_by_default(context: &mut Context<'_>, statements: &[Statemen
         context.missing(s, NOT_YET);
         return;
     }
-    let unpaced: Vec<String> = context.settings.interfaces.difference(&context.settings.paced).cloned().collect();
+    let unpaced: Vec<String> =
+        context.settings.interfaces.difference(&context.settings.paced).cloned().collect();
     for interface in unpaced {
         context.begin("[[garp_group]]", s);
         context.set("name", quote(&group_name(&interface)), s);

@@ -106,7 +106,12 @@ impl Reader<'_> {
         let was_random = std::mem::take(&mut self.expander.random);
         let texts = self.expander.expand(&parts.join(" "), &dir).map_err(|e| ImportError::syntax(at, e))?;
         if self.expander.random {
-            self.note(at, Kind::Difference, "${_RANDOM}", "its smallest value stands in the result".to_owned());
+            self.note(
+                at,
+                Kind::Difference,
+                "${_RANDOM}",
+                "its smallest value stands in the result".to_owned(),
+            );
         }
         self.expander.random |= was_random;
         self.read.lines.extend(texts.into_iter().map(|text| Line { at: at.clone(), text }));
@@ -134,22 +139,30 @@ impl Reader<'_> {
         checks: Checks,
     ) -> Result<(), ImportError> {
         if depth >= DEEPEST {
-            return Err(ImportError::syntax(at, format!("files are included {DEEPEST} deep: a file includes itself")));
+            return Err(ImportError::syntax(
+                at,
+                format!("files are included {DEEPEST} deep: a file includes itself"),
+            ));
         }
         let strict = with_letter(checks, letter);
         for one in glob::alternatives(pattern) {
             let wild = glob::has_wildcard(&one);
             let absolute = dir.join(&one);
-            let found =
-                if wild { glob::files(self.machine, &absolute) } else { vec![absolute.clone()] };
+            let found = if wild { glob::files(self.machine, &absolute) } else { vec![absolute.clone()] };
             if found.is_empty() {
                 let shown = absolute.display();
                 if strict.wildcard {
                     return Err(ImportError::syntax(at, format!("include: no file matches {shown}")));
                 }
-                self.note(at, Kind::Difference, "include", format!("no file matches {shown}: nothing is included"));
+                self.note(
+                    at,
+                    Kind::Difference,
+                    "include",
+                    format!("no file matches {shown}: nothing is included"),
+                );
             }
-            let must = strict.readable || (strict.matching && !wild) || (strict.brace && pattern.contains('{'));
+            let must =
+                strict.readable || (strict.matching && !wild) || (strict.brace && pattern.contains('{'));
             for path in found {
                 self.included(at, &path, depth, checks, must)?;
             }

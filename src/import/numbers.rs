@@ -61,6 +61,9 @@ mod tests {
 
     #[test]
     fn switches_know_off() {
-        assert_eq!([None, Some("off"), Some("yes"), Some("x")].map(switch), [Some(true), Some(false), Some(true), None]);
+        assert_eq!(
+            [None, Some("off"), Some("yes"), Some("x")].map(switch),
+            [Some(true), Some(false), Some(true), None]
+        );
     }
 }

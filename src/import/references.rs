@@ -55,7 +55,10 @@ pub(super) fn translate(context: &mut Context<'_>, s: &Statement, owner: &Owner<
 fn one(context: &mut Context<'_>, s: &Statement, key: &'static str, kind: Option<Named>, owner: &Owner<'_>) {
     let original = s.keyword().to_owned();
     if kind.is_none() && owner.interface == Some(original.as_str()) {
-        context.differs(s, "not needed: it is the instance's own interface, which keepalived does not track twice");
+        context.differs(
+            s,
+            "not needed: it is the instance's own interface, which keepalived does not track twice",
+        );
         return;
     }
     if let Some(kind) = kind
@@ -65,7 +68,8 @@ fn one(context: &mut Context<'_>, s: &Statement, key: &'static str, kind: Option
         return;
     }
     context.done(s);
-    let own = kind.and_then(|k| context.settings.weights.get(&(k, original.clone())).copied()).unwrap_or_default();
+    let own =
+        kind.and_then(|k| context.settings.weights.get(&(k, original.clone())).copied()).unwrap_or_default();
     let written = words(context, s);
     let weight = written.weight.unwrap_or(own.weight);
     if owner.weightless && weight != 0 {

@@ -6,8 +6,17 @@ use super::toml::quote;
 use super::tree::Statement;
 use std::net::IpAddr;
 
-const TYPES: [&str; 9] =
-    ["unicast", "local", "broadcast", "multicast", "throw", "unreachable", "prohibit", "blackhole", "anycast"];
+const TYPES: [&str; 9] = [
+    "unicast",
+    "local",
+    "broadcast",
+    "multicast",
+    "throw",
+    "unreachable",
+    "prohibit",
+    "blackhole",
+    "anycast",
+];
 
 /// `virtual_routes`
 pub(super) fn routes(context: &mut Context<'_>, block: &Statement) {
@@ -79,7 +88,9 @@ pub(super) fn rules(context: &mut Context<'_>, block: &Statement) {
             context.differs(s, "no_track: a rule that something removes is put back");
         }
         let wrong = s.words.windows(2).any(|pair| match pair {
-            [word, value] if word == "from" || word == "to" => value != "all" && value != "default" && !is_prefix(value),
+            [word, value] if word == "from" || word == "to" => {
+                value != "all" && value != "default" && !is_prefix(value)
+            }
             _ => false,
         });
         if wrong {

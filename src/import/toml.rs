@@ -137,8 +137,8 @@ pub(super) fn quote_all<'t>(texts: impl IntoIterator<Item = &'t String>) -> Stri
     format!("[{}]", quoted.join(", "))
 }
 
-/// The text, and for each of its lines where it comes from.
-pub(super) fn render(head: &str, tables: &[Table]) -> (String, Vec<Option<Spot>>) {
+/// The text, and for each of its lines where it comes from; places in the file `main` are named by their line alone.
+pub(super) fn render(head: &str, main: &str, tables: &[Table]) -> (String, Vec<Option<Spot>>) {
     let mut out = Writer { text: String::new(), spots: Vec::new() };
     for line in head.lines() {
         out.comment(line);
@@ -148,7 +148,7 @@ pub(super) fn render(head: &str, tables: &[Table]) -> (String, Vec<Option<Spot>>
         out.line(t.head, Some(Spot { table, entry: None, element: None }));
         let owned = |at: &Place| t.entries.iter().any(|e| e.origin.at == *at);
         for (at, text) in t.comments.iter().filter(|(at, _)| !owned(at)) {
-            out.comment(&remark(at, text));
+            out.comment(&remark(main, at, text));
         }
         let mut said: Vec<&Place> = Vec::new();
         for (entry, e) in t.entries.iter().enumerate() {
@@ -156,7 +156,7 @@ pub(super) fn render(head: &str, tables: &[Table]) -> (String, Vec<Option<Spot>>
             if !said.contains(&&e.origin.at) {
                 said.push(&e.origin.at);
                 for (at, text) in t.comments.iter().filter(|(at, _)| *at == e.origin.at) {
-                    out.comment(&remark(at, text));
+                    out.comment(&remark(main, at, text));
                 }
             }
             out.entry(e, spot);
@@ -166,8 +166,12 @@ pub(super) fn render(head: &str, tables: &[Table]) -> (String, Vec<Option<Spot>>
 }
 
 /// A comment with its place, if it has one.
-fn remark(at: &Place, text: &str) -> String {
-    if at.line == 0 { text.to_owned() } else { format!("{at}: {text}") }
+fn remark(main: &str, at: &Place, text: &str) -> String {
+    match at {
+        Place { line: 0, .. } => text.to_owned(),
+        Place { file, line } if **file == *main => format!("line {line}: {text}"),
+        at => format!("{at}: {text}"),
+    }
 }
 
 struct Writer {

@@ -82,7 +82,8 @@ fn look_around(context: &mut Context<'_>, statements: &[Statement]) -> BTreeSet<
         context.settings.weights.insert((kind, name.to_owned()), weight);
         match kind {
             Named::Instance => {
-                let interface = s.inner().iter().rfind(|i| i.keyword() == "interface").and_then(|i| i.value());
+                let interface =
+                    s.inner().iter().rfind(|i| i.keyword() == "interface").and_then(|i| i.value());
                 context.settings.interfaces.extend(interface.map(str::to_owned));
             }
             Named::Group => {

@@ -43,7 +43,10 @@ fn script_command(context: &mut Context<'_>, s: &Statement) {
         return;
     };
     if !script.rest.is_empty() {
-        context.differs(s, "keepalived takes the first word alone (quotes make one word of it), and so does the result");
+        context.differs(
+            s,
+            "keepalived takes the first word alone (quotes make one word of it), and so does the result",
+        );
     }
     if let Some(command) = command::translate(context, s, &script.line) {
         context.set("command", command, s);
@@ -98,7 +101,9 @@ pub(super) fn process(context: &mut Context<'_>, s: &Statement) {
                 context.differs(i, "the last argument is compared as a whole, not only its beginning");
             }
             "param_match" => {}
-            "full_command" => context.differs(i, "not needed: a process with a slash is compared with its whole path"),
+            "full_command" => {
+                context.differs(i, "not needed: a process with a slash is compared with its whole path")
+            }
             "weight" => weight(context, s, i, Named::Process),
             "quorum" => count(context, i, "quorum", 1, 65_535),
             "quorum_max" if i.value() == Some("0") => {

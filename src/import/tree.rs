@@ -82,7 +82,10 @@ pub(super) fn parse(lines: &[Line]) -> Result<Tree, ImportError> {
             || (Place { file: "".into(), line: 0 }, ""),
             |statement| (statement.at.clone(), statement.keyword()),
         );
-        return Err(ImportError::syntax(&at, format!("the block of {keyword} is never closed: a }} is missing")));
+        return Err(ImportError::syntax(
+            &at,
+            format!("the block of {keyword} is never closed: a }} is missing"),
+        ));
     }
     Ok(Tree { statements: levels.pop().unwrap_or_default(), count })
 }
