@@ -87,7 +87,7 @@ fn beside(path: &Path) -> PathBuf {
 const GROUPS: [(Kind, &str); 3] = [
     (Kind::Difference, "translated, with a difference"),
     (Kind::Missing, "no counterpart, not in the result"),
-    (Kind::Mistake, "errors, not in the result"),
+    (Kind::Mistake, "errors in the original, or refused by tandemd"),
 ];
 
 /// The findings in groups, and a last line that counts them.

@@ -94,7 +94,9 @@ fn bug(origin: Option<&Origin>, error: &Diagnostic) -> ImportError {
 fn remove(tables: &mut Vec<Table>, spot: Spot, error: &Diagnostic, findings: &mut Vec<Finding>) {
     let Some(table) = tables.get_mut(spot.table) else { return };
     let key = error.key.rsplit(": ").next().unwrap_or_default();
-    let mut why = format!("tandemd refuses it: {}", error.message);
+    // A line of the result says nothing to somebody who looks at the original.
+    let message = error.message.split(" at line ").next().unwrap_or_default();
+    let mut why = format!("tandemd refuses it: {message}");
     if let Some(allowed) = &error.allowed {
         why.push_str(&format!(" (allowed: {allowed})"));
     }
@@ -102,7 +104,7 @@ fn remove(tables: &mut Vec<Table>, spot: Spot, error: &Diagnostic, findings: &mu
         (Some(entry), Some(element)) => element_out(table, entry, element),
         (Some(entry), None) => (entry < table.entries.len()).then(|| table.entries.remove(entry).origin),
         _ => {
-            why = format!("is not in the result: {key}: {}", error.message);
+            why = format!("is not in the result: {key}: {message}");
             Some(table.origin.clone())
         }
     };

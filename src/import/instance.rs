@@ -341,7 +341,7 @@ impl Draft<'_> {
         }
         match find("auth_type").and_then(Statement::value) {
             Some(kind) if kind.starts_with("AH") => {
-                context.missing(s, "AH: use version 2 with PASS, or auth_hmac, on all nodes");
+                context.missing(s, "AH: no password is in the result, and beside a node with AH both become MASTER; change all nodes first");
                 return;
             }
             Some(kind) if kind.starts_with("PASS") => {}
