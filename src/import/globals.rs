@@ -41,6 +41,12 @@ pub(super) fn statement(context: &mut Context<'_>, s: &Statement) {
             None => {}
         },
         "vrrp_notify_fifo" | "notify_fifo" => fifo(context, s),
+        "vrrp_rt_priority" => {
+            match s.value().and_then(|v| v.parse::<u8>().ok()).filter(|n| (1..=99).contains(n)) {
+                Some(priority) => context.set("realtime", priority.to_string(), s),
+                None => context.mistake(s, "is not 1 to 99; keepalived ignores it"),
+            }
+        }
         "vrrp_strict" => strict(context, s),
         "default_interface" => {
             context.settings.default_interface = s.value().map(str::to_owned);

@@ -1,6 +1,7 @@
 //! `vrrp_instance`.
 
 use super::addresses::{self, Listed};
+use super::authentication;
 use super::command;
 use super::context::{Context, Named};
 use super::features::{Feature, NOT_YET, has};
@@ -145,7 +146,7 @@ fn one<'t>(context: &mut Context<'_>, s: &'t Statement, draft: &mut Draft<'t>) {
         "vmac_xmit_base" => context.missing(s, NOT_YET),
         "virtual_routes" => rules::routes(context, s),
         "virtual_rules" => rules::rules(context, s),
-        "auth_hmac" => hmac(context, s),
+        "auth_hmac" => authentication::hmac(context, s),
         "notify_deleted" => group::deleted(context, s),
         _ => set_garp(context, s, s.keyword(), &mut draft.garp),
     }
@@ -195,35 +196,6 @@ fn vmac(context: &mut Context<'_>, s: &Statement) {
     }
 }
 
-fn hmac(context: &mut Context<'_>, s: &Statement) {
-    if !has(Feature::AuthHmac) {
-        context.missing(s, NOT_YET);
-        return;
-    }
-    let mut keys = Vec::new();
-    let mut rest = Vec::new();
-    for i in s.inner() {
-        context.done(i);
-        match (i.keyword(), i.values()) {
-            ("key", [id, key]) if id.parse::<u8>().is_ok() => {
-                keys.push(format!("{{ id = {id}, key = {} }}", quote(key)));
-            }
-            ("active_key", [id]) if id.parse::<u8>().is_ok() => rest.push(format!("active_key = {id}")),
-            ("anti_replay" | "mode", [word]) => rest.push(format!("{} = {}", i.keyword(), quote(word))),
-            ("time_window", [_]) => {
-                if let Some(time) = seconds(context, i) {
-                    rest.push(format!("time_window = {}", duration(time)));
-                }
-            }
-            _ => context
-                .missing(s, "has a line that is none of key, active_key, anti_replay, time_window and mode"),
-        }
-    }
-    context.has_secret = true;
-    rest.insert(0, format!("keys = [{}]", keys.join(", ")));
-    context.set("auth_hmac", format!("{{ {} }}", rest.join(", ")), s);
-}
-
 /// What depends on several statements.
 fn finish(context: &mut Context<'_>, s: &Statement, draft: Draft<'_>) {
     let ipv6 = draft.is_ipv6();
@@ -254,7 +226,9 @@ fn finish(context: &mut Context<'_>, s: &Statement, draft: Draft<'_>) {
     draft.interval(context, version);
     draft.preempt(context, priority);
     draft.accept(context, s, priority);
-    draft.authenticate(context, version);
+    if let Some(block) = draft.authentication {
+        authentication::password(context, block, version, draft.strict);
+    }
     draft.announce(context, s);
     draft.transport(context);
     if let Some(count) =
@@ -322,43 +296,6 @@ impl Draft<'_> {
             context.set("accept", "false", s);
         } else {
             context.missing(s, format!("no_accept (traffic to the addresses is dropped): {NOT_YET}"));
-        }
-    }
-
-    fn authenticate(&self, context: &mut Context<'_>, version: u8) {
-        let Some(s) = self.authentication else { return };
-        let find = |word: &str| s.inner().iter().rfind(|i| i.keyword() == word);
-        let unknown = s.inner().iter().any(|i| !matches!(i.keyword(), "auth_type" | "auth_pass"));
-        // Said of the block as a whole: what is unknown in it may be a password.
-        s.inner().iter().for_each(|i| context.done(i));
-        if unknown {
-            context.missing(s, "has a line that is neither auth_type nor auth_pass");
-        }
-        if version == 3 || self.strict {
-            let what = if version == 3 { "version 3" } else { "strict mode" };
-            context.differs(s, format!("is left out: {what} has no passwords, and keepalived ignores it"));
-            return;
-        }
-        match find("auth_type").and_then(Statement::value) {
-            Some(kind) if kind.starts_with("AH") => {
-                context.missing(s, "AH: no password is in the result, and beside a node with AH both become MASTER; change all nodes first");
-                return;
-            }
-            Some(kind) if kind.starts_with("PASS") => {}
-            _ => {
-                context.mistake(s, "its auth_type is neither PASS nor AH; keepalived sends no password");
-                return;
-            }
-        }
-        let Some((pass, line)) = find("auth_pass").and_then(|i| Some((i.value()?, i))) else {
-            context.mistake(s, "has no auth_pass");
-            return;
-        };
-        let end = (0..=pass.len().min(8)).rev().find(|n| pass.is_char_boundary(*n)).unwrap_or(0);
-        context.set("auth_pass", quote(pass.get(..end).unwrap_or_default()), line);
-        context.has_secret = true;
-        if end < pass.len() {
-            context.differs(line, "is cut to 8 bytes, as in keepalived");
         }
     }
 

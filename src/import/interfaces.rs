@@ -57,8 +57,8 @@ pub(super) fn paced_by_default(context: &mut Context<'_>, statements: &[Statemen
         return;
     }
     let words = ["vrrp_garp_interval", "vrrp_gna_interval"];
-    let globals = statements.iter().filter(|s| s.keyword() == "global_defs").flat_map(Statement::inner);
-    let Some(s) = globals.filter(|i| words.contains(&i.keyword())).last() else { return };
+    let mut globals = statements.iter().filter(|s| s.keyword() == "global_defs").flat_map(Statement::inner);
+    let Some(s) = globals.rfind(|i| words.contains(&i.keyword())) else { return };
     if !has(Feature::GarpGroup) {
         context.missing(s, NOT_YET);
         return;

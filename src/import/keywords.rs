@@ -18,10 +18,12 @@ const SNMP: &str = "there is no SNMP: tandemadm status --json has the same facts
 const DBUS: &str = "there is no D-Bus: the control socket has the same facts";
 const IPVS: &str = "load balancing (IPVS) is not part of tandemd";
 const STATIC: &str = "addresses, routes and rules that stay belong into the system's network configuration";
-const PROCESS: &str = "tandemd is one process";
+const PROCESS: &str = "it is about keepalived's own processes";
+const REALTIME: &str =
+    "realtime = \"auto\" (the default) is real-time scheduling and locked memory where permitted";
 const FIREWALL: &str = "tandemd keeps its firewall rules in a table of its own, without settings";
 const BUFFERS: &str = "tandemd notices lost netlink messages and reads everything anew";
-const SCHEDULING: &str = "set it in the unit file: Nice=, CPUSchedulingPolicy=, CPUAffinity=, LimitRTTIME=";
+const SCHEDULING: &str = "set it in the unit file: CPUAffinity=, LimitRTTIME=";
 const DUMP: &str = "tandemadm status and stats show the state";
 const RELOAD: &str = "a reload checks the files first, and a bad configuration changes nothing";
 const BEAT: &str = "the kernel's link state counts; there is no polling";
@@ -164,20 +166,20 @@ pub(super) const GLOBAL: &[(&str, Rule)] = &[
     ("config_save_dir", NotNeeded("the log says what a reload changed")),
     ("umask", NotNeeded("files that tandemd makes have fixed modes")),
     ("log_unknown_vrids", NotNeeded("they are counted and named in tandemadm stats")),
-    ("max_auto_priority", Missing(SCHEDULING)),
-    ("min_auto_priority_delay", Missing(SCHEDULING)),
-    ("vrrp_priority", Missing(SCHEDULING)),
+    ("max_auto_priority", NotNeeded(REALTIME)),
+    ("min_auto_priority_delay", NotNeeded(REALTIME)),
+    ("vrrp_priority", NotNeeded(REALTIME)),
     ("checker_priority", Missing(IPVS)),
-    ("bfd_priority", Missing(SCHEDULING)),
-    ("vrrp_no_swap", Missing("set MemorySwapMax=0 in the unit file")),
+    ("bfd_priority", NotNeeded(REALTIME)),
+    ("vrrp_no_swap", NotNeeded(REALTIME)),
     ("checker_no_swap", Missing(IPVS)),
-    ("bfd_no_swap", Missing("set MemorySwapMax=0 in the unit file")),
+    ("bfd_no_swap", NotNeeded(REALTIME)),
     ("vrrp_cpu_affinity", Missing(SCHEDULING)),
     ("checker_cpu_affinity", Missing(IPVS)),
     ("bfd_cpu_affinity", Missing(SCHEDULING)),
-    ("vrrp_rt_priority", Missing(SCHEDULING)),
+    ("vrrp_rt_priority", Own),
     ("checker_rt_priority", Missing(IPVS)),
-    ("bfd_rt_priority", Missing(SCHEDULING)),
+    ("bfd_rt_priority", NotNeeded(REALTIME)),
     ("vrrp_rlimit_rttime", Missing(SCHEDULING)),
     ("vrrp_rlimit_rtime", Missing(SCHEDULING)),
     ("checker_rlimit_rttime", Missing(IPVS)),

@@ -4,7 +4,7 @@
 use super::expand::{Expander, definition};
 use super::finding::{Finding, ImportError, Kind, Place};
 use super::{Machine, Options, glob, words};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 /// Files within files.
@@ -33,12 +33,19 @@ struct Checks {
     brace: bool,
 }
 
-const CHECKS: [(&str, fn(&mut Checks, bool)); 4] = [
-    ("readable", |c, on| c.readable = on),
-    ("match", |c, on| c.matching = on),
-    ("wildcard_match", |c, on| c.wildcard = on),
-    ("brace_match", |c, on| c.brace = on),
-];
+impl Checks {
+    fn set(&mut self, name: &str, on: bool) {
+        match name {
+            "readable" => self.readable = on,
+            "match" => self.matching = on,
+            "wildcard_match" => self.wildcard = on,
+            "brace_match" => self.brace = on,
+            _ => {}
+        }
+        // Each of them means that what is found can be read.
+        self.readable |= on;
+    }
+}
 
 struct Reader<'a> {
     machine: &'a dyn Machine,
@@ -173,7 +180,7 @@ impl Reader<'_> {
     fn included(
         &mut self,
         at: &Place,
-        path: &PathBuf,
+        path: &Path,
         depth: usize,
         checks: Checks,
         must: bool,
@@ -240,10 +247,7 @@ fn set_checks(old: Checks, words: &str) -> Checks {
     for word in words {
         let on = !word.starts_with('-');
         let name = word.trim_start_matches(['+', '-']);
-        if let Some((_, set)) = CHECKS.iter().find(|(known, _)| *known == name) {
-            set(&mut checks, on);
-            checks.readable |= on;
-        }
+        checks.set(name, on);
     }
     checks
 }

@@ -9,6 +9,7 @@
 //! the end is listed as well ([`Kind::Missing`]).
 
 mod addresses;
+mod authentication;
 mod bfd;
 mod command;
 mod context;

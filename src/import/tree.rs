@@ -60,7 +60,9 @@ pub(super) fn parse(lines: &[Line]) -> Result<Tree, ImportError> {
                 Piece::Words(raw) => {
                     let statement = statement(&line.at, raw, count);
                     count += 1;
-                    levels.last_mut().map(|level| level.push(statement));
+                    if let Some(level) = levels.last_mut() {
+                        level.push(statement);
+                    }
                 }
                 Piece::Open => {
                     let last = levels.last().and_then(|level| level.last());

@@ -14,6 +14,7 @@ fn a_file_with_every_translated_keyword() {
         "name = \"alpha\"",
         "script_user = \"nobody:nogroup\"",
         "startup_delay = \"5.5s\"",
+        "realtime = 50",
         "notify_fifo = \"/run/fifo\"",
         "virtual_router_id = 51",
         "advert_int = \"1s\"",
