@@ -52,13 +52,19 @@ pub(super) fn hmac(context: &mut Context<'_>, s: &Statement) {
     }
     let mut keys = Vec::new();
     let mut rest = Vec::new();
+    let (mut active, mut named): (Option<&str>, Option<&str>) = (None, None);
     for i in s.inner() {
         context.done(i);
         match (i.keyword(), i.values()) {
-            ("key", [id, key]) if id.parse::<u8>().is_ok() => {
-                keys.push(format!("{{ id = {id}, key = {} }}", quote(key)));
-            }
-            ("active_key", [id]) if id.parse::<u8>().is_ok() => rest.push(format!("active_key = {id}")),
+            ("key", [id, key]) if id.parse::<u8>().is_ok() => match key.split_once(':') {
+                Some((form @ ("hex" | "ascii" | "file"), key)) => {
+                    keys.push(format!("{{ id = {id}, {form} = {} }}", quote(key)));
+                    // The first one signs unless another is named.
+                    active = active.or(Some(id));
+                }
+                _ => context.mistake(s, "has a key that is none of hex:, ascii: and file:"),
+            },
+            ("active_key", [id]) if id.parse::<u8>().is_ok() => named = Some(id),
             ("anti_replay" | "mode", [word]) => rest.push(format!("{} = {}", i.keyword(), quote(word))),
             ("time_window", [_]) => {
                 if let Some(time) = seconds(context, i) {
@@ -70,6 +76,7 @@ pub(super) fn hmac(context: &mut Context<'_>, s: &Statement) {
         }
     }
     context.has_secret = true;
+    rest.extend(named.or(active).map(|id| format!("active_key = {id}")));
     rest.insert(0, format!("keys = [{}]", keys.join(", ")));
     context.set("auth_hmac", format!("{{ {} }}", rest.join(", ")), s);
 }

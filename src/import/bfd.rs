@@ -17,6 +17,7 @@ pub(super) fn translate(context: &mut Context<'_>, s: &Statement) {
         context.set(key, duration(INTERVAL), s);
     }
     context.set("multiplier", "5", s);
+    let multihop = s.inner().iter().any(|i| i.keyword() == "multihop");
     for i in s.inner() {
         context.done(i);
         match i.keyword() {
@@ -36,12 +37,13 @@ pub(super) fn translate(context: &mut Context<'_>, s: &Statement) {
             }
             "vrrp" => {}
             "checker" => context.missing(i, "load balancing (IPVS) is not part of tandemd"),
-            "idle_tx" if i.value() == Some("1000") => {}
-            "idle_tx" => context.missing(i, "while a session is down, packets go out once a second"),
+            "idle_tx" => interval(context, i, "idle_tx"),
             "ttl" | "hoplimit" => context.differs(i, "not needed: 255 is always sent"),
-            "max_hops" => {
-                context.missing(i, "packets of a single hop arrive with 255, those of more are not looked at")
-            }
+            "max_hops" if multihop => match i.value().filter(|v| v.parse::<u8>().is_ok()) {
+                Some(count) => context.set("max_hops", count, i),
+                None => context.mistake(i, "is not 0 to 255; keepalived takes 0"),
+            },
+            "max_hops" => context.missing(i, "packets of a session without multihop have passed no router"),
             _ => context.missing(i, "not a keyword of keepalived here, which ignores it"),
         }
     }

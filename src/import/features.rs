@@ -23,12 +23,12 @@ const INSTANCE: &str = "[[vrrp_instance]]\nname = \"a\"\ninterface = \"eth0\"\nv
 const PROBES: [(Feature, &str); 8] = [
     (
         Feature::AuthHmac,
-        "@auth_hmac = { keys = [{ id = 1, key = \"hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\" }] }\n",
+        "@auth_hmac = { keys = [{ id = 1, ascii = \"a key that is used for this question alone\" }], active_key = 1 }\n",
     ),
     (Feature::UseVmac, "@use_vmac = true\nvmac_interface = \"vrrp.1\"\nvmac_xmit_base = true\n"),
     (Feature::Accept, "@accept = false\n"),
     (Feature::VirtualRoutes, "@virtual_routes = [\"198.51.100.0/24 via 192.0.2.254 dev eth0\"]\n"),
-    (Feature::VirtualRules, "@virtual_rules = [\"from 192.0.2.0/24 table 100\"]\n"),
+    (Feature::VirtualRules, "@virtual_rules = [\"from 192.0.2.0/24 table 100 priority 100\"]\n"),
     (
         Feature::TrackBfd,
         "@track_bfd = [{ name = \"b\", weight = 10 }]\n[[track.bfd]]\nname = \"b\"\nneighbor_ip = \"192.0.2.2\"\n\

@@ -2,6 +2,7 @@
 
 use super::command;
 use super::context::Context;
+use super::interfaces;
 use super::keywords::{self, GLOBAL, Rule};
 use super::numbers::{duration, micros, switch};
 use super::settings::Garp;
@@ -58,8 +59,12 @@ pub(super) fn statement(context: &mut Context<'_>, s: &Statement) {
             }
             _ => context.mistake(s, "is not 1 to 100; keepalived takes 3"),
         },
-        "vrrp_garp_interval" => context.settings.garp_interval = seconds(context, s).filter(|d| *d > 0),
-        "vrrp_gna_interval" => context.settings.gna_interval = seconds(context, s).filter(|d| *d > 0),
+        "vrrp_garp_interval" => {
+            context.settings.garp_interval = interfaces::pace(context, s).filter(|d| *d > 0)
+        }
+        "vrrp_gna_interval" => {
+            context.settings.gna_interval = interfaces::pace(context, s).filter(|d| *d > 0)
+        }
         "vrrp_min_garp" => {
             if switch(s.value()) != Some(false) {
                 let garp = &mut context.settings.garp;

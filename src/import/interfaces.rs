@@ -21,7 +21,7 @@ pub(super) fn garp_group(context: &mut Context<'_>, s: &Statement) {
         match i.keyword() {
             "garp_interval" | "gna_interval" => {
                 let key = if i.keyword() == "garp_interval" { "garp_interval" } else { "gna_interval" };
-                if let Some(time) = seconds(context, i) {
+                if let Some(time) = pace(context, i) {
                     context.set(key, duration(time), i);
                 }
             }
@@ -43,6 +43,16 @@ pub(super) fn garp_group(context: &mut Context<'_>, s: &Statement) {
         context.settings.paced.insert(name);
     }
     context.end();
+}
+
+/// The time between two announcements; a second is the most.
+pub(super) fn pace(context: &mut Context<'_>, s: &Statement) -> Option<u64> {
+    let given = seconds(context, s)?;
+    let time = given.min(1_000_000);
+    if time != given {
+        context.differs(s, "becomes one second, the longest that is possible");
+    }
+    Some(time)
 }
 
 fn group_name(interface: &str) -> String {

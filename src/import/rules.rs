@@ -48,7 +48,10 @@ fn route(words: &[&str]) -> Option<String> {
             "via" | "gw" | "or" => hops.push(rest.next()?),
             "dev" | "oif" => dev = rest.next(),
             "to" => prefix = rest.next(),
-            "no_track" | "inet" | "inet6" => {}
+            "no_track" | "inet" | "inet6" | "append" | "add" | "prepend" => {}
+            // tandemd marks its routes with a protocol of its own.
+            "proto" | "protocol" => drop(rest.next()),
+            "priority" => others.extend(["metric"].into_iter().chain(rest.next())),
             // The rest is iproute2's own language.
             "nexthop" => {
                 others.push(word);
@@ -97,9 +100,35 @@ pub(super) fn rules(context: &mut Context<'_>, block: &Statement) {
             context.mistake(s, "from or to is not an address; keepalived ignores this rule");
             continue;
         }
-        let words: Vec<&str> = s.words.iter().map(String::as_str).filter(|w| *w != "no_track").collect();
-        context.push("virtual_rules", quote(&words.join(" ")), s);
+        let mut text = rule(&s.words);
+        if !s.words.iter().any(|w| PREFERENCE.contains(&w.as_str())) {
+            let family = usize::from(s.words.iter().any(|w| w.contains(':') || w == "inet6"));
+            if let Some(next) = context.settings.rule_priority.get_mut(family) {
+                text.push_str(&format!(" priority {next}"));
+                *next = next.saturating_sub(1);
+            }
+            context
+                .differs(s, "gets the priority that keepalived gives to a rule without one: from 16384 down");
+        }
+        context.push("virtual_rules", quote(&text), s);
     }
+}
+
+const PREFERENCE: [&str; 4] = ["preference", "order", "priority", "pref"];
+
+/// A rule's words without those that are keepalived's own.
+fn rule(words: &[String]) -> String {
+    let mut out: Vec<&str> = Vec::new();
+    let mut rest = words.iter().map(String::as_str);
+    while let Some(word) = rest.next() {
+        match word {
+            "no_track" | "inet" | "inet6" => {}
+            "proto" | "protocol" => drop(rest.next()),
+            "ip_proto" => out.push("ipproto"),
+            word => out.push(word),
+        }
+    }
+    out.join(" ")
 }
 
 fn is_prefix(text: &str) -> bool {

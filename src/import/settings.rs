@@ -47,6 +47,8 @@ pub(super) struct Settings {
     /// Interfaces of a `garp_group`.
     pub(super) paced: BTreeSet<String>,
     pub(super) default_interface: Option<String>,
+    /// What the next rule without a preference gets, IPv4 and IPv6.
+    pub(super) rule_priority: [u32; 2],
 }
 
 impl Default for Settings {
@@ -72,6 +74,7 @@ impl Default for Settings {
             interfaces: BTreeSet::new(),
             paced: BTreeSet::new(),
             default_interface: None,
+            rule_priority: [16384; 2],
         }
     }
 }
