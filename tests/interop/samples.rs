@@ -176,7 +176,7 @@ struct Pair {
 impl Pair {
     fn keepalived(&self) -> Process {
         let conf = self.conf.replace("lvs_sync_daemon_interface eth1", "");
-        keepalived_with(&self.lab, "b", &conf, &["-i", "high"])
+        keepalived_with(&self.lab, "b", &conf, &["-P", "-i", "high"])
     }
 
     /// Each instance is on one node (`None`: whichever), and stays there.
