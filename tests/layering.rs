@@ -40,7 +40,7 @@ const ABOVE_CORE: [&str; 9] = [
 ];
 const TOP: [&str; 2] = ["crate::daemon", "crate::cli"];
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 17] = [
     Rule { room: "time.rs", forbidden: &IO },
     Rule { room: "time.rs", forbidden: &ABOVE_CORE },
     Rule { room: "vrrp", forbidden: &IO },

@@ -16,6 +16,7 @@ pub(super) struct Listed {
 /// One address with where it stands.
 struct Address {
     address: IpAddr,
+    prefix: u8,
     /// As tandemd writes it.
     text: String,
     /// The interface, if one is named.
@@ -34,7 +35,9 @@ impl Listed {
         for s in block.inner() {
             context.done(s);
             let Some(address) = read(context, s) else { continue };
-            let twice = |other: &&Address| other.address == address.address && other.dev == address.dev;
+            let twice = |other: &&Address| {
+                (other.address, other.prefix, &other.dev) == (address.address, address.prefix, &address.dev)
+            };
             if self.excluded.iter().any(|a| twice(&a)) || (excluded && self.listed.iter().any(|a| twice(&a)))
             {
                 context.differs(s, "is listed twice: once is in the result");
@@ -124,7 +127,7 @@ fn read(context: &mut Context<'_>, s: &Statement) -> Option<Address> {
     if deprecated {
         text.push_str(" deprecated");
     }
-    Some(Address { address, text, dev, origin: super::context::origin(s) })
+    Some(Address { address, prefix, text, dev, origin: super::context::origin(s) })
 }
 
 /// Writes both lists.
