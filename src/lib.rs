@@ -14,6 +14,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod guardian;
+pub mod import;
 pub mod net;
 pub mod notify;
 pub mod process;

@@ -40,7 +40,7 @@ const ABOVE_CORE: [&str; 9] = [
 ];
 const TOP: [&str; 2] = ["crate::daemon", "crate::cli"];
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 17] = [
     Rule { room: "time.rs", forbidden: &IO },
     Rule { room: "time.rs", forbidden: &ABOVE_CORE },
     Rule { room: "vrrp", forbidden: &IO },
@@ -59,6 +59,19 @@ const RULES: [Rule; 15] = [
             "crate::cli",
             "tokio::",
             "socket2::",
+        ],
+    },
+    Rule { room: "import", forbidden: &IO },
+    Rule {
+        room: "import",
+        forbidden: &[
+            "crate::net",
+            "crate::process",
+            "crate::track",
+            "crate::notify",
+            "crate::control",
+            "crate::daemon",
+            "crate::cli",
         ],
     },
     Rule { room: "net", forbidden: &TOP },

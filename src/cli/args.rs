@@ -9,7 +9,8 @@ use std::path::PathBuf;
     name = "tandemadm",
     version,
     after_help = "Exit codes: 0 ok, 1 refused by tandemd, 64 wrong usage, 69 tandemd is not reachable,\n\
-                  70 internal error, 77 not permitted, 78 mistakes in the configuration."
+                  70 internal error, 77 not permitted, 78 mistakes in the configuration.\n\
+                  import: 0 all translated, 1 some of it not, 2 a file cannot be read or parsed."
 )]
 pub(super) struct Args {
     /// Run directory of the daemon
@@ -53,6 +54,26 @@ pub(super) enum Command {
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Translate a keepalived.conf; what is not the same is listed on standard error
+    ///
+    /// Exit codes: 0 everything is translated (differences are listed), 1 something has no counterpart or was refused,
+    /// 2 a file cannot be read or parsed.
+    Import {
+        /// keepalived's main file; what it includes is read as well
+        file: PathBuf,
+        /// Write here instead of to standard output (-)
+        #[arg(long, short, value_name = "FILE", default_value = "-")]
+        output: PathBuf,
+        /// What @id lines are compared with (keepalived -i) [default: the host name up to its first dot]
+        #[arg(long, value_name = "ID")]
+        id: Option<String>,
+        /// Replace the output file if it exists
+        #[arg(long)]
+        force: bool,
+        /// Findings (and without --output the TOML) as JSON on standard output
+        #[arg(long)]
+        json: bool,
     },
     /// Show or set the log level of the running daemon
     LogLevel {

@@ -3,7 +3,7 @@
 use super::args::{Args, Command, ConfigCommand};
 use super::exit::{EX_USAGE, Failure};
 use super::text::{Moment, Style, print};
-use super::{config, stats, status, why};
+use super::{config, import, stats, status, why};
 use crate::control::api::{LogLevel, Outcome, Stats, Status};
 use crate::control::client::{Client, ClientError};
 use crate::net::clock;
@@ -58,6 +58,9 @@ async fn execute(args: Args) -> Result<(), Failure> {
         Command::Config { command: ConfigCommand::Show { file: Some(file) } } => config::show_file(&file),
         Command::Config { command: ConfigCommand::Show { file: None } } => {
             print(&client.get_text("/v1/config").await?)
+        }
+        Command::Import { file, output, id, force, json } => {
+            import::run(&import::Job { file: &file, output: &output, id, force, json })
         }
         Command::LogLevel { level: None } => {
             let level: LogLevel = client.get("/v1/log-level").await?;

@@ -6,6 +6,10 @@ use std::process::ExitCode;
 
 /// Refused by the daemon.
 const EX_REFUSED: u8 = 1;
+/// `import`: not everything could be translated.
+const EX_PARTLY: u8 = 1;
+/// `import`: a file cannot be read or parsed.
+const EX_UNREADABLE: u8 = 2;
 /// Wrong words on the command line.
 pub(super) const EX_USAGE: u8 = 64;
 /// The daemon is not reachable.
@@ -26,6 +30,14 @@ pub(super) enum Failure {
     Config(String),
     /// The command line's.
     Usage(String),
+    /// `import` has listed what it could not translate.
+    Partly,
+    /// `import` could not read or parse.
+    Unreadable(String),
+    /// A mistake of this program.
+    Bug(String),
+    /// A file that cannot be written.
+    File(String),
     /// Standard output's. A closed pipe (`| head`) is the end of the job, not an error.
     Output(std::io::Error),
 }
@@ -40,6 +52,9 @@ impl Failure {
             Failure::Client(ClientError::Refused { .. }) => EX_REFUSED,
             Failure::Config(_) => EX_CONFIG,
             Failure::Usage(_) => EX_USAGE,
+            Failure::Partly => EX_PARTLY,
+            Failure::Unreadable(_) => EX_UNREADABLE,
+            Failure::Bug(_) | Failure::File(_) => EX_SOFTWARE,
             Failure::Output(e) if e.kind() == std::io::ErrorKind::BrokenPipe => 0,
             Failure::Output(_) => EX_SOFTWARE,
         }
@@ -47,7 +62,7 @@ impl Failure {
 
     /// Says it on standard error and gives the exit code.
     pub(super) fn report(&self) -> ExitCode {
-        if self.code() != 0 {
+        if self.code() != 0 && !matches!(self, Failure::Partly) {
             eprintln!("tandemadm: {self}");
         }
         ExitCode::from(self.code())
@@ -62,7 +77,9 @@ impl fmt::Display for Failure {
                 "{e}\nIs it running? systemctl status tandemd. Another run directory: --run-dir DIR"
             ),
             Failure::Client(e) => e.fmt(f),
-            Failure::Config(text) | Failure::Usage(text) => f.write_str(text),
+            Failure::Config(text) | Failure::Usage(text) | Failure::Unreadable(text) => f.write_str(text),
+            Failure::Bug(text) | Failure::File(text) => f.write_str(text),
+            Failure::Partly => f.write_str("not everything could be translated"),
             Failure::Output(e) => write!(f, "cannot write the output: {e}"),
         }
     }

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod config;
 mod exit;
+mod import;
 mod stats;
 mod status;
 mod text;

@@ -98,21 +98,26 @@ fn check_routers(report: &Report<'_>, instances: &[InstanceDraft]) {
     }
 }
 
-/// An address can stand on a device only once.
+/// An address can stand on a device only once. In `virtual_ipaddress` of one instance the same may be listed again: then it
+/// is advertised twice, which a peer that lists it so (keepalived, for a label) expects.
 fn check_addresses(report: &Report<'_>, instances: &[InstanceDraft]) {
-    let mut first: HashMap<(&str, IpAddr), At> = HashMap::new();
-    for instance in instances {
-        for spot in &instance.addresses {
+    let mut first: HashMap<(&str, IpAddr), (At, usize, u8)> = HashMap::new();
+    for (number, instance) in instances.iter().enumerate() {
+        for (n, spot) in instance.addresses.iter().enumerate() {
             let own = instance.interface.as_ref().map(|i| i.value.as_str());
             let Some(dev) = spot.value.dev.as_deref().or(own) else { continue };
-            let key = (dev, spot.value.address);
-            if let Some(before) = first.get(&key) {
-                let message = format!("is already listed for {dev} at {}", report.line_of(*before, spot.at));
-                let problem = Problem::error(spot.at, spot.key.clone(), message);
-                report.add(problem.found(format!("\"{}\"", spot.value)));
+            let Some((before, owner, prefix)) = first.get(&(dev, spot.value.address)) else {
+                first.insert((dev, spot.value.address), (spot.at, number, spot.value.prefix_len));
+                continue;
+            };
+            let message = format!("is already listed for {dev} at {}", report.line_of(*before, spot.at));
+            let problem = if *owner == number && n < instance.listed && *prefix == spot.value.prefix_len {
+                Problem::warning(spot.at, spot.key.clone(), message)
+                    .help("remove it on all nodes; until then it is advertised twice")
             } else {
-                first.insert(key, spot.at);
-            }
+                Problem::error(spot.at, spot.key.clone(), message)
+            };
+            report.add(problem.found(format!("\"{}\"", spot.value)));
         }
     }
 }

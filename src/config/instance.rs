@@ -34,6 +34,8 @@ pub(super) struct InstanceDraft {
     pub(super) addresses: Vec<Spot<VirtualAddress>>,
     /// Prefixes, routes and rules.
     pub(super) routing: routing::Lists,
+    /// How many of them are listed.
+    pub(super) listed: usize,
     pub(super) refs: Vec<RefDraft>,
     pub(super) owner: bool,
     /// Whole, but for its tracks; none: a required key is missing or wrong.
@@ -67,6 +69,7 @@ pub(super) fn read(table: &Table<'_>, default_version: Version) -> InstanceDraft
         state_file,
         addresses: listed.all(),
         routing: routing::read(table),
+        listed: listed.listed.len(),
         refs: tracks::references(table),
         owner: priority.is_owner(),
         built: None,

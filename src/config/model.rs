@@ -121,9 +121,12 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// All addresses that move with this instance: the listed ones first.
+    /// All addresses that move with this instance, each once: the listed ones first. (One may be listed twice, as
+    /// keepalived's users do for a label; it is advertised twice then.)
     pub fn all_addresses(&self) -> impl Iterator<Item = &VirtualAddress> {
-        self.addresses.iter().chain(&self.excluded)
+        let place = |a: &VirtualAddress| (a.address, a.dev.clone().unwrap_or_else(|| self.interface.clone()));
+        let mut seen = std::collections::HashSet::new();
+        self.addresses.iter().filter(move |a| seen.insert(place(a))).chain(&self.excluded)
     }
 
     /// The interface that answers for one of its prefixes.

@@ -106,17 +106,6 @@ pub struct RoutingStatus {
     pub present: bool,
 }
 
-/// A prefix, route or rule of a virtual router.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct RoutingStatus {
-    /// `prefix`, `route` or `rule`.
-    pub kind: String,
-    /// How the configuration writes it.
-    pub text: String,
-    /// Whether it is on this machine now, put there by tandemd or found there.
-    pub present: bool,
-}
-
 /// What one track does to one virtual router.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TrackEffect {

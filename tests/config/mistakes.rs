@@ -253,6 +253,19 @@ fn an_address_stands_on_a_device_once() {
     assert!(error(&(instance(shared) + &other)).message.contains("already the state file"));
 }
 
+/// keepalived's samples do that for a label, and count both in their advertisements.
+#[test]
+fn an_address_may_be_listed_again_and_is_advertised_twice() {
+    let text = bare("virtual_ipaddress = [\"192.0.2.100/24\", \"192.0.2.100/24 label eth0:1\"]");
+    let warning = warning(&text);
+    assert!(warning.message.starts_with("is already listed for eth0 at line "), "{warning}");
+    let loaded = loaded(&text);
+    let a = &loaded.config.instances[0];
+    assert_eq!((a.router.addresses.len(), a.all_addresses().count()), (2, 1));
+    // Not in the other list, where nothing is advertised.
+    error(&instance("virtual_ipaddress_excluded = [\"192.0.2.100/24\"]"));
+}
+
 #[test]
 fn a_syntax_error_in_one_file_does_not_hide_mistakes_of_another() {
     let broken = source("[[vrrp_instance]\n");

@@ -8,6 +8,7 @@
 
 #[path = "../lab/mod.rs"]
 mod lab;
+mod samples;
 
 use lab::capture::Capture;
 use lab::daemon::{Process, Tandemd, keepalived};

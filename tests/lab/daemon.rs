@@ -252,7 +252,7 @@ impl Tandemd {
 
 /// Where there is no other user, scripts run as the only one there is.
 fn fitting(config: &str) -> String {
-    if has_other_users() {
+    if has_other_users() || config.contains("\nscript_user = ") {
         return config.to_owned();
     }
     config.replacen("[node]\n", "[node]\nscript_user = \"root\"\n", 1)

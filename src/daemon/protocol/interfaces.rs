@@ -64,27 +64,6 @@ impl Protocol {
         })
     }
 
-    /// Changes of links that have lasted count now.
-    pub(super) fn settle_links(&mut self) {
-        if self.links.deadline().is_some_and(|t| t <= self.now) {
-            self.interfaces_changed();
-        }
-    }
-
-    /// Why an interface does not count as up; none if it does.
-    fn fault_of(&self, link: &Link) -> Option<String> {
-        let name = &link.name;
-        let raw = link.up && link.running;
-        if self.links.is_up(name, raw) {
-            return None;
-        }
-        Some(match (link.up, link.running) {
-            (true, true) => format!("interface {name} is up again, which does not count before up_delay"),
-            (true, false) => format!("interface {name} has no carrier"),
-            (false, _) => format!("interface {name} is down"),
-        })
-    }
-
     /// All virtual addresses of this machine: none of them is ever a source of advertisements, but for those
     /// that it owns.
     fn virtual_addresses(&self) -> HashSet<IpAddr> {
