@@ -15,3 +15,5 @@ mod properties;
 mod ranges;
 #[path = "config/reload.rs"]
 mod reload;
+#[path = "config/vmac.rs"]
+mod vmac;

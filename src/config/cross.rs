@@ -7,6 +7,7 @@ use super::model::{TrackKind, TrackRef};
 use super::report::{At, Problem, Report, Spot, did_you_mean, nearest};
 use super::tracks::{RefDraft, TrackDraft};
 use super::virtual_addresses::named;
+use super::vmac;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -26,6 +27,7 @@ pub(super) fn check(report: &Report<'_>, drafts: &mut Drafts) {
     check_names(report, drafts);
     check_routers(report, &drafts.instances);
     check_addresses(report, &drafts.instances);
+    vmac::check(report, &drafts.instances);
     check_members(report, drafts);
     let state_files = drafts.instances.iter().filter_map(|i| i.state_file.as_ref());
     let shown = |path: &std::path::PathBuf| path.display().to_string();

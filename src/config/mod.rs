@@ -23,6 +23,7 @@ mod report;
 mod tracks;
 mod transport;
 mod virtual_addresses;
+mod vmac;
 mod words;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -30,7 +31,7 @@ pub use diff::{Changed, Diff, KeyChange, Section, diff};
 pub use load::{Loaded, Options, load, parse};
 pub use model::{
     BfdTrack, Config, FileTrack, Instance, Node, NotifyScripts, ProcessTrack, Realtime, ScriptCommand,
-    ScriptTrack, SyncGroup, TrackKind, TrackRef, Tracks, UserRef, VirtualAddress,
+    ScriptTrack, SyncGroup, TrackKind, TrackRef, Tracks, UserRef, VirtualAddress, Vmac,
 };
 pub use render::effective_toml;
 pub use report::Source;

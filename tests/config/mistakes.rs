@@ -95,7 +95,7 @@ fn words_of_keepalived_get_a_hint() {
     for (word, hint) in [
         ("state = \"MASTER\"", "election decides"),
         ("authentication = {}", "auth_pass"),
-        ("use_vmac = true", "not supported yet"),
+        ("use_ipvlan = true", "not supported yet"),
         ("virtual_routes = []", "not supported yet"),
         ("v3_checksum_as_v2 = true", "v3_checksum"),
     ] {

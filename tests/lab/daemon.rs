@@ -96,7 +96,9 @@ impl Process {
         // Nobody reaps the orphans here; dead they are all the same.
         let dead = |pid: &Pid| {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+            // Its sockets are closed with its last thread.
+            let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+            threads <= 1 && stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
         };
         wait_until(secs(5), "all processes are dead", || tree.iter().all(dead));
         self.wait();

@@ -5,6 +5,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod accept;
 mod addresses;
 mod bfd;
 mod bfd_peers;
@@ -19,6 +20,8 @@ mod reload;
 mod service;
 mod split;
 mod tracking;
+mod vmac;
+mod vmac_guardian;
 
 /// A configuration with one instance `web`; `more` are further keys of it, and tables after it.
 fn config(node: &str, priority: u8, advert_int: &str, more: &str) -> String {

@@ -2,6 +2,7 @@
 
 use super::claims::Claim;
 use crate::config::{Instance, TrackKind};
+use crate::net::nft::Guarded;
 use crate::time::Instant;
 use crate::vrrp::{Port, RouterId, TrackKey};
 use std::collections::BTreeMap;
@@ -26,6 +27,8 @@ pub(super) struct Running {
     pub(super) link: Option<Result<std::net::IpAddr, String>>,
     /// Removed by a reload: not shown any more.
     pub(super) retired: bool,
+    /// Addresses that take no packets (`accept = false`).
+    pub(super) guarded: std::collections::BTreeSet<Guarded>,
 }
 
 impl Running {
@@ -41,6 +44,7 @@ impl Running {
             last_ifindex: None,
             link: None,
             retired: false,
+            guarded: Default::default(),
         }
     }
 }
