@@ -21,3 +21,5 @@ mod ranges;
 mod reload;
 #[path = "config/routing.rs"]
 mod routing;
+#[path = "config/vmac.rs"]
+mod vmac;

@@ -9,6 +9,7 @@ use super::report::{At, Problem, Report, Spot, did_you_mean, nearest};
 use super::routing;
 use super::tracks::{RefDraft, TrackDraft};
 use super::virtual_addresses::named;
+use super::vmac;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -31,6 +32,7 @@ pub(super) fn check(report: &Report<'_>, drafts: &mut Drafts) {
     check_routers(report, &drafts.instances);
     check_addresses(report, &drafts.instances);
     routing::check_all(report, drafts.instances.iter().map(|i| &i.routing));
+    vmac::check(report, &drafts.instances);
     check_members(report, drafts);
     interface::check_delays(report, &drafts.interfaces, &drafts.instances);
     check_used(report, drafts);

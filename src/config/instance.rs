@@ -10,6 +10,7 @@ use super::routing;
 use super::tracks::{self, RefDraft};
 use super::transport::{self, Lane};
 use super::virtual_addresses::{self as vips, Listed};
+use super::vmac::{self, VmacDraft};
 use crate::vrrp::{
     AnnounceSettings, AuthPass, ChecksumPolicy, Family, Handover, Priority, RouterSettings, Version, Vrid,
 };
@@ -38,6 +39,7 @@ pub(super) struct InstanceDraft {
     pub(super) listed: usize,
     pub(super) refs: Vec<RefDraft>,
     pub(super) owner: bool,
+    pub(super) vmac: Option<VmacDraft>,
     /// Whole, but for its tracks; none: a required key is missing or wrong.
     pub(super) built: Option<Instance>,
 }
@@ -58,6 +60,7 @@ pub(super) fn read(table: &Table<'_>, default_version: Version) -> InstanceDraft
     let version = read_version(table, family, default_version);
     vips::check_packet(table, &listed, family);
     let state_file = table.get("state_file").and_then(|v| names::path(&v).map(|p| v.spot(p)));
+    let vmac = vmac::read(table, family, vrid.as_ref().map(|v| v.value));
     let mut draft = InstanceDraft {
         at: table.at(),
         place: table.place.clone(),
@@ -72,6 +75,7 @@ pub(super) fn read(table: &Table<'_>, default_version: Version) -> InstanceDraft
         listed: listed.listed.len(),
         refs: tracks::references(table),
         owner: priority.is_owner(),
+        vmac,
         built: None,
     };
     routing::check_own(table, &draft.routing, &draft.addresses, &draft.lane.peers());
@@ -88,6 +92,7 @@ fn build(
 ) -> Option<Instance> {
     let notify = tracks::notify(table);
     let ignore_interface_down = table.flag("dont_track_primary");
+    let accept = vmac::read_accept(table, draft.owner);
     Some(Instance {
         name: draft.name.as_ref()?.value.clone(),
         interface: draft.interface.as_ref()?.value.clone(),
@@ -102,6 +107,8 @@ fn build(
         notify,
         state_file: draft.state_file.as_ref().map(|s| s.value.clone()),
         ignore_interface_down,
+        vmac: draft.vmac.as_ref().map(VmacDraft::built),
+        accept,
     })
 }
 

@@ -27,6 +27,7 @@ mod routing;
 mod tracks;
 mod transport;
 mod virtual_addresses;
+mod vmac;
 mod words;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -35,6 +36,7 @@ pub use load::{Loaded, Options, load, parse};
 pub use model::{
     BfdTrack, Config, FileTrack, GarpGroup, Instance, InterfaceSettings, Node, NotifyScripts, ProcessTrack,
     Realtime, ScriptCommand, ScriptTrack, SyncGroup, TrackKind, TrackRef, Tracks, UserRef, VirtualAddress,
+    Vmac,
 };
 pub use render::effective_toml;
 pub use report::Source;

@@ -118,9 +118,33 @@ pub struct Instance {
     pub state_file: Option<PathBuf>,
     /// `dont_track_primary`: the interface going down is no fault.
     pub ignore_interface_down: bool,
+    /// `use_vmac`: addresses live on an interface with the virtual MAC; none: on the interface itself.
+    pub vmac: Option<Vmac>,
+    /// `accept` (RFC 9568 6.1 Accept_Mode): packets to the addresses are taken though this node is not the owner.
+    pub accept: bool,
+}
+
+/// The virtual MAC of an instance (RFC 9568 7.3).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Vmac {
+    /// `vmac_interface`: name of the interface that is made for it; default `vrrp.VRID`, IPv6 `vrrp6.VRID`.
+    pub interface: String,
+    /// `vmac_xmit_base`: advertisements leave by the instance's interface, with its own MAC; always with unicast.
+    pub xmit_base: bool,
 }
 
 impl Instance {
+    /// True if packets to the virtual addresses are to be dropped: `accept = false`, and not the owner.
+    pub fn drops_packets(&self) -> bool {
+        !self.accept && !self.router.priority.is_owner()
+    }
+
+    /// True for an address that stands on the virtual MAC interface, if there is one: any without another
+    /// interface of its own.
+    pub fn is_on_vmac(&self, address: &VirtualAddress) -> bool {
+        self.vmac.is_some() && address.dev.as_ref().is_none_or(|dev| *dev == self.interface)
+    }
+
     /// All addresses that move with this instance, each once: the listed ones first. (One may be listed twice, as
     /// keepalived's users do for a label; it is advertised twice then.)
     pub fn all_addresses(&self) -> impl Iterator<Item = &VirtualAddress> {

@@ -9,12 +9,14 @@
 mod args;
 mod backend;
 mod bfd;
+mod kept;
 mod leftovers;
 mod logging;
 mod manager;
 mod messages;
 mod privileges;
 mod protocol;
+mod remains;
 mod routing;
 mod routing_leftovers;
 mod start;

@@ -1,7 +1,8 @@
 //! From the command line to the running daemon, in the one order that is safe.
 
 use super::logging::LogControl;
-use super::{Args, leftovers, logging, privileges, supervisor::Supervisor};
+use super::remains::Keep;
+use super::{Args, leftovers, logging, privileges, remains, supervisor::Supervisor};
 use crate::config::{self, Realtime};
 use crate::control;
 use crate::control::server::Server;
@@ -26,9 +27,12 @@ pub fn run(args: Args) -> ExitCode {
         return daemon(args, log, None).into();
     }
     let run_dir = args.run_dir.clone();
-    let clean = |keep: &[String]| match leftovers::clean(&run_dir, None, keep) {
-        Ok(removed) => removed.iter().for_each(|a| warn!("removed {a}, left behind by the dead daemon")),
-        Err(e) => error!("cannot look for left-over addresses: {e}"),
+    let clean = |keep: &[String]| {
+        match leftovers::clean(&run_dir, None, keep) {
+            Ok(removed) => removed.iter().for_each(|a| warn!("removed {a}, left behind by the dead daemon")),
+            Err(e) => error!("cannot look for left-over addresses: {e}"),
+        }
+        clean_remains(&run_dir, Keep { instances: keep, config: None }, "the dead daemon");
     };
     match guardian::guard(&clean) {
         Ok(Role::Daemon(ward)) => daemon(args, log, Some(ward)).into(),
@@ -104,6 +108,8 @@ fn daemon(args: Args, log: LogControl, ward: Option<Ward>) -> u8 {
             return EX_SOFTWARE;
         }
     }
+    clean_remains(&args.run_dir, Keep { instances: &keep, config: Some(&loaded.config) }, "a killed tandemd");
+    remains::load_modules(&args.run_dir, &loaded.config);
     let ended = runtime.block_on(async {
         let supervisor = Supervisor::start(args, loaded, log, ward)?;
         supervisor.run(server).await
@@ -115,6 +121,12 @@ fn daemon(args: Args, log: LogControl, ward: Option<Ward>) -> u8 {
             EX_SOFTWARE
         }
     }
+}
+
+fn clean_remains(run_dir: &Path, keep: Keep<'_>, whose: &str) {
+    let cleaned = remains::clean(run_dir, keep);
+    cleaned.done.iter().for_each(|what| warn!("{what}, left behind by {whose}"));
+    cleaned.errors.iter().for_each(|e| error!("{e}"));
 }
 
 /// Makes the directory if it is missing, and refuses one that others may write to.

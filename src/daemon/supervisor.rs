@@ -3,11 +3,11 @@
 use super::Args;
 use super::backend::{Door, Request};
 use super::bfd::{Bfd, News, View};
-use super::leftovers;
 use super::logging::LogControl;
 use super::manager::{Manager, gone};
 use super::messages::{Command, Event};
 use super::protocol::{self, Handle};
+use super::{leftovers, remains};
 use crate::config::{self, Config, Loaded, TrackKind};
 use crate::control::api::{BfdStatus, LogLevel, Outcome, Stats, Status, TrackerStatus};
 use crate::control::server::{BackendError, Peer, Server};
@@ -81,7 +81,7 @@ impl Supervisor {
         let (report_sender, reports) = mpsc::channel(256);
         let config = Arc::new(loaded.config);
         let empty = Config { instances: Vec::new(), groups: Vec::new(), ..(*config).clone() };
-        let protocol = protocol::spawn(Arc::new(empty), event_sender, ward.clone())?;
+        let protocol = protocol::spawn(Arc::new(empty), event_sender, ward.clone(), &args.run_dir)?;
         let user = config.node.script_user.as_ref();
         let trackers = Trackers::start(&config.tracks, user, report_sender);
         let notifier = Notifier::start(NotifierSettings::new(&config, &args.run_dir));
@@ -290,8 +290,9 @@ impl Supervisor {
 
     async fn try_reload(&mut self, who: &str) -> Outcome {
         // Parsing may read many files; it must not hold up scripts and answers.
-        let path = self.args.config.clone();
-        let loaded = match tokio::task::spawn_blocking(move || config::load(&path)).await {
+        let (path, run_dir) = (self.args.config.clone(), self.args.run_dir.clone());
+        let load = move || config::load(&path).inspect(|l| remains::load_modules(&run_dir, &l.config));
+        let loaded = match tokio::task::spawn_blocking(load).await {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(mistakes)) => {
                 error!(%who, "reload refused, everything stays as it was:\n{mistakes}");

@@ -3,10 +3,11 @@
 //! Priority 0 goes out for every router that held addresses; the addresses stay until a successor is heard, and go
 //! then. Where nobody takes over they stay for the daemon that is started next.
 
-use super::link::Place;
+use super::link::{Place, Seat};
 use crate::net::NetError;
 use crate::net::clock;
 use crate::net::interface::{IFAPROT_TANDEM, InterfaceAddress};
+use crate::net::macvlan::Macvlans;
 use crate::net::netlink::{AddressOp, AddressSpec, Netlink};
 use crate::net::routing::RoutingOp;
 use crate::net::vrrp_socket::{Outgoing, ReceiveBatch, VrrpSocket};
@@ -20,7 +21,7 @@ use tracing::{info, warn};
 #[derive(Clone, Debug)]
 pub(super) struct Holder {
     pub(super) instance: String,
-    pub(super) ifindex: u32,
+    pub(super) seat: Seat,
     pub(super) farewell: Farewell,
     pub(super) addresses: Vec<Place>,
 }
@@ -69,23 +70,43 @@ impl Handover {
     }
 
     fn say_goodbye(&mut self, holder: &Holder) -> Result<(), NetError> {
-        let f = &holder.farewell;
-        let Some(socket) = self.socket(f.family, holder.ifindex)? else { return Ok(()) };
+        let (f, seat) = (&holder.farewell, &holder.seat);
         let messages = f.messages_at(clock::unix());
         let messages: Vec<Outgoing<'_>> = messages
             .iter()
             .map(|m| Outgoing { source: m.source, destination: m.destination, payload: &m.payload })
             .collect();
-        let sent = socket.send(&messages);
-        sent.into_iter()
-            .collect::<Result<(), _>>()
-            .map_err(|e| NetError::from_io("send", format!("priority 0 of {}", holder.instance), &e))
+        let send = |socket: &VrrpSocket| {
+            let sent = socket.send(&messages);
+            sent.into_iter()
+                .collect::<Result<(), _>>()
+                .map_err(|e| NetError::from_io("send", format!("priority 0 of {}", holder.instance), &e))
+        };
+        // A successor with the same virtual MAC is heard only there, any other only on the interface itself.
+        self.socket(f.family, seat.ifindex, None)?;
+        if let Some(v) = &seat.virtual_mac
+            && let Ok(Some(socket)) = self.socket(f.family, v.ifindex, Some(v.mac))
+            && v.sends
+            && send(socket).is_ok()
+        {
+            return Ok(());
+        }
+        self.socket(f.family, seat.ifindex, None)?.map_or(Ok(()), send)
     }
 
-    fn socket(&mut self, family: Family, ifindex: u32) -> Result<Option<&VrrpSocket>, NetError> {
+    fn socket(
+        &mut self,
+        family: Family,
+        ifindex: u32,
+        mac: Option<[u8; 6]>,
+    ) -> Result<Option<&VrrpSocket>, NetError> {
         let same = |s: &VrrpSocket| (s.family(), s.ifindex()) == (family, ifindex);
         if !self.sockets.iter().any(same) {
-            self.sockets.push(VrrpSocket::open(family, ifindex, &format!("interface {ifindex}"))?);
+            let name = format!("interface {ifindex}");
+            self.sockets.push(match mac {
+                Some(mac) => VrrpSocket::open_virtual(family, ifindex, &name, mac)?,
+                None => VrrpSocket::open(family, ifindex, &name)?,
+            });
         }
         Ok(self.sockets.iter().find(|s| same(s)))
     }
@@ -149,7 +170,10 @@ fn hear(waiting: &mut [Waiting], now: Instant, socket: &VrrpSocket, d: &Datagram
     let unix = clock::unix();
     for w in waiting.iter_mut().filter(|w| w.successor.is_none()) {
         let f = &w.holder.farewell;
-        let here = (f.family, w.holder.ifindex) == (socket.family(), socket.ifindex());
+        let seat = &w.holder.seat;
+        let virtual_one = seat.virtual_mac.as_ref().map(|v| v.ifindex);
+        let here = [Some(seat.ifindex), virtual_one].contains(&Some(socket.ifindex()))
+            && f.family == socket.family();
         if here && f.is_succeeded_by(d, unix) {
             w.successor = Some(d.source);
             w.until = w.until.min(now + f.linger);
@@ -159,12 +183,28 @@ fn hear(waiting: &mut [Waiting], now: Instant, socket: &VrrpSocket, d: &Datagram
 
 /// Takes the addresses of these off this machine, as far as tandemd has put them there.
 fn remove(holders: &[Holder]) {
+    lower(holders);
     let all: BTreeSet<Place> = holders.iter().flat_map(|h| h.addresses.iter().copied()).collect();
     if all.is_empty() {
         return;
     }
     if let Err(e) = try_remove(&all) {
         warn!("addresses of a dead tandemd may be left: {e}");
+    }
+}
+
+/// Takes virtual MAC interfaces down, first of all: then nothing draws the switches back here.
+fn lower(holders: &[Holder]) {
+    let all: BTreeSet<u32> =
+        holders.iter().filter_map(|h| h.seat.virtual_mac.as_ref()).map(|v| v.ifindex).collect();
+    if all.is_empty() {
+        return;
+    }
+    let lowered = Macvlans::open().and_then(|mut m| {
+        all.iter().try_for_each(|ifindex| m.set_up(*ifindex, &format!("interface {ifindex}"), false))
+    });
+    if let Err(e) = lowered {
+        warn!("a virtual MAC of a dead tandemd may be left: {e}");
     }
 }
 

@@ -22,6 +22,26 @@ const WAITING: usize = 4096;
 /// An address and its prefix length, or a prefix (`virtual_prefix`).
 pub type Place = (IpAddr, u8);
 
+/// Where an instance speaks.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Seat {
+    /// Index of its interface.
+    pub ifindex: u32,
+    /// Its virtual MAC interface, if it has one.
+    pub virtual_mac: Option<VirtualMac>,
+}
+
+/// An interface with a virtual MAC, which is up only while its instance holds the addresses.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct VirtualMac {
+    /// Its index.
+    pub ifindex: u32,
+    /// The virtual MAC.
+    pub mac: [u8; 6],
+    /// Advertisements leave by it.
+    pub sends: bool,
+}
+
 /// One message.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) enum News {
@@ -38,8 +58,8 @@ pub(super) enum News {
     Holds {
         /// Name of the instance.
         instance: String,
-        /// Index of the interface it speaks on.
-        ifindex: u32,
+        /// Where it speaks.
+        seat: Seat,
         /// How.
         farewell: Box<Farewell>,
     },
@@ -73,8 +93,8 @@ impl Link {
     }
 
     /// An instance became MASTER, or what it would take to leave in its place has changed.
-    pub fn holds(&mut self, instance: &str, ifindex: u32, farewell: Farewell) {
-        self.tell(&News::Holds { instance: instance.to_owned(), ifindex, farewell: Box::new(farewell) });
+    pub fn holds(&mut self, instance: &str, seat: Seat, farewell: Farewell) {
+        self.tell(&News::Holds { instance: instance.to_owned(), seat, farewell: Box::new(farewell) });
     }
 
     /// An instance is not MASTER any more.

@@ -16,7 +16,7 @@ mod pulse;
 mod restart;
 mod signals;
 
-pub use link::{Link, Place};
+pub use link::{Link, Place, Seat, VirtualMac};
 pub use pulse::Pulse;
 
 use crate::net::clock;
@@ -137,7 +137,7 @@ struct Daemon {
     pid: Pid,
     listener: Listener,
     thread: ThreadFile,
-    holds: BTreeMap<String, (u32, crate::vrrp::Farewell)>,
+    holds: BTreeMap<String, (Seat, crate::vrrp::Farewell)>,
     places: BTreeMap<String, Vec<Place>>,
     started: Instant,
     ready: bool,
@@ -274,8 +274,8 @@ impl Guardian<'_> {
             News::Addresses { instance, addresses } => {
                 daemon.places.entry(instance).or_default().extend(addresses);
             }
-            News::Holds { instance, ifindex, farewell } => {
-                daemon.holds.insert(instance, (ifindex, *farewell));
+            News::Holds { instance, seat, farewell } => {
+                daemon.holds.insert(instance, (seat, *farewell));
             }
             News::Gone { instance } => drop(daemon.holds.remove(&instance)),
             News::Manager(line) => {
@@ -402,10 +402,10 @@ impl Daemon {
         let holds = std::mem::take(&mut self.holds);
         holds
             .into_iter()
-            .map(|(instance, (ifindex, farewell))| Holder {
+            .map(|(instance, (seat, farewell))| Holder {
                 addresses: self.places.get(&instance).cloned().unwrap_or_default(),
                 instance,
-                ifindex,
+                seat,
                 farewell,
             })
             .collect()

@@ -13,8 +13,10 @@ mod error;
 pub(crate) mod ffi;
 pub mod frame;
 pub mod interface;
+pub mod macvlan;
 pub mod monitor;
 pub mod netlink;
+pub mod nft;
 pub mod packet_socket;
 pub mod poller;
 pub mod realtime;
@@ -25,6 +27,7 @@ pub mod solicitation;
 pub mod source;
 pub mod sysctl;
 pub mod table;
+mod talk;
 pub mod vrrp_socket;
 
 pub use error::NetError;

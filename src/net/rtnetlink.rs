@@ -57,7 +57,7 @@ pub(super) fn error(payload: &[u8]) -> (Option<Errno>, Option<String>) {
 }
 
 /// Type and value of each attribute; a malformed one ends the list.
-fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     NlasIterator::new(bytes).map_while(Result::ok).filter_map(|nla| {
         let length = usize::from(nla.length());
         let kind = nla.kind();
@@ -65,12 +65,12 @@ fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-fn text(value: &[u8]) -> String {
+pub(super) fn text(value: &[u8]) -> String {
     let end = value.iter().position(|b| *b == 0).unwrap_or(value.len());
     String::from_utf8_lossy(value.get(..end).unwrap_or_default()).into_owned()
 }
 
-fn number(value: &[u8]) -> Option<u32> {
+pub(super) fn number(value: &[u8]) -> Option<u32> {
     value.first_chunk::<4>().map(|b| u32::from_ne_bytes(*b))
 }
 

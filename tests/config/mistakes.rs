@@ -95,7 +95,7 @@ fn words_of_keepalived_get_a_hint() {
     for (word, hint) in [
         ("state = \"MASTER\"", "election decides"),
         ("authentication = {}", "auth_pass"),
-        ("use_vmac = true", "not supported yet"),
+        ("use_ipvlan = true", "not supported yet"),
         ("virtual_routes = [\"198.51.100.0/24 dev eth0 proto static\"]", "protocol 116"),
         ("v3_checksum_as_v2 = true", "v3_checksum"),
     ] {

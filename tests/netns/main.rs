@@ -5,6 +5,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod accept;
 mod addresses;
 mod auth;
 mod bfd;
@@ -25,6 +26,8 @@ mod routes;
 mod service;
 mod split;
 mod tracking;
+mod vmac;
+mod vmac_guardian;
 
 /// A configuration with one instance `web`; `more` are further keys of it, and tables after it.
 fn config(node: &str, priority: u8, advert_int: &str, more: &str) -> String {

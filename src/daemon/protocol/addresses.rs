@@ -3,7 +3,7 @@
 use super::Protocol;
 use super::claims::{Ownership, Place, Step, Wanted};
 use super::instances::Running;
-use crate::config::VirtualPrefix;
+use crate::config::{VirtualAddress, VirtualPrefix};
 use crate::daemon::routing::items;
 use crate::net::clock;
 use crate::net::frame;
@@ -25,8 +25,14 @@ const RESTORES_A_SECOND: u32 = 20;
 impl Protocol {
     /// `ClaimAddresses`: everything configured is to be there.
     pub(super) fn claim(&mut self, id: RouterId) {
+        self.raise_vmac(id, true);
+        let Some(r) = self.instances.get(&id) else { return };
+        let (mut wanted, mut missing) = wanted(&r.config, &self.table, self.vmacs.ifindex(&r.config));
+        if let Err(e) = self.guard_present(id) {
+            // Rather without an address than with one that accepts what it must not.
+            missing.extend(wanted.drain(..).map(|w| (w.spec.to_string(), e.to_string())));
+        }
         let Some(r) = self.instances.get_mut(&id) else { return };
-        let (wanted, missing) = wanted(&r.config, &self.table);
         r.failures = missing;
         r.claim.claim(wanted);
         if !r.failures.is_empty() {
@@ -38,17 +44,24 @@ impl Protocol {
 
     /// Takes over what an earlier daemon of the same guardian left in place.
     pub(super) fn adopt(&mut self, id: RouterId) {
+        self.refresh_vmacs();
+        self.refresh_filter();
         let Some(r) = self.instances.get_mut(&id) else { return };
-        for w in wanted(&r.config, &self.table).0 {
+        let vmac = self.vmacs.ifindex(&r.config);
+        for w in wanted(&r.config, &self.table, vmac).0 {
             if self.table.is_tagged(&key(&w.place)) {
                 r.claim.added(w.place, Ownership::Ours);
             }
         }
         r.routing.adopt(items(&r.config));
+        if let Err(e) = self.guard_present(id) {
+            self.notice(Some(id), true, e.to_string());
+        }
     }
 
     /// `ReleaseAddresses`.
     pub(super) fn release(&mut self, id: RouterId) {
+        self.lower_vmac(id);
         if let Some(r) = self.instances.get_mut(&id) {
             r.failures.clear();
             r.retry_at = None;
@@ -97,6 +110,7 @@ impl Protocol {
                 Step::Remove(places) => self.remove_batch(id, &places),
                 Step::Announce(places) => self.announce_batch(id, &places),
                 Step::Released => {
+                    self.unguard_all(id);
                     self.engine.input(self.now, id, Input::AddressesReleased, &mut self.actions);
                 }
             }
@@ -118,6 +132,13 @@ impl Protocol {
     }
 
     fn add_batch(&mut self, id: RouterId, wanted: &[Wanted]) {
+        if let Err(e) = self.guard(id, wanted.iter().map(|w| w.place)) {
+            if let Some(r) = self.instances.get_mut(&id) {
+                r.failures.extend(wanted.iter().map(|w| (w.spec.to_string(), e.to_string())));
+                r.retry_at = Some(self.now + RETRY);
+            }
+            return self.report_failures(id);
+        }
         let ops: Vec<AddressOp> = wanted.iter().map(|w| AddressOp::Add(spec(w))).collect();
         let results = self.netlink.change_addresses(&ops);
         let mut announce = Vec::with_capacity(wanted.len());
@@ -160,6 +181,7 @@ impl Protocol {
         for text in failed {
             self.notice(Some(id), true, text);
         }
+        self.unguard(id, places);
     }
 
     /// Announces each address once, now or in the turn of its group.
@@ -299,21 +321,50 @@ impl Running {
 fn wanted(
     config: &crate::config::Instance,
     table: &InterfaceTable,
+    vmac: Option<u32>,
 ) -> (Vec<Wanted>, std::collections::BTreeMap<String, String>) {
     let mut missing = std::collections::BTreeMap::new();
     let wanted = config
         .all_addresses()
         .filter_map(|spec| {
-            let dev = spec.dev.as_deref().unwrap_or(&config.interface);
-            let Some(link) = table.by_name(dev) else {
+            let on_vmac = config.vmac.as_ref().filter(|_| config.is_on_vmac(spec));
+            let own = || spec.dev.as_deref().unwrap_or(&config.interface);
+            let dev = on_vmac.map_or_else(own, |v| &v.interface);
+            let ifindex = match on_vmac {
+                Some(_) => vmac,
+                None => table.by_name(dev).map(|link| link.ifindex),
+            };
+            let Some(ifindex) = ifindex else {
                 missing.insert(spec.to_string(), format!("interface {dev} does not exist"));
                 return None;
             };
-            let place = Place { ifindex: link.ifindex, address: spec.address, prefix_len: spec.prefix_len };
-            Some(Wanted { place, spec: spec.clone() })
+            let place = Place { ifindex, address: spec.address, prefix_len: spec.prefix_len };
+            let covered = on_vmac.is_some() && is_covered(spec.address, &config.interface, table);
+            let spec = VirtualAddress { no_prefix_route: spec.no_prefix_route || covered, ..spec.clone() };
+            Some(Wanted { place, spec })
         })
         .collect();
     (wanted, missing)
+}
+
+/// True if `address` lies in a subnet of the interface: its route is there already. A second one on the virtual
+/// MAC interface would make it a matter of chance which interface the node's own traffic leaves by. Link-local
+/// addresses need a route on each interface.
+fn is_covered(address: IpAddr, interface: &str, table: &InterfaceTable) -> bool {
+    let ifindex = table.by_name(interface).map_or(0, |l| l.ifindex);
+    table.addresses(ifindex).iter().any(|own| match (address, own.address) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => {
+            let differ = a.to_bits() ^ b.to_bits();
+            own.prefix_len < 32 && differ.leading_zeros() >= u32::from(own.prefix_len)
+        }
+        (IpAddr::V6(a), IpAddr::V6(b)) => {
+            let differ = a.to_bits() ^ b.to_bits();
+            !a.is_unicast_link_local()
+                && own.prefix_len < 128
+                && differ.leading_zeros() >= u32::from(own.prefix_len)
+        }
+        _ => false,
+    })
 }
 
 fn key(p: &Place) -> AddressKey {

@@ -89,6 +89,7 @@ impl Protocol {
         let router_changed = old.router != new.router;
         // The core does not know prefix lengths and devices; a change of those is a change of addresses.
         let addresses_changed = old.addresses != new.addresses || old.excluded != new.excluded;
+        let addresses_changed = addresses_changed || old.vmac != new.vmac || old.accept != new.accept;
         if router_changed || addresses_changed {
             self.farewells.changed(id);
             let settings = Box::new(new.router.clone());

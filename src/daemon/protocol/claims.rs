@@ -77,6 +77,11 @@ impl Claim {
         self.present.len()
     }
 
+    /// Where its addresses are.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        self.present.keys().copied()
+    }
+
     pub(super) fn has_work(&self) -> bool {
         !self.jobs.is_empty()
     }

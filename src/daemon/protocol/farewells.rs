@@ -1,7 +1,7 @@
 //! Keeps the guardian informed: what each MASTER's leaving would take, and when this thread turns next.
 
-use super::Protocol;
-use crate::guardian::{Pulse, Ward};
+use super::{Protocol, vmac};
+use crate::guardian::{Pulse, Seat, VirtualMac, Ward};
 use crate::time::Instant;
 use crate::vrrp::{Farewell, RouterId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ const REFRESH: Duration = Duration::from_secs(1);
 struct Told {
     instance: String,
     farewell: Farewell,
-    ifindex: u32,
+    seat: Seat,
     at: Instant,
 }
 
@@ -79,20 +79,24 @@ impl Protocol {
     pub(super) fn tell_guardian(&mut self) {
         while let Some(id) = self.farewells.changed.pop_first() {
             let farewell = self.engine.router(id).and_then(crate::vrrp::VirtualRouter::farewell);
-            let Some(ward) = &mut self.farewells.ward else { continue };
             let place = self.instances.get(&id).and_then(|r| {
-                let open =
-                    self.ports.open().iter().find(|o| (o.port, o.family) == (r.port, r.config.router.family));
-                open.map(|o| (r.config.name.clone(), o.ifindex))
+                let ifindex = self.ports.ifindex(r.port, r.config.router.family)?;
+                let virtual_mac = self.vmacs.ifindex(&r.config).map(|on| VirtualMac {
+                    ifindex: on,
+                    mac: vmac::mac(&r.config),
+                    sends: self.sends_by(id).is_some(),
+                });
+                Some((r.config.name.clone(), Seat { ifindex, virtual_mac }))
             });
+            let Some(ward) = &mut self.farewells.ward else { continue };
             let told = &mut self.farewells.told;
             match (farewell, place) {
-                (Some(farewell), Some((instance, ifindex))) => {
-                    let same = |t: &Told| t.farewell == farewell && t.ifindex == ifindex;
+                (Some(farewell), Some((instance, seat))) => {
+                    let same = |t: &Told| t.farewell == farewell && t.seat == seat;
                     if !told.get(&id).is_some_and(same) {
-                        ward.link.holds(&instance, ifindex, farewell.clone());
+                        ward.link.holds(&instance, seat.clone(), farewell.clone());
                     }
-                    told.insert(id, Told { instance, farewell, ifindex, at: self.now });
+                    told.insert(id, Told { instance, farewell, seat, at: self.now });
                 }
                 _ => {
                     if let Some(t) = told.remove(&id) {

@@ -3,6 +3,7 @@
 use super::claims::Claim;
 use super::routing::Routing;
 use crate::config::{Instance, TrackKind};
+use crate::net::nft::Guarded;
 use crate::time::Instant;
 use crate::vrrp::{Port, RouterId, TrackKey};
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ pub(super) struct Running {
     pub(super) link: Option<Result<std::net::IpAddr, String>>,
     /// Removed by a reload: not shown any more.
     pub(super) retired: bool,
+    /// Addresses that take no packets (`accept = false`).
+    pub(super) guarded: std::collections::BTreeSet<Guarded>,
 }
 
 impl Running {
@@ -45,6 +48,7 @@ impl Running {
             last_ifindex: None,
             link: None,
             retired: false,
+            guarded: Default::default(),
         }
     }
 }

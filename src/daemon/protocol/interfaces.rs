@@ -13,6 +13,8 @@ use std::net::IpAddr;
 impl Protocol {
     /// After any change of links or addresses: opens and closes sockets and tells every router what is new to it.
     pub(super) fn interfaces_changed(&mut self) {
+        self.refresh_vmacs();
+        self.refresh_filter();
         self.ports.refresh(&self.table, &self.poller);
         let table = &self.table;
         self.links
@@ -85,6 +87,9 @@ impl Protocol {
                 self.usable(dev, c.ignore_interface_down, running)
                     .map_err(|why| format!("{why} (needed for {p})"))?;
             }
+        }
+        if let Some(problem) = self.vmacs.problem(c).or(self.filter.problem().filter(|_| c.drops_packets())) {
+            return Err(problem);
         }
         if let Some(e) = self.ports.error(running.port, c.router.family) {
             return Err(format!("cannot speak VRRP on {}: {e}", c.interface));

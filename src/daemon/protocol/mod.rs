@@ -3,6 +3,7 @@
 //! Nothing on it ever waits for a script, a disk, a name server or another thread. One turn: sockets are
 //! drained before any deadline is believed, deadlines run, messages go out, then one batch of addresses.
 
+mod accept;
 mod addresses;
 mod apply;
 mod claims;
@@ -19,6 +20,10 @@ mod routes;
 mod routing;
 mod snapshot;
 mod turn;
+mod vmac;
+
+pub(super) use accept::{mark as filter_mark, tag as filter_tag};
+pub(super) use vmac::tag as vmac_tag;
 
 use super::messages::{Command, Event};
 use crate::config::{Config, Realtime};
@@ -44,6 +49,7 @@ use outbox::Outbox;
 use pace::Pace;
 use ports::Ports;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -53,6 +59,7 @@ use std::time::Duration;
 /// Epoll tokens; VRRP sockets have those from `ports::FIRST_TOKEN` on.
 const TOKEN_MONITOR: u64 = 1;
 const TOKEN_ROUTING: u64 = 2;
+const TOKEN_GUARD: u64 = 3;
 
 /// Commands that may wait for the thread.
 const COMMANDS: usize = 1024;
@@ -99,6 +106,8 @@ struct Protocol {
     links: Links,
     garp: GarpQueues,
     netlink: Netlink,
+    vmacs: vmac::Vmacs,
+    filter: accept::Filter,
     monitor: Monitor,
     routing_monitor: RoutingMonitor,
     look: routes::Look,
@@ -171,6 +180,7 @@ pub(super) fn spawn(
     empty: Arc<Config>,
     events: tokio::sync::mpsc::Sender<Event>,
     ward: Option<Ward>,
+    run_dir: &Path,
 ) -> Result<Handle, NetError> {
     let (sender, commands) = sync_channel(COMMANDS);
     let poller = Poller::new()?;
@@ -191,6 +201,8 @@ pub(super) fn spawn(
         links: Links::default(),
         garp: GarpQueues::default(),
         netlink,
+        vmacs: vmac::Vmacs::new(run_dir),
+        filter: accept::Filter::new(run_dir),
         monitor,
         routing_monitor,
         look: routes::Look::default(),

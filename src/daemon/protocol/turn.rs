@@ -1,7 +1,9 @@
 //! The loop: what happens in one turn, and in which order.
 
 use super::ports::FIRST_TOKEN;
-use super::{LAG_STEPS, Protocol, TOKEN_MONITOR, TOKEN_ROUTING, ThreadStats, addresses, neighbours};
+use super::{
+    LAG_STEPS, Protocol, TOKEN_GUARD, TOKEN_MONITOR, TOKEN_ROUTING, ThreadStats, addresses, neighbours,
+};
 use crate::daemon::messages::{Command, Event};
 use crate::net::clock;
 use crate::net::interface::NetEvent;
@@ -164,6 +166,7 @@ impl Protocol {
                 TOKEN_MONITOR if self.monitor_may_wait() => {}
                 TOKEN_MONITOR => self.read_monitor(),
                 TOKEN_ROUTING => self.read_routing_monitor(),
+                TOKEN_GUARD => self.filter_changed(),
                 t if t >= neighbours::FIRST_TOKEN => {
                     self.read_solicitations(u32::try_from(t - neighbours::FIRST_TOKEN).unwrap_or(0));
                 }
@@ -325,7 +328,7 @@ impl Protocol {
                 let Some(r) = self.instances.get(&id) else { return };
                 let (port, family) = (r.port, r.config.router.family);
                 self.farewells.sent(id, self.now);
-                if !self.ports.queue(port, family, message) {
+                if !self.ports.queue(port, family, self.sends_by(id), message) {
                     self.stats.sends_failed = self.stats.sends_failed.saturating_add(1);
                 }
             }
@@ -339,14 +342,19 @@ impl Protocol {
             Output::Notice(Notice { warning, text }) => self.notice(Some(id), warning, text),
             Output::Stopped => {
                 self.tell();
-                self.instances.remove(&id);
+                let removed = self.instances.remove(&id);
                 self.want_ports();
                 self.refresh_neighbours();
+                if removed.is_some_and(|r| r.config.vmac.is_some() || r.config.drops_packets()) {
+                    // Its last word, before its sockets go; then another instance may have what it used.
+                    self.flush_messages();
+                    self.interfaces_changed();
+                }
             }
         }
     }
 
-    fn flush_messages(&mut self) {
+    pub(super) fn flush_messages(&mut self) {
         for open in self.ports.open_mut() {
             if open.outgoing.is_empty() {
                 continue;
@@ -357,11 +365,12 @@ impl Protocol {
                 .map(|m| Outgoing { source: m.source, destination: m.destination, payload: &m.payload })
                 .collect();
             self.pace.note(messages.len());
-            let failed = open.socket.send(&messages).iter().filter(|r| r.is_err()).count();
-            self.stats.sends_failed =
-                self.stats.sends_failed.saturating_add(u64::try_from(failed).unwrap_or(0));
-            open.outgoing.clear();
+            let results = open.socket.send(&messages);
+            let mut sent = results.iter().map(Result::is_ok);
+            open.outgoing.retain(|_| !sent.next().unwrap_or(true));
         }
+        let failed = self.ports.give_up();
+        self.stats.sends_failed = self.stats.sends_failed.saturating_add(failed);
     }
 
     pub(super) fn notice(&mut self, id: Option<RouterId>, warning: bool, text: String) {

@@ -16,6 +16,7 @@
 pub mod filter;
 mod receive;
 mod send;
+mod virtual_mac;
 
 pub use crate::vrrp::PROTOCOL;
 pub use crate::vrrp::packet::{GROUP_V4, GROUP_V6};
@@ -56,7 +57,20 @@ impl VrrpSocket {
     /// EPERM without the capability; ENODEV if the interface is gone; EINVAL for IPv6 on an interface
     /// without it (MTU below 1280).
     pub fn open(family: Family, ifindex: u32, ifname: &str) -> Result<Self, NetError> {
-        open(family, ifindex)
+        Self::open_from(family, ifindex, ifname, None)
+    }
+
+    /// Opens the socket of a virtual MAC interface: it sends from the addresses of the interface below, and hears
+    /// only what comes from `mac`, the interface's own; the socket of the interface below hears all the rest.
+    ///
+    /// # Errors
+    /// As [`VrrpSocket::open`].
+    pub fn open_virtual(family: Family, ifindex: u32, ifname: &str, mac: [u8; 6]) -> Result<Self, NetError> {
+        Self::open_from(family, ifindex, ifname, Some(mac))
+    }
+
+    fn open_from(family: Family, ifindex: u32, ifname: &str, mac: Option<[u8; 6]>) -> Result<Self, NetError> {
+        open(family, ifindex, mac)
             .map(|socket| VrrpSocket { socket, family, ifindex })
             .map_err(|e| NetError::from_io("open", format!("{family} VRRP socket on {ifname}"), &e))
     }
@@ -96,7 +110,7 @@ impl AsFd for VrrpSocket {
     }
 }
 
-fn open(family: Family, ifindex: u32) -> io::Result<Socket> {
+fn open(family: Family, ifindex: u32, mac: Option<[u8; 6]>) -> io::Result<Socket> {
     let domain = match family {
         Family::Ipv4 => Domain::IPV4,
         Family::Ipv6 => Domain::IPV6,
@@ -112,13 +126,14 @@ fn open(family: Family, ifindex: u32) -> io::Result<Socket> {
         Family::Ipv6 => options_v6(&socket, ifindex)?,
     }
     drain(&socket)?;
+    socket.attach_filter(&virtual_mac::program(family, mac))?;
     match family {
         Family::Ipv4 => {
-            socket.attach_filter(&filter::V4)?;
             socket.join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(ifindex))?;
         }
         Family::Ipv6 => {
-            socket.attach_filter(&filter::V6)?;
+            // The link-local source stands on the interface below, where the kernel does not look for it.
+            socket.set_freebind_v6(mac.is_some())?;
             socket.join_multicast_v6(&GROUP_V6, ifindex)?;
         }
     }
