@@ -27,6 +27,8 @@ fn what_makes_no_sense_is_refused() {
             "use_vmac = true\nunicast_peer = [\"192.0.2.2\"]\nvmac_xmit_base = false",
             "contradicts unicast_peer",
         ),
+        ("use_vmac = true\nvirtual_prefix = [\"198.51.100.0/24\"]", "cannot be used with use_vmac"),
+        ("accept = false\nvirtual_prefix = [\"198.51.100.0/24\"]", "cannot be used with accept = false"),
         ("use_vmac = true\nvmac_interface = \"eth0\"", "is an interface that vrrp_instance \"a\" uses"),
         ("use_vmac = true\nvmac_interface = \"much-too-long-a-name\"", "longer than 15 bytes"),
         ("use_vmac = 1", "must be true or false"),
