@@ -16,6 +16,15 @@ impl World {
     /// Carries out one operation. What makes no sense at the moment (resuming a node that runs) does nothing.
     pub(crate) fn apply(&mut self, op: &Op) {
         self.trace.line(self.now, || format!("==== {op:?}"));
+        if let Some(node) = for_daemon(op).filter(|n| self.nodes[*n].sleep.is_some()) {
+            self.nodes[node].later.push(op.clone());
+            return;
+        }
+        self.apply_awake(op);
+        self.look();
+    }
+
+    fn apply_awake(&mut self, op: &Op) {
         let now = self.now;
         match op {
             Op::Cut { lan, from, to } => self.lans[*lan].set(now, *from, *to, true),
@@ -58,7 +67,6 @@ impl World {
             }
             Op::Settle { sides } => self.settle(*sides),
         }
-        self.look();
     }
 
     pub(crate) fn isolate(&mut self, node: usize) {
@@ -97,6 +105,9 @@ impl World {
         for seat in &mut self.seats[node] {
             (seat.naked, seat.stale) = (None, None);
         }
+        let later = std::mem::take(&mut self.nodes[node].later);
+        let (first, last) = if self.rng.once_in(2) { (later, vec![]) } else { (vec![], later) };
+        first.iter().for_each(|op| self.apply_awake(op));
         for packet in std::mem::take(&mut self.nodes[node].inbox) {
             self.hand(node, &packet);
         }
@@ -104,6 +115,7 @@ impl World {
             self.hear_of_links(node);
         }
         self.expire(node);
+        last.iter().for_each(|op| self.apply_awake(op));
         for router in 0..self.scene.routers() {
             self.start_work(node, router);
         }
@@ -244,6 +256,7 @@ impl World {
         self.touch(node, router);
         self.longest_interval[router] = self.longest_interval[router].max(s.advert_int);
         self.nodes[node].settings[router] = s.clone();
+        self.seats[node][router].reloaded = self.now;
         self.input(node, router, Input::Reconfigure(Box::new(s)));
     }
 
@@ -299,20 +312,30 @@ impl World {
             return;
         }
         self.nodes[node].news = false;
-        let mut changed = Vec::new();
         for router in 0..self.scene.routers() {
             let lan = self.scene.lan_of[router];
             let up = self.nodes[node].link[lan];
-            if std::mem::replace(&mut self.nodes[node].told_down[lan], !up) == up {
-                changed.push(lan);
-            }
-            if changed.contains(&lan) {
+            if std::mem::replace(&mut self.nodes[node].told_down[router], !up) == up {
                 self.touch(node, router);
             }
             let family = self.nodes[node].settings[router].family;
             let link = if up { Ok(source(node, lan, family)) } else { Err("no carrier".into()) };
             self.input(node, router, Input::Interface(link));
         }
+    }
+}
+
+/// The node whose daemon has to be awake for this; it comes when it wakes up.
+fn for_daemon(op: &Op) -> Option<usize> {
+    match op {
+        Op::Stop(node) | Op::Restart(node) => Some(*node),
+        Op::Weight { node, .. }
+        | Op::Track { node, .. }
+        | Op::Hold { node, .. }
+        | Op::Reload { node, .. }
+        | Op::Remove { node, .. }
+        | Op::Add { node, .. } => Some(*node),
+        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! One machine with its daemon: the real engine, and a shell that carries out what it says a little later.
 
-use crate::plan::Sleep;
+use crate::plan::{Op, Sleep};
 use crate::scene::Scene;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -56,10 +56,12 @@ pub(crate) struct Node {
     /// How much its clock is behind, after sleeps that it does not know of.
     pub(crate) lag: Duration,
     pub(crate) inbox: Vec<Waiting>,
+    /// What it is told when it wakes up.
+    pub(crate) later: Vec<Op>,
     /// The interfaces as they are, and whether news of a change wait for the process to wake up.
     pub(crate) link: Vec<bool>,
     pub(crate) news: bool,
-    /// The interfaces that the daemon knows to be down.
+    /// The routers that have been told that their interface is down.
     pub(crate) told_down: Vec<bool>,
     pub(crate) shell: Vec<Shell>,
     /// Whether the addresses of each router are on this machine.
@@ -93,9 +95,10 @@ impl Node {
             sleep: None,
             lag: Duration::ZERO,
             inbox: Vec::new(),
+            later: Vec::new(),
             link: vec![true; scene.lans],
             news: false,
-            told_down: vec![false; scene.lans],
+            told_down: vec![false; routers],
             shell: vec![Shell::default(); routers],
             holds: vec![false; routers],
             stopping: false,
@@ -139,6 +142,7 @@ impl Node {
         self.ids.fill(None);
         self.sleep = None;
         self.inbox.clear();
+        self.later.clear();
         self.news = false;
         self.told_down.fill(false);
         self.shell.fill(Shell::default());

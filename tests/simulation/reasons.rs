@@ -84,7 +84,8 @@ impl World {
                 *priority != own || *master <= source(node, lan, s.family) || !heard(master, *priority)
             }
             Reason::WasAway(d) => {
-                *d <= s.advert_int * u32::from(s.down_timer_adverts) || n.woke < self.now
+                let limit = s.advert_int * u32::from(s.down_timer_adverts);
+                n.woke < self.now || (*d <= limit && seat.reloaded < self.now)
             }
             Reason::Owner => !s.priority.is_owner(),
             Reason::Fault(_) => !self.faulty(node, router),
@@ -117,18 +118,19 @@ impl World {
         if waited + ROUNDING < patience {
             return Some(format!("waited {waited:?}, patience is {patience:?}: {seat:?}"));
         }
-        // Who slept over the deadline has heard nothing because it slept: it listens for one interval.
+        // Who slept over the deadline has heard nothing because it slept: it listens for one interval. A reload
+        // since then has given it another deadline.
         let awake = self.now.since(n.woke);
         let due = (start + patience) + n.lag;
         let slept_over = n.woke > due && n.slept < due && n.woke.since(due) > interval;
         let listened = awake + ROUNDING >= interval;
-        (slept_over && !listened).then(|| format!("woke up {awake:?} ago and believes its clock: {seat:?}"))
+        (slept_over && !listened && seat.reloaded < n.woke).then(|| format!("woke up {awake:?} ago and believes its clock: {seat:?}"))
     }
 
     /// Something of this router, or of a member of its group, keeps it in FAULT.
     pub(crate) fn faulty(&self, node: usize, router: usize) -> bool {
         let n = &self.nodes[node];
-        let one = |r: &usize| n.failed[*r] || n.told_down[self.scene.lan_of[*r]];
+        let one = |r: &usize| n.failed[*r] || n.told_down[*r];
         match self.scene.group_of(router) {
             Some(group) => group.iter().filter(|r| **r == router || n.present[**r]).any(|r| one(r)),
             None => one(&router),

@@ -23,7 +23,6 @@ pub(crate) const fn us(n: u64) -> Duration {
 #[derive(Clone, Debug)]
 pub(crate) struct Scene {
     pub(crate) seed: u64,
-    pub(crate) seed: u64,
     pub(crate) nodes: usize,
     pub(crate) lans: usize,
     /// The network of each virtual router.

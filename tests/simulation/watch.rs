@@ -37,6 +37,8 @@ pub(crate) struct Seat {
     pub(crate) zero: Option<(Instant, IpAddr)>,
     /// When settings, tracks, holds or the group last changed.
     pub(crate) touched: Instant,
+    /// When a reload last changed its settings.
+    pub(crate) reloaded: Instant,
     /// MASTER without addresses since; addresses without MASTER since.
     pub(crate) naked: Option<Instant>,
     pub(crate) stale: Option<Instant>,
@@ -56,6 +58,7 @@ impl Default for Seat {
             heard: None,
             zero: None,
             touched: Instant::ZERO,
+            reloaded: Instant::ZERO,
             naked: None,
             stale: None,
             told: u32::MAX,

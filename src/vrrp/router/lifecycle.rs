@@ -204,7 +204,7 @@ impl VirtualRouter {
         let down = self.down_interval();
         match &mut self.mode {
             Mode::Backup(Backup { wait: Wait::Until(t), .. }) => {
-                *t = ((*t + down) - down_before).max(now);
+                *t = moved(now, *t, down, down_before);
             }
             Mode::Master(_) => self.reconfigure_master(now, &old, out),
             _ => {}
@@ -242,8 +242,14 @@ impl VirtualRouter {
     pub(super) fn priority_moved(&mut self, now: Instant, before: Priority) {
         let (old, new) = (self.skew(before), self.skew(self.effective_priority()));
         if let Mode::Backup(Backup { wait: Wait::Until(t), .. }) = &mut self.mode {
-            *t = ((*t + new) - old).max(now);
+            *t = moved(now, *t, new, old);
         }
         self.weigh_again(now);
     }
+}
+
+/// A deadline whose wait is `new` instead of `old`: not moved into the past, but left there if it is. One who
+/// has slept over it must not forget that: it would take over at once instead of listening again.
+fn moved(now: Instant, deadline: Instant, new: Duration, old: Duration) -> Instant {
+    ((deadline + new) - old).max(deadline.min(now))
 }
