@@ -34,7 +34,9 @@ impl World {
         if t.reason.to_string().is_empty() {
             return Some("no reason".into());
         }
-        if t.priority.get() != self.priority(node, router) {
+        // One who wakes up steps down before it looks at what it is told.
+        let away = matches!(t.reason, Reason::WasAway(_)) && seat.touched == self.now;
+        if !away && t.priority.get() != self.priority(node, router) {
             return Some(format!("priority is {}, not {}", self.priority(node, router), t.priority));
         }
         if t.to == State::Master {

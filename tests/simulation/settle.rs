@@ -91,7 +91,8 @@ impl World {
                 }
             }
             let back = |n: &crate::node::Node| {
-                n.awake() && !n.stopping && !n.news && n.ids.iter().all(Option::is_some)
+                let all = n.present.iter().all(|p| *p) && n.ids.iter().all(Option::is_some);
+                n.awake() && !n.stopping && !n.news && all
             };
             if self.failure.is_some() || self.nodes.iter().all(back) {
                 return;

@@ -19,14 +19,10 @@ impl VirtualRouter {
         self.learned = self.settings.advert_int;
         self.release(out);
         // A master that took over meanwhile is heard within one interval.
-        self.become_backup(now, self.interval_and_skew(), Reason::WasAway(away), out);
+        self.become_backup(now, Span::Interval, Reason::WasAway(away), out);
         if let Mode::Backup(b) = &mut self.mode {
             b.rival = true;
         }
-    }
-
-    fn interval_and_skew(&self) -> Duration {
-        self.learned.saturating_add(self.skew(self.effective_priority()))
     }
 
     /// Everything that is due at `now`.
@@ -98,11 +94,14 @@ impl VirtualRouter {
         self.remark(now, NoticeKind::Late, out, |_| {
             format!("woke up {} ms late: listening once more before taking over", late.as_millis())
         });
-        let until = now + self.interval_and_skew();
+        let until = now + self.length(Span::Interval, self.effective_priority(), &self.settings);
         if let Mode::Backup(b) = &mut self.mode {
             b.extended = true;
-            if let Wait::Until(t) = &mut b.wait {
-                *t = if *t <= now { until } else { (*t).min(until) };
+            if let Wait::Until(t) = &mut b.wait
+                && (*t <= now || until < *t)
+            {
+                *t = until;
+                b.span = Span::Interval;
             }
         }
     }
@@ -150,9 +149,11 @@ impl VirtualRouter {
         self.enter(now, Mode::Master(Master { next_advert, last_sent: now, answered: None }), reason, out);
     }
 
-    fn become_backup(&mut self, now: Instant, wait: Duration, reason: Reason, out: &mut Vec<Output>) {
+    fn become_backup(&mut self, now: Instant, span: Span, reason: Reason, out: &mut Vec<Output>) {
+        let wait = self.length(span, self.effective_priority(), &self.settings);
         let backup = Backup {
             wait: Wait::Until(now + wait),
+            span,
             restarted: now,
             left: None,
             lower: None,
@@ -207,6 +208,7 @@ impl VirtualRouter {
         let lower = a.priority < own;
         if a.priority == 0 {
             b.wait = Wait::Until(now + self.skew(self.effective_priority()));
+            b.span = Span::Skew;
             b.left = Some(from);
             b.lower = None;
             b.follows = false;
@@ -222,6 +224,7 @@ impl VirtualRouter {
                 self.learned = a.interval;
             }
             b.wait = Wait::Until(now + self.down_interval());
+            b.span = Span::Down;
             b.restarted = now;
             b.left = None;
             b.follows = !preempt || !lower;
@@ -259,6 +262,7 @@ impl VirtualRouter {
                 Wait::Until(t) => Wait::Until(t.max(until)),
                 Wait::Wanting(_) => Wait::Until(until.max(now)),
             };
+            b.span = Span::Down;
             b.restarted = seen.at;
             b.lower = None;
             b.follows = true;
@@ -306,7 +310,7 @@ impl VirtualRouter {
             Handover::MakeBeforeBreak => self.linger = Some(now + self.linger_time()),
             Handover::BreakBeforeMake => self.release(out),
         }
-        self.become_backup(now, self.down_interval(), reason, out);
+        self.become_backup(now, Span::Down, reason, out);
     }
 
     /// The sync group goes to BACKUP: leaves MASTER so that the other node's member takes over at once.
@@ -326,7 +330,7 @@ impl VirtualRouter {
             }
         }
         self.learned = self.settings.advert_int;
-        self.become_backup(now, self.down_interval(), Reason::Group(why), out);
+        self.become_backup(now, Span::Down, Reason::Group(why), out);
     }
 
     /// Answers a weaker claim at once (RFC 9568 6.4.3), bounded so that two routers that both believe to

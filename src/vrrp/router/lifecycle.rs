@@ -60,6 +60,7 @@ impl VirtualRouter {
             if delay.is_zero() { PreemptDelay::Over } else { PreemptDelay::Until(now + delay) };
         let backup = Backup {
             wait,
+            span: Span::Down,
             restarted: now,
             left: None,
             lower: None,
@@ -197,14 +198,15 @@ impl VirtualRouter {
             self.form = first_form(self.settings.v3_checksum);
         }
         let own = self.settings.version == Version::V2 || !self.learned_from_master(now);
-        let down_before = self.down_interval_of(before, &old);
+        let span = if let Mode::Backup(b) = &self.mode { b.span } else { Span::Down };
+        let length_before = self.length(span, before, &old);
         if own {
             self.learned = self.settings.advert_int;
         }
-        let down = self.down_interval();
+        let length = self.length(span, self.effective_priority(), &self.settings);
         match &mut self.mode {
             Mode::Backup(Backup { wait: Wait::Until(t), .. }) => {
-                *t = moved(now, *t, down, down_before);
+                *t = moved(now, *t, length, length_before);
             }
             Mode::Master(_) => self.reconfigure_master(now, &old, out),
             _ => {}
@@ -232,10 +234,6 @@ impl VirtualRouter {
             && self
                 .seen
                 .is_some_and(|s| s.interval == self.learned && now.since(s.at) <= self.down_interval())
-    }
-
-    fn down_interval_of(&self, priority: Priority, s: &RouterSettings) -> Duration {
-        timers::down_interval(s.version, priority, self.learned, s.down_timer_adverts)
     }
 
     /// Moves a running down timer by the change of skew, but not into the past (PRACTICE-4).
