@@ -153,7 +153,8 @@ impl World {
                     self.fail(format!("n{node} r{router} stopped with its addresses in place"));
                 }
                 self.nodes[node].ids[router] = None;
-                self.seats[node][router] = Seat::default();
+                let told = self.seats[node][router].told;
+                self.seats[node][router] = Seat { told, ..Seat::default() };
                 self.stopped(node);
             }
         }
