@@ -98,10 +98,11 @@ impl World {
         let now = self.now;
         let n = &mut self.nodes[node];
         let Some((sleep, since)) = n.sleep.take() else { return };
+        let fell_asleep = n.clock(since);
         if sleep == Sleep::Clock {
             n.lag += now.since(since);
         }
-        (n.woke, n.slept) = (now, since);
+        (n.woke, n.slept) = (now, (fell_asleep, n.clock(now)));
         for seat in &mut self.seats[node] {
             (seat.naked, seat.stale) = (None, None);
         }
@@ -188,8 +189,8 @@ impl World {
         n.clear();
         n.power = Power::Up;
         n.holds.fill(false);
-        (n.woke, n.slept) = (now, now);
         let clock = n.clock(now);
+        (n.woke, n.slept) = (now, (clock, clock));
         for (router, lan) in lans.iter().enumerate().filter(|(r, _)| n.present[*r]) {
             let (name, s) = (format!("n{node}r{router}"), n.settings[router].clone());
             n.ids[router] = Some(n.engine.insert(clock, port(*lan), &name, s, clock + startup));

@@ -76,9 +76,10 @@ pub(crate) struct Node {
     pub(crate) weight: Vec<i32>,
     pub(crate) failed: Vec<bool>,
     pub(crate) held: Vec<bool>,
-    /// When it last woke up, and since when it had slept.
+    /// When it last woke up.
     pub(crate) woke: Instant,
-    pub(crate) slept: Instant,
+    /// Its last sleep, on its own clock.
+    pub(crate) slept: (Instant, Instant),
 }
 
 /// Packets that sockets keep for a process that stands still.
@@ -109,7 +110,7 @@ impl Node {
             failed: vec![false; routers],
             held: vec![false; routers],
             woke: Instant::ZERO,
-            slept: Instant::ZERO,
+            slept: (Instant::ZERO, Instant::ZERO),
         }
     }
 

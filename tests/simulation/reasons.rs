@@ -123,8 +123,8 @@ impl World {
         // Who slept over the deadline has heard nothing because it slept: it listens for one interval. A reload
         // since then has given it another deadline.
         let awake = self.now.since(n.woke);
-        let due = (start + patience) + n.lag;
-        let slept_over = n.woke > due && n.slept < due && n.woke.since(due) > interval;
+        let due = start + patience;
+        let slept_over = n.slept.0 < due && n.slept.1.since(due) > interval;
         let listened = awake + ROUNDING >= interval;
         (slept_over && !listened && seat.reloaded < n.woke).then(|| format!("woke up {awake:?} ago and believes its clock: {seat:?}"))
     }

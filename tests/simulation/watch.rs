@@ -187,6 +187,9 @@ impl World {
         if t.to == State::Master {
             (seat.told, seat.rival) = (0, false);
         }
+        if t.from != State::Master && t.from != State::Backup {
+            seat.heard = None; // one that does not run yet hears nothing
+        }
         (seat.state, seat.reason) = (t.to, Some(t.reason.clone()));
         (seat.since, seat.since_own) = (self.now, own);
         seat.zero = None;
