@@ -3,6 +3,7 @@
 //! has to hold is looked at after every step. See docs/testing.md.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod artefacts;
 mod faults;
 mod network;
 mod node;
@@ -13,6 +14,7 @@ mod reasons;
 mod rng;
 mod scene;
 mod settle;
+mod stories;
 mod trace;
 mod watch;
 mod world;

@@ -102,7 +102,9 @@ impl World {
     fn too_early(&self, node: usize, router: usize, seat: &Seat) -> Option<String> {
         let n = &self.nodes[node];
         let s = &n.settings[router];
-        let own = self.priority(node, router);
+        // One that was held or gated has lost patience some time ago, perhaps with another priority.
+        let since = self.scene.group_of(router).is_some() || seat.touched == self.now;
+        let own = if since { 255 } else { self.priority(node, router) };
         let clock = n.clock(self.now);
         let v2 = s.version == Version::V2;
         // What was heard in this stay in BACKUP restarts the timer; so did entering it.
@@ -123,7 +125,7 @@ impl World {
         // Who slept over the deadline has heard nothing because it slept: it listens for one interval. A reload
         // since then has given it another deadline.
         let awake = self.now.since(n.woke);
-        let due = start + patience;
+        let due = start + patience.max(down(s, self.priority(node, router), interval));
         let slept_over = n.slept.0 < due && n.slept.1.since(due) > interval;
         let listened = awake + ROUNDING >= interval;
         (slept_over && !listened && seat.reloaded < n.woke).then(|| format!("woke up {awake:?} ago and believes its clock: {seat:?}"))

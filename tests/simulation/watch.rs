@@ -105,7 +105,8 @@ impl World {
         let s = &self.nodes[node].settings[router];
         let successor = ms(2) + us(50) * u32::try_from(s.address_count).unwrap();
         let leaving = self.nodes[node].router(router).is_some_and(|r| r.is_leaving());
-        let wait = if leaving { skew(s, 1, s.advert_int) + ms(250) } else { Duration::ZERO };
+        let interval = self.longest_interval[router];
+        let wait = if leaving { skew(s, 1, interval) + ms(250) } else { Duration::ZERO };
         successor + wait + self.scene.shell * 6
     }
 
@@ -184,8 +185,10 @@ impl World {
             seat.told = if away { 0 } else { could_hear };
             seat.rival = away && !tolerant;
         }
+        // A FAULT in between, or a stop, and it does not know any more that it owes a word.
+        seat.rival &= t.to == State::Backup;
         if t.to == State::Master {
-            (seat.told, seat.rival) = (0, false);
+            seat.told = 0;
         }
         if t.from != State::Master && t.from != State::Backup {
             seat.heard = None; // one that does not run yet hears nothing
@@ -264,7 +267,7 @@ impl World {
         let start = seat.since.max(seat.touched).max(n.woke);
         let interval = self.longest_interval[router];
         let silent = self.now.since(start.max(heard));
-        if silent > down(s, own, interval) + ROUNDING {
+        if seat.zero.is_none() && silent > down(s, own, interval) + ROUNDING {
             return self.fail(format!("n{node} r{router} hears nothing for {silent:?} and stays BACKUP"));
         }
         let Some((at, _)) = seat.zero else { return };

@@ -4,6 +4,7 @@
 mod support;
 
 mod backup;
+mod found;
 mod groups;
 mod lan;
 mod leaving;

@@ -47,6 +47,10 @@ impl VirtualRouter {
             Mode::Leaving(Leaving::Waiting { until }) if *until <= now => {
                 self.release_and_leave(now, false, None, out);
             }
+            Mode::Leaving(Leaving::Releasing { zero, until }) if now.since(*until) > LEAVE_MARGIN => {
+                // This machine stood still, and with it the shell: it has not had its time.
+                self.mode = Mode::Leaving(Leaving::Releasing { zero: *zero, until: now + RELEASE_LIMIT });
+            }
             Mode::Leaving(Leaving::Releasing { until, .. }) if *until <= now => {
                 self.notice(true, "its addresses could not be removed in time".into(), out);
                 self.mode = Mode::Stopped;
@@ -246,12 +250,13 @@ impl VirtualRouter {
         if self.settings.priority.is_owner() { Duration::ZERO } else { self.settings.preempt_delay }
     }
 
-    /// The own priority may have fallen to that of a master that was about to be preempted: what it sent
-    /// last counts as heard from a master to follow.
+    /// The own priority may have fallen to that of a master that was about to be preempted, or preemption may
+    /// have been switched off: what it sent last counts as heard from a master to follow.
     pub(super) fn weigh_again(&mut self, now: Instant) {
         let (own, learns) = (self.effective_priority().get(), self.settings.version == Version::V3);
         let Mode::Backup(Backup { lower: Some((master, theirs)), .. }) = self.mode else { return };
-        let Some(seen) = self.seen.filter(|s| s.address == master && theirs >= own) else { return };
+        let follow = theirs >= own || !self.preempts_lower();
+        let Some(seen) = self.seen.filter(|s| s.address == master && follow) else { return };
         if learns {
             self.learned = seen.interval;
         }
