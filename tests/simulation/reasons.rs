@@ -93,6 +93,8 @@ impl World {
             Reason::Fault(_) => !self.faulty(node, router),
             Reason::Group(_) => !grouped,
             Reason::Leaving(_) => !n.stopping && n.present[router],
+            // Nobody restarts a daemon here and tells it to go on where it was.
+            Reason::Resumed => true,
             Reason::Listening | Reason::StartupDelay | Reason::NotStarted | Reason::Released(_) => false,
         };
         bad.then(|| format!("not true: {own} {seat:?}"))

@@ -168,7 +168,7 @@ impl World {
         let window = self.longest_flight * 2 + self.scene.shell * 4;
         let cache = &mut self.caches[host][router];
         let other = cache.node.is_some_and(|n| n != node);
-        let raced = other && self.now.since(cache.at) < window;
+        let raced = (other || cache.raced) && self.now.since(cache.at) < window;
         *cache = Cache { node: Some(node), at: self.now, missed: 0, raced };
         self.trace.line(self.now, || format!("     host {host} believes n{node} for r{router}"));
     }
