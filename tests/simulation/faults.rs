@@ -276,7 +276,8 @@ impl World {
     pub(crate) fn add(&mut self, node: usize, router: usize) {
         let (now, lan) = (self.now, self.scene.lan_of[router]);
         let n = &mut self.nodes[node];
-        if n.present[router] || n.ids[router].is_some() || n.stopping || (n.power == Power::Up && !n.awake()) {
+        if n.present[router] || n.ids[router].is_some() || n.stopping || (n.power == Power::Up && !n.awake())
+        {
             return;
         }
         n.present[router] = true;

@@ -97,7 +97,8 @@ fn replay() {
     let seed = number("SIM_SEED").unwrap_or(1);
     let mut plan = play::plan(seed);
     if let Ok(keep) = std::env::var("SIM_KEEP") {
-        let numbers: Vec<usize> = keep.split(',').map(|n| n.trim().parse().expect("SIM_KEEP=1,4,7")).collect();
+        let numbers: Vec<usize> =
+            keep.split(',').map(|n| n.trim().parse().expect("SIM_KEEP=1,4,7")).collect();
         plan = play::keep(&plan, &numbers);
     }
     let f = play::report(seed, &plan);

@@ -41,8 +41,7 @@ pub(crate) fn vrrp(message: &Message, node: usize, lan: usize, to: Option<usize>
         (None, IpAddr::V6(_)) => [0x33, 0x33, 0x00, 0x00, 0x00, 0x12],
     };
     let ether_type = if message.source.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
-    let mut out =
-        Ethernet2Header { source: mac(node, lan), destination, ether_type }.to_bytes().to_vec();
+    let mut out = Ethernet2Header { source: mac(node, lan), destination, ether_type }.to_bytes().to_vec();
     let length = u16::try_from(message.payload.len()).unwrap();
     let protocol = IpNumber(u8::try_from(PROTOCOL).unwrap());
     match (message.source, message.destination) {

@@ -194,9 +194,7 @@ fn operation(r: &mut Rng, scene: &Scene) -> Op {
         24 => Op::Kill(node),
         25 | 26 => Op::Stop(node),
         27..=30 => Op::Restart(node),
-        31 | 32 => {
-            Op::Weight { node, router, delta: i32::try_from(r.between(0, 300)).unwrap() - 150 }
-        }
+        31 | 32 => Op::Weight { node, router, delta: i32::try_from(r.between(0, 300)).unwrap() - 150 },
         33 => Op::Track { node, router, failed: true },
         34 => Op::Track { node, router, failed: r.once_in(2) },
         35 | 36 => Op::Hold { node, router, on: !r.once_in(3) },

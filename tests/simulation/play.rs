@@ -133,10 +133,8 @@ pub(crate) fn report(seed: u64, plan: &[Timed]) -> Failure {
 
 /// Writes target/simulation/SEED.txt and .pcap.
 pub(crate) fn write(seed: u64, text: &str, trace: &Trace) -> std::io::Result<PathBuf> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target"),
-        PathBuf::from,
-    );
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
     let dir = target.join("simulation");
     std::fs::create_dir_all(&dir)?;
     let path = dir.join(format!("{seed}.txt"));

@@ -130,7 +130,8 @@ impl World {
         let due = start + patience.max(down(s, self.priority(node, router), interval));
         let slept_over = n.slept.0 < due && n.slept.1.since(due) > interval;
         let listened = awake + ROUNDING >= interval;
-        (slept_over && !listened && seat.reloaded < n.woke).then(|| format!("woke up {awake:?} ago and believes its clock: {seat:?}"))
+        (slept_over && !listened && seat.reloaded < n.woke)
+            .then(|| format!("woke up {awake:?} ago and believes its clock: {seat:?}"))
     }
 
     /// Something of this router, or of a member of its group, keeps it in FAULT.

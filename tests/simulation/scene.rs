@@ -132,12 +132,7 @@ fn groups(r: &mut Rng, routers: usize) -> Vec<Vec<usize>> {
 }
 
 /// What all nodes have in common.
-fn router(
-    r: &mut Rng,
-    before: &[RouterSettings],
-    lans: usize,
-    interval: Option<Duration>,
-) -> RouterSettings {
+fn router(r: &mut Rng, before: &[RouterSettings], lans: usize, interval: Option<Duration>) -> RouterSettings {
     let (i, lan) = (before.len(), before.len() % lans);
     let (family, version) = r.pick(&[
         (Family::Ipv4, Version::V3),

@@ -275,7 +275,9 @@ impl World {
         // One who slept since then listens for an interval more.
         let more = if n.woke >= at { interval } else { Duration::ZERO };
         if since_zero > skew(s, own, interval) + more + ROUNDING {
-            self.fail(format!("n{node} r{router}: its master left {since_zero:?} ago, and it is still BACKUP"));
+            self.fail(format!(
+                "n{node} r{router}: its master left {since_zero:?} ago, and it is still BACKUP"
+            ));
         }
     }
 

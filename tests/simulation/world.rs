@@ -15,13 +15,27 @@ use tandemd::time::Instant;
 use tandemd::vrrp::{Action, Datagram, Engine, Input, Message, Output, Port, RouterId, State};
 
 pub(crate) enum Event {
-    Deliver { to: usize, packet: Waiting },
+    Deliver {
+        to: usize,
+        packet: Waiting,
+    },
     /// The shell takes its next step.
-    Work { node: usize, life: u32, router: usize },
+    Work {
+        node: usize,
+        life: u32,
+        router: usize,
+    },
     /// The daemon hears of its interfaces.
-    News { node: usize, life: u32 },
+    News {
+        node: usize,
+        life: u32,
+    },
     /// An announcement reaches a host.
-    Announced { host: usize, router: usize, node: usize },
+    Announced {
+        host: usize,
+        router: usize,
+        node: usize,
+    },
 }
 
 pub(crate) struct World {
@@ -146,7 +160,9 @@ impl World {
             Output::ReleaseAddresses => self.order(node, router, Job::Release),
             Output::Announce { copies } => self.order(node, router, Job::Announce(copies)),
             Output::Transition(t) => self.transition(node, router, &t),
-            Output::Notice(n) => self.trace.line(self.now, || format!("n{node} r{router} notice: {}", n.text)),
+            Output::Notice(n) => {
+                self.trace.line(self.now, || format!("n{node} r{router} notice: {}", n.text))
+            }
             Output::Stopped => {
                 self.trace.line(self.now, || format!("n{node} r{router} stopped"));
                 if self.nodes[node].holds[router] {

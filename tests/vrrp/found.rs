@@ -3,9 +3,7 @@
 use crate::support::*;
 use std::time::Duration;
 use tandemd::time::Instant;
-use tandemd::vrrp::{
-    Engine, Handover, Input, Leave, Output, Port, Priority, RouterSettings, State,
-};
+use tandemd::vrrp::{Engine, Handover, Input, Leave, Output, Port, Priority, RouterSettings, State};
 
 /// PRACTICE-14, seed 89: a track that reports first after a sleep moved the deadline to "now", and the BACKUP
 /// took over from a master that it had only slept through.
