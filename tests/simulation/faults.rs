@@ -9,7 +9,7 @@ use crate::world::{Event, World, port};
 use std::time::Duration;
 use tandemd::time::Instant;
 use tandemd::vrrp::{
-    Engine, Handover, Input, Leave, Priority, RouterSettings, TrackEffect, TrackKey, Version,
+    Engine, Handover, Input, Leave, Priority, RouterSettings, State, TrackEffect, TrackKey, Version,
 };
 
 impl World {
@@ -120,7 +120,22 @@ impl World {
         for router in 0..self.scene.routers() {
             self.start_work(node, router);
         }
+        if sleep != Sleep::Clock {
+            self.look_for_sleepers(node, since);
+        }
         self.run_until(now);
+    }
+
+    /// A MASTER that slept for longer than the others wait, and knows it, is none any more when it has woken up.
+    fn look_for_sleepers(&mut self, node: usize, since: Instant) {
+        for router in 0..self.scene.routers() {
+            let (s, seat) = (&self.nodes[node].settings[router], &self.seats[node][router]);
+            let long = self.now.since(since) > s.advert_int * u32::from(s.down_timer_adverts);
+            let same = seat.state == State::Master && seat.since < since && seat.reloaded < self.now;
+            if long && same {
+                self.fail(format!("n{node} r{router} was away since {since:?} and is MASTER as if not"));
+            }
+        }
     }
 
     /// Power off: the addresses are gone, and a dead machine says no last word.

@@ -43,7 +43,7 @@ pub(crate) fn vrrp(message: &Message, node: usize, lan: usize, to: Option<usize>
     let ether_type = if message.source.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
     let mut out = Ethernet2Header { source: mac(node, lan), destination, ether_type }.to_bytes().to_vec();
     let length = u16::try_from(message.payload.len()).unwrap();
-    let protocol = IpNumber(u8::try_from(PROTOCOL).unwrap());
+    let protocol = IpNumber(PROTOCOL);
     match (message.source, message.destination) {
         (IpAddr::V4(s), IpAddr::V4(d)) => {
             let header = Ipv4Header::new(length, 255, protocol, s.octets(), d.octets()).unwrap();

@@ -68,7 +68,11 @@ impl World {
                     let interval = seat.heard.map_or(s.advert_int, |h| h.interval.min(s.advert_int));
                     self.now.since(at) + ROUNDING < skew(s, own, interval) && seat.touched < at
                 }
-                _ => !grouped && !n.held[router] && seat.touched < self.now,
+                // One that steps down after a sleep hears it in the same moment.
+                _ => {
+                    let away = matches!(seat.reason, Some(Reason::WasAway(_)));
+                    !grouped && !away && !n.held[router] && seat.touched < self.now
+                }
             },
             Reason::Preempts { master, theirs, .. } => {
                 let patient = seat.touched < seat.since && n.woke < seat.since;
@@ -115,6 +119,10 @@ impl World {
             Some(h) => (h.at, s.advert_int),
             None => (seat.since_own, s.advert_int),
         };
+        // A member that has lost patience waits for its group, whatever a reload changes meanwhile.
+        if self.scene.group_of(router).is_some() && seat.reloaded >= start {
+            return None;
+        }
         let waited = clock.since(start);
         let patience = match seat.reason {
             // One interval and the skew are enough for one who was away: see PRACTICE-14.
@@ -139,7 +147,7 @@ impl World {
         let n = &self.nodes[node];
         let one = |r: &usize| n.failed[*r] || n.told_down[*r];
         match self.scene.group_of(router) {
-            Some(group) => group.iter().filter(|r| **r == router || n.present[**r]).any(|r| one(r)),
+            Some(group) => group.iter().filter(|r| **r == router || n.present[**r]).any(one),
             None => one(&router),
         }
     }
