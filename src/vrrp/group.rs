@@ -4,7 +4,7 @@
 //! yields takes all with it.
 
 use super::ids::RouterId;
-use super::output::{Output, Reason, Transition};
+use super::output::{Leave, Output, Reason, Transition};
 use super::router::VirtualRouter;
 use super::types::State;
 use crate::time::Instant;
@@ -34,6 +34,8 @@ pub struct Group {
     since: Instant,
     /// A member gave up MASTER and the others have not followed yet.
     yielded: Option<RouterId>,
+    /// The daemon stops: the members leave one after the other, and the first must not set the rest free.
+    stopping: bool,
 }
 
 /// What the group makes a member do.
@@ -66,6 +68,7 @@ impl Group {
                 reason: Reason::NotStarted,
                 since: now,
                 yielded: None,
+                stopping: false,
             },
         }
     }
@@ -103,6 +106,7 @@ impl Group {
         for o in outputs {
             if let Output::Transition(Transition { from, to, reason, .. }) = o {
                 self.reason = reason.clone();
+                self.stopping |= *reason == Reason::Leaving(Leave::DaemonStop);
                 if *from == State::Master && *to == State::Backup {
                     self.yielded = Some(id);
                 }
@@ -115,6 +119,9 @@ impl Group {
         &mut self,
         router: impl Fn(RouterId) -> Option<&'a VirtualRouter>,
     ) -> Vec<(RouterId, Order)> {
+        if self.stopping {
+            return Vec::new();
+        }
         let live: Vec<(RouterId, &VirtualRouter)> = self
             .members
             .iter()

@@ -6,6 +6,7 @@ mod support;
 mod auth;
 mod backup;
 mod farewell;
+mod found;
 mod groups;
 mod lan;
 mod leaving;

@@ -19,14 +19,10 @@ impl VirtualRouter {
         self.learned = self.settings.advert_int;
         self.release(out);
         // A master that took over meanwhile is heard within one interval.
-        self.become_backup(now, self.interval_and_skew(), Reason::WasAway(away), out);
+        self.become_backup(now, Span::Interval, Reason::WasAway(away), out);
         if let Mode::Backup(b) = &mut self.mode {
             b.rival = true;
         }
-    }
-
-    fn interval_and_skew(&self) -> Duration {
-        self.learned.saturating_add(self.skew(self.effective_priority()))
     }
 
     /// Everything that is due at `now`.
@@ -50,6 +46,10 @@ impl VirtualRouter {
             Mode::Master(_) => self.announce_due(now, out),
             Mode::Leaving(Leaving::Waiting { until }) if *until <= now => {
                 self.release_and_leave(now, false, None, out);
+            }
+            Mode::Leaving(Leaving::Releasing { zero, until }) if now.since(*until) > LEAVE_MARGIN => {
+                // This machine stood still, and with it the shell: it has not had its time.
+                self.mode = Mode::Leaving(Leaving::Releasing { zero: *zero, until: now + RELEASE_LIMIT });
             }
             Mode::Leaving(Leaving::Releasing { until, .. }) if *until <= now => {
                 self.notice(true, "its addresses could not be removed in time".into(), out);
@@ -98,11 +98,14 @@ impl VirtualRouter {
         self.remark(now, NoticeKind::Late, out, |_| {
             format!("woke up {} ms late: listening once more before taking over", late.as_millis())
         });
-        let until = now + self.interval_and_skew();
+        let until = now + self.length(Span::Interval, self.effective_priority(), &self.settings);
         if let Mode::Backup(b) = &mut self.mode {
             b.extended = true;
-            if let Wait::Until(t) = &mut b.wait {
-                *t = if *t <= now { until } else { (*t).min(until) };
+            if let Wait::Until(t) = &mut b.wait
+                && (*t <= now || until < *t)
+            {
+                *t = until;
+                b.span = Span::Interval;
             }
         }
     }
@@ -150,9 +153,11 @@ impl VirtualRouter {
         self.enter(now, Mode::Master(Master { next_advert, last_sent: now, answered: None }), reason, out);
     }
 
-    fn become_backup(&mut self, now: Instant, wait: Duration, reason: Reason, out: &mut Vec<Output>) {
+    fn become_backup(&mut self, now: Instant, span: Span, reason: Reason, out: &mut Vec<Output>) {
+        let wait = self.length(span, self.effective_priority(), &self.settings);
         let backup = Backup {
             wait: Wait::Until(now + wait),
+            span,
             restarted: now,
             left: None,
             lower: None,
@@ -207,6 +212,7 @@ impl VirtualRouter {
         let lower = a.priority < own;
         if a.priority == 0 {
             b.wait = Wait::Until(now + self.skew(self.effective_priority()));
+            b.span = Span::Skew;
             b.left = Some(from);
             b.lower = None;
             b.follows = false;
@@ -222,6 +228,7 @@ impl VirtualRouter {
                 self.learned = a.interval;
             }
             b.wait = Wait::Until(now + self.down_interval());
+            b.span = Span::Down;
             b.restarted = now;
             b.left = None;
             b.follows = !preempt || !lower;
@@ -243,12 +250,13 @@ impl VirtualRouter {
         if self.settings.priority.is_owner() { Duration::ZERO } else { self.settings.preempt_delay }
     }
 
-    /// The own priority may have fallen to that of a master that was about to be preempted: what it sent
-    /// last counts as heard from a master to follow.
+    /// The own priority may have fallen to that of a master that was about to be preempted, or preemption may
+    /// have been switched off: what it sent last counts as heard from a master to follow.
     pub(super) fn weigh_again(&mut self, now: Instant) {
         let (own, learns) = (self.effective_priority().get(), self.settings.version == Version::V3);
         let Mode::Backup(Backup { lower: Some((master, theirs)), .. }) = self.mode else { return };
-        let Some(seen) = self.seen.filter(|s| s.address == master && theirs >= own) else { return };
+        let follow = theirs >= own || !self.preempts_lower();
+        let Some(seen) = self.seen.filter(|s| s.address == master && follow) else { return };
         if learns {
             self.learned = seen.interval;
         }
@@ -259,6 +267,7 @@ impl VirtualRouter {
                 Wait::Until(t) => Wait::Until(t.max(until)),
                 Wait::Wanting(_) => Wait::Until(until.max(now)),
             };
+            b.span = Span::Down;
             b.restarted = seen.at;
             b.lower = None;
             b.follows = true;
@@ -306,7 +315,7 @@ impl VirtualRouter {
             Handover::MakeBeforeBreak => self.linger = Some(now + self.linger_time()),
             Handover::BreakBeforeMake => self.release(out),
         }
-        self.become_backup(now, self.down_interval(), reason, out);
+        self.become_backup(now, Span::Down, reason, out);
     }
 
     /// The sync group goes to BACKUP: leaves MASTER so that the other node's member takes over at once.
@@ -326,7 +335,7 @@ impl VirtualRouter {
             }
         }
         self.learned = self.settings.advert_int;
-        self.become_backup(now, self.down_interval(), Reason::Group(why), out);
+        self.become_backup(now, Span::Down, Reason::Group(why), out);
     }
 
     /// Answers a weaker claim at once (RFC 9568 6.4.3), bounded so that two routers that both believe to

@@ -60,6 +60,7 @@ impl VirtualRouter {
             if delay.is_zero() { PreemptDelay::Over } else { PreemptDelay::Until(now + delay) };
         let backup = Backup {
             wait,
+            span: Span::Down,
             restarted: now,
             left: None,
             lower: None,
@@ -197,14 +198,15 @@ impl VirtualRouter {
             self.form = first_form(self.settings.v3_checksum);
         }
         let own = self.settings.version == Version::V2 || !self.learned_from_master(now);
-        let down_before = self.down_interval_of(before, &old);
+        let span = if let Mode::Backup(b) = &self.mode { b.span } else { Span::Down };
+        let length_before = self.length(span, before, &old);
         if own {
             self.learned = self.settings.advert_int;
         }
-        let down = self.down_interval();
+        let length = self.length(span, self.effective_priority(), &self.settings);
         match &mut self.mode {
             Mode::Backup(Backup { wait: Wait::Until(t), .. }) => {
-                *t = ((*t + down) - down_before).max(now);
+                *t = moved(now, *t, length, length_before);
             }
             Mode::Master(_) => self.reconfigure_master(now, &old, out),
             _ => {}
@@ -234,16 +236,18 @@ impl VirtualRouter {
                 .is_some_and(|s| s.interval == self.learned && now.since(s.at) <= self.down_interval())
     }
 
-    fn down_interval_of(&self, priority: Priority, s: &RouterSettings) -> Duration {
-        timers::down_interval(s.version, priority, self.learned, s.down_timer_adverts)
-    }
-
     /// Moves a running down timer by the change of skew, but not into the past (PRACTICE-4).
     pub(super) fn priority_moved(&mut self, now: Instant, before: Priority) {
         let (old, new) = (self.skew(before), self.skew(self.effective_priority()));
         if let Mode::Backup(Backup { wait: Wait::Until(t), .. }) = &mut self.mode {
-            *t = ((*t + new) - old).max(now);
+            *t = moved(now, *t, new, old);
         }
         self.weigh_again(now);
     }
+}
+
+/// A deadline whose wait is `new` instead of `old`: not moved into the past, but left there if it is. One who
+/// has slept over it must not forget that: it would take over at once instead of listening again.
+fn moved(now: Instant, deadline: Instant, new: Duration, old: Duration) -> Instant {
+    ((deadline + new) - old).max(deadline.min(now))
 }

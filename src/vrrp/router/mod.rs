@@ -56,6 +56,8 @@ enum Mode {
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Backup {
     wait: Wait,
+    /// What the running timer was set to.
+    span: Span,
     /// When the down timer was last restarted.
     restarted: Instant,
     /// The address that sent priority 0 since then.
@@ -78,6 +80,17 @@ enum Wait {
     Until(Instant),
     /// Has fired for this reason, but a hold or the sync group does not let it become MASTER yet.
     Wanting(Reason),
+}
+
+/// How long Active_Down_Timer runs: new settings change the wait by as much as this changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Span {
+    /// Skew_Time: the master has left.
+    Skew,
+    /// One interval and the skew: it was away, and whoever took over speaks within this.
+    Interval,
+    /// Active_Down_Interval.
+    Down,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -341,8 +354,17 @@ impl VirtualRouter {
     }
 
     fn down_interval(&self) -> Duration {
-        let s = &self.settings;
-        timers::down_interval(s.version, self.effective_priority(), self.learned, s.down_timer_adverts)
+        self.length(Span::Down, self.effective_priority(), &self.settings)
+    }
+
+    /// The length of a span with this priority and these settings.
+    fn length(&self, span: Span, priority: Priority, s: &RouterSettings) -> Duration {
+        let adverts = match span {
+            Span::Skew => 0,
+            Span::Interval => 1,
+            Span::Down => s.down_timer_adverts,
+        };
+        timers::down_interval(s.version, priority, self.learned, adverts)
     }
 
     fn linger_time(&self) -> Duration {
