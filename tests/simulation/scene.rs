@@ -168,6 +168,7 @@ fn router(r: &mut Rng, before: &[RouterSettings], lans: usize, interval: Option<
         address_count: addresses.len() + r.index(20),
         addresses,
         auth_pass: (whole && r.once_in(3)).then(|| AuthPass::new("pass")),
+        auth_hmac: None,
         v3_checksum: ChecksumPolicy::Auto,
         transport: if r.once_in(3) { Transport::Unicast(vec![]) } else { Transport::Multicast },
         announce: AnnounceSettings {
