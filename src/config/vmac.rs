@@ -3,7 +3,7 @@
 use super::instance::InstanceDraft;
 use super::model::Vmac;
 use super::names;
-use super::reader::Table;
+use super::reader::{Table, Value};
 use super::report::{Problem, Report, Spot};
 use crate::vrrp::{Family, Vrid};
 use std::collections::HashMap;
@@ -37,12 +37,17 @@ pub(super) fn read(table: &Table<'_>, family: Option<Family>, vrid: Option<Vrid>
         let help = "remove it: with unicast_peer, advertisements leave by the interface itself";
         value.add(value.refuse("contradicts unicast_peer").help(help));
     }
-    if let Some(prefixes) = table.get("virtual_prefix") {
+    if let Some(prefixes) = prefixes(table) {
         let message = "cannot be used with use_vmac: the kernel would not answer ARP for it there";
         prefixes.add(prefixes.refuse(message).help("give the prefix an instance of its own"));
     }
     let own = table.get("use_vmac").and_then(|v| Some(v.spot(default_name(family?, vrid?))));
     Some(VmacDraft { name: named.or(own)?, xmit_base: unicast || xmit_base == Some(true) })
+}
+
+/// `virtual_prefix`, unless it is an empty list.
+fn prefixes<'a>(table: &Table<'a>) -> Option<Value<'a>> {
+    table.get("virtual_prefix").filter(|v| !v.is_list() || v.list("").is_some_and(|l| !l.is_empty()))
 }
 
 /// As keepalived names it.
@@ -66,7 +71,7 @@ pub(super) fn read_accept(table: &Table<'_>, owner: bool) -> bool {
     if !accept && owner {
         let message = "does nothing with priority 255: an owner accepts packets to its addresses";
         value.add(value.warn(message).help("remove it"));
-    } else if !accept && let Some(prefixes) = table.get("virtual_prefix") {
+    } else if !accept && let Some(prefixes) = prefixes(table) {
         let message = "cannot be used with accept = false: only packets to single addresses are dropped";
         prefixes.add(prefixes.refuse(message).help("give the prefix an instance of its own"));
     }
