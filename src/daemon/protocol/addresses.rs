@@ -82,16 +82,19 @@ impl Protocol {
 
     /// True while some instance has addresses to move or announce.
     pub(super) fn has_work(&self) -> bool {
-        self.instances.values().any(Running::has_work)
+        self.instances.agenda().work
     }
 
     /// When a failed claim is tried again.
     pub(super) fn next_retry(&self) -> Option<Instant> {
-        self.instances.values().filter_map(|r| r.retry_at).chain(self.routing_deadline()).min()
+        self.instances.agenda().retry.into_iter().chain(self.routing_deadline()).min()
     }
 
     /// One batch of every instance that has work. Between two calls advertisements go out.
     pub(super) fn work(&mut self) {
+        if !self.has_work() {
+            return;
+        }
         let ids: Vec<RouterId> =
             self.instances.iter().filter(|(_, r)| r.has_work()).map(|(id, _)| *id).collect();
         for id in ids {
@@ -302,7 +305,7 @@ impl Running {
     }
 
     /// True while there is something to move or announce.
-    fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self) -> bool {
         self.claim.has_work() || self.routing.has_work()
     }
 

@@ -6,7 +6,9 @@ use crate::config::{Instance, TrackKind};
 use crate::net::nft::Guarded;
 use crate::time::Instant;
 use crate::vrrp::{Port, RouterId, TrackKey};
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 
 /// An instance that runs, or is on its way out.
 #[derive(Debug)]
@@ -53,8 +55,50 @@ impl Running {
     }
 }
 
+/// What all of them together have to do. With hundreds of instances that send a hundred times a second it is asked
+/// for far more often than it changes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Agenda {
+    /// Some instance has addresses or routes to move or announce.
+    pub(super) work: bool,
+    /// When a failed addition is tried again next.
+    pub(super) retry: Option<Instant>,
+}
+
 /// All of them, by router.
-pub(super) type Instances = BTreeMap<RouterId, Running>;
+#[derive(Debug, Default)]
+pub(super) struct Instances {
+    map: BTreeMap<RouterId, Running>,
+    /// Forgotten with every chance of a change.
+    agenda: Cell<Option<Agenda>>,
+}
+
+impl Instances {
+    /// What there is to do.
+    pub(super) fn agenda(&self) -> Agenda {
+        if let Some(known) = self.agenda.get() {
+            return known;
+        }
+        let retries = self.map.values().flat_map(|r| [r.retry_at, r.routing.retry_at]).flatten();
+        let agenda = Agenda { work: self.map.values().any(Running::has_work), retry: retries.min() };
+        self.agenda.set(Some(agenda));
+        agenda
+    }
+}
+
+impl Deref for Instances {
+    type Target = BTreeMap<RouterId, Running>;
+    fn deref(&self) -> &Self::Target {
+        &self.map
+    }
+}
+
+impl DerefMut for Instances {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.agenda.set(None);
+        &mut self.map
+    }
+}
 
 /// The core's name of a track.
 pub(super) fn track_key(kind: TrackKind, name: &str) -> TrackKey {

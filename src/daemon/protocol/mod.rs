@@ -195,7 +195,7 @@ pub(super) fn spawn(
     let mut protocol = Protocol {
         config: empty,
         engine: Engine::default(),
-        instances: Instances::new(),
+        instances: Instances::default(),
         ports: Ports::default(),
         table,
         links: Links::default(),

@@ -54,10 +54,9 @@ impl Protocol {
         });
     }
 
-    /// When a failed addition is tried again or a look is due.
+    /// When a look is due.
     pub(super) fn routing_deadline(&self) -> Option<Instant> {
-        let retries = self.instances.values().filter_map(|r| r.routing.retry_at);
-        retries.chain(self.look.due).min()
+        self.look.due
     }
 
     /// Something may have removed a route or a rule.
