@@ -9,9 +9,9 @@ const WINDOW: Duration = Duration::from_millis(100);
 /// From this many in a window on they are taken together: 1000 a second.
 const BUSY: u32 = 100;
 /// A part of the shortest advertisement interval that nobody notices, within limits.
-const SHARE: u32 = 20;
+const SHARE: u32 = 10;
 const SHORTEST: Duration = Duration::from_micros(100);
-const LONGEST: Duration = Duration::from_millis(2);
+const LONGEST: Duration = Duration::from_millis(10);
 
 /// Counts messages, and says how long to let more of them come in.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_nap_is_a_small_part_of_the_shortest_interval() {
         let mut pace = Pace::new(at(0));
-        for (interval, nap) in [(1, 100), (10, 500), (30, 1500), (1000, 2000)] {
+        for (interval, nap) in [(1, 100), (10, 1000), (30, 3000), (1000, 10_000)] {
             pace.set_interval(Some(Duration::from_millis(interval)));
             assert_eq!(pace.nap, Duration::from_micros(nap));
         }

@@ -28,7 +28,7 @@ const LATE: Duration = Duration::from_millis(10);
 /// sleeping thread going. Takeovers are rare, so this costs nothing worth counting.
 const HEAD_START: Duration = Duration::from_micros(150);
 /// A packet younger than this counts from when the kernel got it, not from when it was read.
-const STAMPED: Duration = Duration::from_millis(5);
+const STAMPED: Duration = Duration::from_millis(15);
 /// How long news of interfaces may wait while addresses are being moved.
 const ECHO: Duration = Duration::from_millis(50);
 /// How far the wall clock may have moved against the time since boot before the core is told. The guardian's stamps
