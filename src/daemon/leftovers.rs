@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
+use tracing::{error, warn};
 
 /// Name of the list in the run directory.
 const LIST: &str = "addresses.json";
@@ -59,14 +60,41 @@ pub(super) fn remember(run_dir: &Path, configs: &[&Config]) -> io::Result<()> {
     routing_leftovers::remember(run_dir, configs)
 }
 
-/// Removes left-overs, but not those of the instances in `keep`; returns them in words, such as
-/// `ADDRESS/PREFIX on INTERFACE`.
-pub(super) fn clean(
+/// What [`clean`] did.
+#[derive(Debug, Default)]
+pub(super) struct Cleaned {
+    /// In words, such as `ADDRESS/PREFIX on INTERFACE`.
+    pub(super) removed: Vec<String>,
+    /// What could not be removed, and why.
+    pub(super) failed: Vec<String>,
+}
+
+impl Cleaned {
+    /// Writes it to the log; `by`: who left it behind.
+    pub(super) fn log(&self, by: &str) {
+        self.removed.iter().for_each(|what| warn!("removed {what}, left behind by {by}"));
+        self.failed.iter().for_each(|why| error!("something that {by} left behind is still there: {why}"));
+    }
+}
+
+/// Removes left-overs, but not those of the instances in `keep`. What cannot be removed keeps nothing else back.
+pub(super) fn clean(run_dir: &Path, config: Option<&Config>, keep: &[String]) -> Cleaned {
+    let mut done = Cleaned::default();
+    let parts = [routing_leftovers::clean, clean_addresses];
+    for part in parts {
+        if let Err(e) = part(run_dir, config, keep, &mut done) {
+            done.failed.push(e.to_string());
+        }
+    }
+    done
+}
+
+fn clean_addresses(
     run_dir: &Path,
     config: Option<&Config>,
     keep: &[String],
-) -> Result<Vec<String>, NetError> {
-    let mut removed = routing_leftovers::clean(run_dir, config, keep)?;
+    done: &mut Cleaned,
+) -> Result<(), NetError> {
     let listed = read(run_dir);
     // What the configuration, if there is one, does not name any more is nobody's to keep.
     let known = config.map_or_else(|| listed.clone(), managed);
@@ -76,7 +104,7 @@ pub(super) fn clean(
     let ours: BTreeSet<(IpAddr, u8)> =
         known.iter().chain(&listed).map(place).filter(|p| !kept.contains(p)).collect();
     if ours.is_empty() {
-        return Ok(removed);
+        return Ok(());
     }
     let mut netlink = Netlink::open()?;
     let links = netlink.links()?;
@@ -93,8 +121,10 @@ pub(super) fn clean(
         .collect();
     let results = netlink.change_addresses(&ops);
     for (a, result) in found.iter().zip(results) {
-        result?;
-        removed.push(format!("{}/{} on {}", a.address, a.prefix_len, name(a.ifindex)));
+        match result {
+            Ok(_) => done.removed.push(format!("{}/{} on {}", a.address, a.prefix_len, name(a.ifindex))),
+            Err(e) => done.failed.push(e.to_string()),
+        }
     }
-    Ok(removed)
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! To those above: the guardian process, and through it the service manager (sd_notify(3)).
 
 use crate::config::Config;
-use crate::guardian::{Link, Ward};
+use crate::guardian::{Link, Places, Ward};
 use crate::net;
 use sd_notify::NotifyState;
 use std::io;
@@ -40,10 +40,9 @@ impl Manager {
     pub(super) fn instances(&mut self, config: &Config) {
         if let Some(guardian) = &mut self.guardian {
             guardian.instances(config.instances.iter().map(|i| {
-                (i.name.as_str(), {
-                    let prefixes = i.prefixes.iter().map(|p| (p.network.address, p.network.prefix_len));
-                    i.all_addresses().map(|a| (a.address, a.prefix_len)).chain(prefixes).collect()
-                })
+                let prefixes = i.prefixes.iter().map(|p| (p.network.address, p.network.prefix_len)).collect();
+                let addresses = i.all_addresses().map(|a| (a.address, a.prefix_len)).collect();
+                (i.name.as_str(), Places { addresses, prefixes })
             }));
         }
     }

@@ -32,6 +32,21 @@ fn for_realtime() -> impl Iterator<Item = Capability> {
     nice.into_iter().chain(lock)
 }
 
+/// What the daemon needs only at its start, and so its guardian for as long as it may have to start another one: to give
+/// the control socket to its group, to give up the rest, and to read a configuration that is not root's.
+const FOR_START: [Capability; 3] =
+    [Capability::CAP_CHOWN, Capability::CAP_SETPCAP, Capability::CAP_DAC_OVERRIDE];
+
+/// Before the first fork: drops what neither the guardian nor any daemon that it may start will need.
+pub(super) fn drop_for_guardian() -> Result<(), PrivilegeError> {
+    let refused = |set| move |source| PrivilegeError::Refused { set, source };
+    let have = caps::read(None, CapSet::Permitted).map_err(refused(CapSet::Permitted))?;
+    let all = NEEDED.into_iter().chain(FOR_SCRIPTS).chain(FOR_START).chain(for_realtime());
+    let keep: CapsHashSet = all.filter(|c| have.contains(c)).collect();
+    caps::set(None, CapSet::Effective, &keep).map_err(refused(CapSet::Effective))?;
+    caps::set(None, CapSet::Permitted, &keep).map_err(refused(CapSet::Permitted))
+}
+
 /// Keeps CAP_NET_ADMIN, CAP_NET_RAW and what scripts of another user need; drops all others from every set, the
 /// bounding set included, so that no child gets them back. Must run before any thread is started:
 /// capabilities belong to threads.

@@ -3,6 +3,7 @@
 //! They are not looked for: the kernel is asked to remove everything that this daemon manages and that carries
 //! tandemd's protocol number. It passes over what does not carry it.
 
+use super::leftovers::Cleaned;
 use super::routing::{Item, items, removal};
 use crate::config::Config;
 use crate::net::NetError;
@@ -62,12 +63,13 @@ pub(super) fn remember(run_dir: &Path, configs: &[&Config]) -> io::Result<()> {
     std::fs::rename(temporary, run_dir.join(LIST))
 }
 
-/// Removes left-overs, but not those of the instances in `keep`; returns them in words.
+/// Removes left-overs, but not those of the instances in `keep`.
 pub(super) fn clean(
     run_dir: &Path,
     config: Option<&Config>,
     keep: &[String],
-) -> Result<Vec<String>, NetError> {
+    done: &mut Cleaned,
+) -> Result<(), NetError> {
     let listed = read(run_dir);
     // What the configuration, if there is one, does not name any more is nobody's to keep.
     let known = config.map_or_else(|| listed.clone(), |c| managed(&[c]));
@@ -76,18 +78,19 @@ pub(super) fn clean(
     let ours: BTreeSet<&Item> =
         known.iter().chain(&listed).map(|(item, _)| item).filter(|item| !kept.contains(item)).collect();
     if ours.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     // As at a release: rules before routes before prefixes.
     let ours: Vec<&Item> = ours.into_iter().rev().collect();
     let ops: Vec<_> = ours.iter().map(|item| removal(item)).collect();
-    let mut removed = Vec::new();
     for (item, result) in ours.iter().zip(Netlink::open()?.change_routing(&ops)) {
-        if result? == Applied::Done {
-            removed.push(format!("{} {item}", item.kind()));
+        match result {
+            Ok(Applied::Done) => done.removed.push(format!("{} {item}", item.kind())),
+            Ok(_) => {}
+            Err(e) => done.failed.push(e.to_string()),
         }
     }
-    Ok(removed)
+    Ok(())
 }
 
 #[cfg(test)]

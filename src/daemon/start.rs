@@ -26,12 +26,13 @@ pub fn run(args: Args) -> ExitCode {
     if args.no_guardian {
         return daemon(args, log, None).into();
     }
+    if let Err(e) = privileges::drop_for_guardian() {
+        error!("{e}");
+        return EX_NOPERM.into();
+    }
     let run_dir = args.run_dir.clone();
     let clean = |keep: &[String]| {
-        match leftovers::clean(&run_dir, None, keep) {
-            Ok(removed) => removed.iter().for_each(|a| warn!("removed {a}, left behind by the dead daemon")),
-            Err(e) => error!("cannot look for left-over addresses: {e}"),
-        }
+        leftovers::clean(&run_dir, None, keep).log("the dead daemon");
         clean_remains(&run_dir, Keep { instances: keep, config: None }, "the dead daemon");
     };
     match guardian::guard(&clean) {
@@ -101,13 +102,7 @@ fn daemon(args: Args, log: LogControl, ward: Option<Ward>) -> u8 {
         }
     }
     let keep = ward.as_ref().map(|w| w.resume.clone()).unwrap_or_default();
-    match leftovers::clean(&args.run_dir, Some(&loaded.config), &keep) {
-        Ok(removed) => removed.iter().for_each(|a| warn!("removed {a}, left behind by a killed tandemd")),
-        Err(e) => {
-            error!("cannot look for left-over addresses: {e}");
-            return EX_SOFTWARE;
-        }
-    }
+    leftovers::clean(&args.run_dir, Some(&loaded.config), &keep).log("a killed tandemd");
     clean_remains(&args.run_dir, Keep { instances: &keep, config: Some(&loaded.config) }, "a killed tandemd");
     remains::load_modules(&args.run_dir, &loaded.config);
     let ended = runtime.block_on(async {

@@ -3,10 +3,10 @@
 //! Priority 0 goes out for every router that held addresses; the addresses stay until a successor is heard, and go
 //! then. Where nobody takes over they stay for the daemon that is started next.
 
-use super::link::{Place, Seat};
+use super::link::{Place, Places, Seat};
 use crate::net::NetError;
 use crate::net::clock;
-use crate::net::interface::{IFAPROT_TANDEM, InterfaceAddress};
+use crate::net::interface::IFAPROT_TANDEM;
 use crate::net::macvlan::Macvlans;
 use crate::net::netlink::{AddressOp, AddressSpec, Netlink};
 use crate::net::routing::RoutingOp;
@@ -23,7 +23,7 @@ pub(super) struct Holder {
     pub(super) instance: String,
     pub(super) seat: Seat,
     pub(super) farewell: Farewell,
-    pub(super) addresses: Vec<Place>,
+    pub(super) places: Places,
 }
 
 #[derive(Debug)]
@@ -39,8 +39,8 @@ pub(super) struct Handover {
     waiting: Vec<Waiting>,
     sockets: Vec<VrrpSocket>,
     batch: ReceiveBatch,
-    /// Instances that nobody has taken over.
-    alone: Vec<String>,
+    /// What nobody has taken over: its addresses are still in place.
+    alone: Vec<Holder>,
 }
 
 impl Handover {
@@ -55,12 +55,15 @@ impl Handover {
             batch: ReceiveBatch::new(),
             alone: Vec::new(),
         };
+        let mut said = Vec::new();
         for holder in first.iter().chain(&rest) {
-            match handover.say_goodbye(holder) {
-                Ok(()) => {
-                    info!(instance = %holder.instance, "{}: priority 0 sent in its place", holder.instance)
-                }
-                Err(e) => warn!(instance = %holder.instance, "{}: {e}", holder.instance),
+            said.push((holder.instance.clone(), handover.say_goodbye(holder)));
+        }
+        // A log that does not keep up must not keep back anybody's last word.
+        for (name, result) in said {
+            match result {
+                Ok(()) => info!(instance = %name, "{name}: priority 0 sent in its place"),
+                Err(e) => warn!(instance = %name, "{name}: {e}"),
             }
         }
         let wait =
@@ -123,6 +126,7 @@ impl Handover {
 
     /// Hears who has taken over, and lets go of what may go.
     pub(super) fn step(&mut self, now: Instant) {
+        let mut late_comers: Vec<(Holder, IpAddr)> = Vec::new();
         for socket in &self.sockets {
             let capacity = self.batch.capacity();
             // A failing socket hears nobody; the deadlines end the wait.
@@ -135,24 +139,32 @@ impl Handover {
                         payload: d.payload,
                     };
                     hear(&mut self.waiting, now, socket, &datagram);
+                    // One that comes up later than expected is a successor all the same.
+                    let late = self.alone.extract_if(.., |h| succeeds(h, socket, &datagram));
+                    late_comers.extend(late.map(|h| (h, datagram.source)));
                 }
             }
+        }
+        for (holder, successor) in late_comers {
+            remove(std::slice::from_ref(&holder));
+            info!(instance = %holder.instance, "{}: {successor} has taken over", holder.instance);
         }
         let (due, rest): (Vec<Waiting>, Vec<Waiting>) =
             std::mem::take(&mut self.waiting).into_iter().partition(|w| w.until <= now);
         self.waiting = rest;
-        let mut leave = Vec::new();
-        for w in due {
-            let name = &w.holder.instance;
-            if let Some(successor) = w.successor {
-                info!(instance = %name, "{name}: {successor} has taken over");
-                leave.push(w.holder);
-            } else {
-                warn!(instance = %name, "{name}: nobody has taken over, its addresses stay");
-                self.alone.push(w.holder.instance);
-            }
-        }
+        let (succeeded, alone): (Vec<Waiting>, Vec<Waiting>) =
+            due.into_iter().partition(|w| w.successor.is_some());
+        let leave: Vec<Holder> = succeeded.iter().map(|w| w.holder.clone()).collect();
         remove(&leave);
+        for w in succeeded {
+            let name = &w.holder.instance;
+            info!(instance = %name, "{name}: {} has taken over", w.successor.unwrap_or(w.holder.farewell.source));
+        }
+        for w in alone {
+            let name = &w.holder.instance;
+            warn!(instance = %name, "{name}: nobody has taken over, its addresses stay");
+            self.alone.push(w.holder);
+        }
     }
 
     /// True when nothing is left to wait for.
@@ -161,35 +173,43 @@ impl Handover {
     }
 
     /// Instances whose addresses are still in place since nobody has taken over.
-    pub(super) fn alone(self) -> Vec<String> {
+    pub(super) fn alone(&self) -> Vec<String> {
+        self.alone.iter().map(|h| h.instance.clone()).collect()
+    }
+
+    /// The same, with what it takes to leave in their place.
+    pub(super) fn left(self) -> Vec<Holder> {
         self.alone
     }
 }
 
 fn hear(waiting: &mut [Waiting], now: Instant, socket: &VrrpSocket, d: &Datagram<'_>) {
-    let unix = clock::unix();
     for w in waiting.iter_mut().filter(|w| w.successor.is_none()) {
-        let f = &w.holder.farewell;
-        let seat = &w.holder.seat;
-        let virtual_one = seat.virtual_mac.as_ref().map(|v| v.ifindex);
-        let here = [Some(seat.ifindex), virtual_one].contains(&Some(socket.ifindex()))
-            && f.family == socket.family();
-        if here && f.is_succeeded_by(d, unix) {
+        if succeeds(&w.holder, socket, d) {
             w.successor = Some(d.source);
-            w.until = w.until.min(now + f.linger);
+            w.until = w.until.min(now + w.holder.farewell.linger);
         }
     }
+}
+
+/// True if this packet, heard on this socket, comes from a router that has taken over.
+fn succeeds(holder: &Holder, socket: &VrrpSocket, d: &Datagram<'_>) -> bool {
+    let (f, seat) = (&holder.farewell, &holder.seat);
+    let virtual_one = seat.virtual_mac.as_ref().map(|v| v.ifindex);
+    let here = [Some(seat.ifindex), virtual_one].contains(&Some(socket.ifindex()));
+    here && f.family == socket.family() && f.is_succeeded_by(d, clock::unix())
 }
 
 /// Takes the addresses of these off this machine, as far as tandemd has put them there.
 fn remove(holders: &[Holder]) {
     lower(holders);
-    let all: BTreeSet<Place> = holders.iter().flat_map(|h| h.addresses.iter().copied()).collect();
-    if all.is_empty() {
-        return;
-    }
-    if let Err(e) = try_remove(&all) {
-        warn!("addresses of a dead tandemd may be left: {e}");
+    let addresses: BTreeSet<Place> =
+        holders.iter().flat_map(|h| h.places.addresses.iter().copied()).collect();
+    let prefixes: BTreeSet<Place> = holders.iter().flat_map(|h| h.places.prefixes.iter().copied()).collect();
+    for result in [remove_addresses(&addresses), remove_prefixes(&prefixes)] {
+        if let Err(e) = result {
+            warn!("addresses of a dead tandemd may be left: {e}");
+        }
     }
 }
 
@@ -208,22 +228,29 @@ fn lower(holders: &[Holder]) {
     }
 }
 
-fn try_remove(all: &BTreeSet<Place>) -> Result<(), NetError> {
+/// The first error, if any; the rest is removed all the same.
+fn remove_addresses(all: &BTreeSet<Place>) -> Result<(), NetError> {
+    if all.is_empty() {
+        return Ok(());
+    }
     let mut netlink = Netlink::open()?;
-    let found: Vec<_> = netlink
+    let ops: Vec<AddressOp> = netlink
         .addresses()?
         .into_iter()
         .filter(|a| a.protocol == IFAPROT_TANDEM && all.contains(&(a.address, a.prefix_len)))
+        .map(|a| AddressOp::Remove(AddressSpec::bare(a.ifindex, a.address, a.prefix_len)))
         .collect();
-    // What is no address may be a prefix; the kernel removes it only if it carries the tag.
-    let is_address = |p: &&Place| found.iter().any(|a| (a.address, a.prefix_len) == **p);
-    let prefixes: Vec<RoutingOp> = all
-        .iter()
-        .filter(|p| !is_address(p))
-        .map(|(network, length)| RoutingOp::remove_prefix(*network, *length))
-        .collect();
-    netlink.change_routing(&prefixes).into_iter().try_for_each(|r| r.map(drop))?;
-    let remove = |a: InterfaceAddress| AddressSpec::bare(a.ifindex, a.address, a.prefix_len);
-    let ops: Vec<AddressOp> = found.into_iter().map(|a| AddressOp::Remove(remove(a))).collect();
-    netlink.change_addresses(&ops).into_iter().try_for_each(|r| r.map(drop))
+    let results = netlink.change_addresses(&ops);
+    results.into_iter().find_map(Result::err).map_or(Ok(()), Err)
+}
+
+/// The same. The kernel removes a prefix only if it carries tandemd's number.
+fn remove_prefixes(all: &BTreeSet<Place>) -> Result<(), NetError> {
+    if all.is_empty() {
+        return Ok(());
+    }
+    let ops: Vec<RoutingOp> =
+        all.iter().map(|(network, length)| RoutingOp::remove_prefix(*network, *length)).collect();
+    let results = Netlink::open()?.change_routing(&ops);
+    results.into_iter().find_map(Result::err).map_or(Ok(()), Err)
 }

@@ -42,17 +42,33 @@ pub struct VirtualMac {
     pub sends: bool,
 }
 
+/// What an instance may hold.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Places {
+    /// Addresses on an interface.
+    pub addresses: Vec<Place>,
+    /// Prefixes, each a local route.
+    pub prefixes: Vec<Place>,
+}
+
+impl Places {
+    pub(super) fn extend(&mut self, more: Places) {
+        self.addresses.extend(more.addresses);
+        self.prefixes.extend(more.prefixes);
+    }
+}
+
 /// One message.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) enum News {
     /// All instances are going to be told afresh.
     Instances,
-    /// Addresses that an instance may hold; several messages add up.
-    Addresses {
+    /// What an instance may hold; several messages add up.
+    Places {
         /// Name of the instance.
         instance: String,
-        /// Its addresses.
-        addresses: Vec<Place>,
+        /// Some of it.
+        places: Places,
     },
     /// An instance holds its addresses; how to leave in its place.
     Holds {
@@ -83,11 +99,16 @@ pub struct Link {
 
 impl Link {
     /// Addresses that each instance may hold from now on.
-    pub fn instances<'a>(&mut self, all: impl Iterator<Item = (&'a str, Vec<Place>)>) {
+    pub fn instances<'a>(&mut self, all: impl Iterator<Item = (&'a str, Places)>) {
         self.tell(&News::Instances);
-        for (name, addresses) in all {
-            for part in addresses.chunks(ADDRESSES) {
-                self.tell(&News::Addresses { instance: name.to_owned(), addresses: part.to_vec() });
+        for (name, places) in all {
+            for part in places.addresses.chunks(ADDRESSES) {
+                let places = Places { addresses: part.to_vec(), prefixes: Vec::new() };
+                self.tell(&News::Places { instance: name.to_owned(), places });
+            }
+            for part in places.prefixes.chunks(ADDRESSES) {
+                let places = Places { addresses: Vec::new(), prefixes: part.to_vec() };
+                self.tell(&News::Places { instance: name.to_owned(), places });
             }
         }
     }
@@ -201,18 +222,19 @@ mod tests {
         let (mut listener, mut link) = pair().unwrap();
         assert!(matches!(listener.next(), Heard::Nothing));
         let many: Vec<Place> = (0..2500u32).map(|n| (IpAddr::from(n.to_be_bytes()), 32)).collect();
-        link.instances([("web", many.clone())].into_iter());
+        let places = Places { addresses: many.clone(), prefixes: vec![many[0]] };
+        link.instances([("web", places)].into_iter());
         link.gone("web");
-        let mut heard = Vec::new();
+        let mut heard = Places::default();
         let mut gone = false;
         while let Heard::News(news) = listener.next() {
             match news {
-                News::Addresses { instance, addresses } if instance == "web" => heard.extend(addresses),
+                News::Places { instance, places } if instance == "web" => heard.extend(places),
                 News::Gone { instance } => gone = instance == "web",
                 _ => {}
             }
         }
-        assert!(gone && heard == many);
+        assert!(gone && heard.addresses == many && heard.prefixes == [many[0]]);
         drop(link);
         assert!(matches!(listener.next(), Heard::Closed));
     }

@@ -16,7 +16,7 @@ mod pulse;
 mod restart;
 mod signals;
 
-pub use link::{Link, Place, Seat, VirtualMac};
+pub use link::{Link, Place, Places, Seat, VirtualMac};
 pub use pulse::Pulse;
 
 use crate::net::clock;
@@ -46,6 +46,8 @@ const DYING: Duration = Duration::from_millis(20);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// After being told to stop, the daemon has this long; less than `TimeoutStopSec=` of the unit.
 const STOPPING: Duration = Duration::from_secs(50);
+/// The daemon's main thread says every few seconds that all is well, and more often if the service manager asks for it.
+const HUNGRY: Duration = Duration::from_secs(30);
 /// The service manager hears from the guardian while there is no daemon.
 const FEED: Duration = Duration::from_secs(1);
 
@@ -93,19 +95,20 @@ pub fn guard(clean: Clean<'_>) -> Result<Role, String> {
         backoff: Backoff::default(),
         stop_by: None,
         was_ready: false,
+        left: Vec::new(),
         clean,
     };
-    let mut resume = Vec::new();
     loop {
-        match guardian.start(std::mem::take(&mut resume))? {
+        match guardian.start()? {
             Start::Daemon(ward) => {
                 guardian.signals.unblock();
                 return Ok(Role::Daemon(ward));
             }
-            Start::Guardian(daemon) => match guardian.watch(daemon) {
-                After::Exit(code) => return Ok(Role::Ended(code)),
-                After::Restart(alone) => resume = alone,
-            },
+            Start::Guardian(daemon) => {
+                if let Some(code) = guardian.watch(daemon) {
+                    return Ok(Role::Ended(code));
+                }
+            }
         }
     }
 }
@@ -119,6 +122,8 @@ struct Guardian<'a> {
     stop_by: Option<Instant>,
     /// Some daemon has been up.
     was_ready: bool,
+    /// What dead daemons held and nobody has taken over: still in place, until a daemon is up that looks after it.
+    left: Vec<Holder>,
     clean: Clean<'a>,
 }
 
@@ -127,26 +132,24 @@ enum Start {
     Guardian(Daemon),
 }
 
-enum After {
-    Exit(u8),
-    Restart(Vec<String>),
-}
-
 /// The running daemon as its guardian knows it.
 struct Daemon {
     pid: Pid,
     listener: Listener,
     thread: ThreadFile,
     holds: BTreeMap<String, (Seat, crate::vrrp::Farewell)>,
-    places: BTreeMap<String, Vec<Place>>,
+    places: BTreeMap<String, Places>,
     started: Instant,
     ready: bool,
+    /// When its main thread last said that all is well.
+    fed: Instant,
     /// The guardian overslept: nothing is judged before this.
     grace: Option<Instant>,
 }
 
 impl Guardian<'_> {
-    fn start(&mut self, resume: Vec<String>) -> Result<Start, String> {
+    fn start(&mut self) -> Result<Start, String> {
+        let resume = self.left.iter().map(|h| h.instance.clone()).collect();
         let (listener, link) =
             link::pair().map_err(|e| format!("cannot make the guardian's sockets: {e}"))?;
         self.pulse.promise(None);
@@ -162,43 +165,62 @@ impl Guardian<'_> {
                 places: BTreeMap::new(),
                 started: clock::now(),
                 ready: false,
+                fed: clock::now(),
                 grace: None,
             })),
         }
     }
 
-    /// From the daemon's start until it is gone and everything is handed over.
-    fn watch(&mut self, mut daemon: Daemon) -> After {
+    /// From the daemon's start until it is gone and everything is handed over: the exit code, if that was the last.
+    fn watch(&mut self, mut daemon: Daemon) -> Option<u8> {
         let ending = self.watch_alive(&mut daemon).unwrap_or_else(|e| {
-            error!("guardian: cannot watch the daemon: {e}");
             children::kill(daemon.pid, Signal::SIGKILL);
+            error!("guardian: cannot watch the daemon: {e}");
             None
         });
         let died = clock::now();
-        let held = !daemon.holds.is_empty();
-        let mut handover = Handover::begin(died, daemon.holders());
-        let limit = if held { DYING } else { LAST_WORDS };
-        let ending = ending.or_else(|| self.reap(daemon.pid, limit));
+        let holders = self.holders(&mut daemon);
+        let held = !holders.is_empty();
+        if held && ending.is_none() {
+            // What closed its end of the link but is not gone must not come back.
+            children::kill(daemon.pid, Signal::SIGKILL);
+        }
+        let mut handover = Handover::begin(died, holders);
+        let ending = ending.or_else(|| self.reap(daemon.pid, if held { DYING } else { LAST_WORDS }));
+        if ending.is_none() {
+            children::kill(daemon.pid, Signal::SIGKILL);
+        }
         let after = self.after(&daemon, held, ending, died);
-        if let Err(e) = self.see_through(&mut handover) {
-            error!("guardian: cannot wait for a successor: {e}");
-        }
-        let alone = handover.alone();
-        if daemon.ready && !matches!(ending, Some(Ending::Exited(0))) {
-            let stays = self.stop_by.is_none() && after.is_none();
-            (self.clean)(if stays { &alone } else { &[] });
-        }
+        self.see_through(&mut handover, None);
         if let Some(code) = after {
-            return After::Exit(code);
+            return Some(self.leave(ending, code));
         }
+        (self.clean)(&handover.alone());
         let pause = self.backoff.next(died.since(daemon.started));
         info!("guardian: starting the daemon again in {} ms", pause.as_millis());
-        self.pause(pause);
-        if self.stop_by.is_some() {
-            (self.clean)(&[]);
-            return After::Exit(0);
+        self.see_through(&mut handover, Some(clock::now() + pause));
+        self.left = handover.left();
+        self.stop_by.is_some().then(|| self.leave(ending, 0))
+    }
+
+    /// What this daemon held when it ended, and what earlier ones have left to it.
+    fn holders(&mut self, daemon: &mut Daemon) -> Vec<Holder> {
+        let mut holders = daemon.holders();
+        if !daemon.ready {
+            let known: Vec<String> = holders.iter().map(|h| h.instance.clone()).collect();
+            holders.extend(self.left.drain(..).filter(|h| !known.contains(&h.instance)));
         }
-        After::Restart(alone)
+        self.left.clear();
+        holders
+    }
+
+    /// The end of everything: nothing stays behind.
+    fn leave(&self, ending: Option<Ending>, code: u8) -> u8 {
+        // What lies there may belong to another daemon that uses the same run directory now.
+        if self.was_ready && !matches!(ending, Some(Ending::Exited(restart::EX_CANTCREAT))) {
+            (self.clean)(&[]);
+        }
+        code
     }
 
     /// Until the daemon is dead: how it ended, if that is known yet.
@@ -208,22 +230,17 @@ impl Guardian<'_> {
         let mut closed = false;
         while !closed {
             let (verdict, planned) = self.look(daemon);
-            if let Verdict::Gone(late) = verdict {
-                let ms = late.as_millis();
-                error!("guardian: the daemon's protocol thread has not turned for {ms} ms: killing it");
+            if let Some(why) = self.reason_to_kill(daemon, verdict) {
                 children::kill(daemon.pid, Signal::SIGKILL);
+                error!("guardian: {why}: killed it");
                 return Ok(self.reap(daemon.pid, DYING));
             }
-            if self.stop_by.is_some_and(|t| t <= clock::now()) {
-                error!("guardian: the daemon does not stop: killing it");
-                children::kill(daemon.pid, Signal::SIGKILL);
-                return Ok(self.reap(daemon.pid, DYING));
-            }
-            let _ = poller.arm(planned.into_iter().chain(self.stop_by).min());
+            let wake = [planned, self.stop_by, self.feed_limit(daemon)].into_iter().flatten().min();
+            let _ = poller.arm(wake);
             let tokens: Vec<Token> = poller.wait().map(Iterator::collect).unwrap_or_default();
             let now = clock::now();
-            if planned.is_some_and(|t| now.since(t) > judge::AWAY) {
-                daemon.grace = Some(now + judge::STOPPED);
+            if wake.is_some_and(|t| now.since(t) > judge::AWAY) {
+                (daemon.grace, daemon.fed) = (Some(now + judge::STOPPED), now);
             }
             for token in tokens {
                 match token {
@@ -241,6 +258,25 @@ impl Guardian<'_> {
             }
         }
         Ok(None)
+    }
+
+    fn reason_to_kill(&self, daemon: &Daemon, verdict: Verdict) -> Option<String> {
+        let now = clock::now();
+        if let Verdict::Gone(late) = verdict {
+            return Some(format!("the daemon's protocol thread has not turned for {} ms", late.as_millis()));
+        }
+        if self.stop_by.is_some_and(|t| t <= now) {
+            return Some("the daemon does not stop".to_owned());
+        }
+        let hungry =
+            self.feed_limit(daemon).is_some_and(|t| t <= now) && daemon.grace.is_none_or(|t| t <= now);
+        hungry.then(|| "the daemon's main thread does not answer".to_owned())
+    }
+
+    /// When the daemon's main thread has to have said that all is well; a moment before the service manager minds.
+    fn feed_limit(&self, daemon: &Daemon) -> Option<Instant> {
+        let limit = self.watchdog.map_or(HUNGRY, |w| w * 4 / 5);
+        (daemon.ready && self.stop_by.is_none()).then(|| daemon.fed + limit)
     }
 
     fn look(&self, daemon: &mut Daemon) -> (Verdict, Option<Instant>) {
@@ -271,8 +307,8 @@ impl Guardian<'_> {
     fn take(&mut self, daemon: &mut Daemon, news: News) {
         match news {
             News::Instances => daemon.places.clear(),
-            News::Addresses { instance, addresses } => {
-                daemon.places.entry(instance).or_default().extend(addresses);
+            News::Places { instance, places } => {
+                daemon.places.entry(instance).or_default().extend(places);
             }
             News::Holds { instance, seat, farewell } => {
                 daemon.holds.insert(instance, (seat, *farewell));
@@ -281,8 +317,13 @@ impl Guardian<'_> {
             News::Manager(line) => {
                 if line.lines().any(|l| l == "READY=1") {
                     (daemon.ready, self.was_ready) = (true, true);
+                    self.left.clear();
                 }
-                tell_manager(&line);
+                daemon.fed = clock::now();
+                // A daemon that ends by itself is started again: the service as a whole does not stop.
+                if self.stop_by.is_some() || !line.lines().any(|l| l == "STOPPING=1") {
+                    tell_manager(&line);
+                }
             }
             News::Realtime(priority) => {
                 if priority > 0 {
@@ -327,6 +368,10 @@ impl Guardian<'_> {
             _ => restart::EX_SOFTWARE,
         };
         let asked = self.stop_by.is_some();
+        // Told to stop before it could listen for that.
+        if asked && !held && ending == Some(Ending::Killed(Signal::SIGTERM)) {
+            return Some(0);
+        }
         if matches!(ending, Some(Ending::Exited(0))) || (asked && !held) {
             return Some(code);
         }
@@ -339,39 +384,36 @@ impl Guardian<'_> {
         (asked || !self.was_ready).then_some(code)
     }
 
-    fn see_through(&mut self, handover: &mut Handover) -> Result<(), Errno> {
-        if handover.is_over() {
-            return Ok(());
-        }
-        let mut poller = self.poller()?;
-        for (n, socket) in (HANDOVER..).zip(handover.sockets()) {
-            poller.add(socket, n).map_err(|e| e.errno)?;
-        }
+    /// Hears successors until the handover is over, or until `end` or the stop.
+    fn see_through(&mut self, handover: &mut Handover, end: Option<Instant>) {
+        let poller = self.poller().and_then(|poller| {
+            for (n, socket) in (HANDOVER..).zip(handover.sockets()) {
+                poller.add(socket, n).map_err(|e| e.errno)?;
+            }
+            Ok(poller)
+        });
+        let mut poller = match poller {
+            Ok(poller) => poller,
+            Err(e) => return error!("guardian: cannot wait for a successor: {e}"),
+        };
         let mut feed = clock::now();
-        while !handover.is_over() {
-            let _ = poller.arm(handover.deadline().into_iter().chain([feed]).min());
+        loop {
+            let now = clock::now();
+            handover.step(now);
+            let done = end.map_or(handover.is_over(), |end| now >= end || self.stop_by.is_some());
+            if done {
+                return;
+            }
+            if now >= feed {
+                self.feed_manager();
+                feed = now + FEED;
+            }
+            let _ = poller.arm(handover.deadline().into_iter().chain(end).chain([feed]).min());
             let tokens: Vec<Token> = poller.wait().map(Iterator::collect).unwrap_or_default();
             if tokens.contains(&Token::Source(SIGNALS)) {
                 self.take_signals(None);
                 children::reap_rest();
             }
-            let now = clock::now();
-            handover.step(now);
-            if now >= feed {
-                self.feed_manager();
-                feed = now + FEED;
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits, unless told to stop.
-    fn pause(&mut self, length: Duration) {
-        let end = clock::now() + length;
-        while clock::now() < end && self.stop_by.is_none() {
-            self.feed_manager();
-            self.wait_for_signal(end.min(clock::now() + FEED));
-            children::reap_rest();
         }
     }
 
@@ -403,7 +445,7 @@ impl Daemon {
         holds
             .into_iter()
             .map(|(instance, (seat, farewell))| Holder {
-                addresses: self.places.get(&instance).cloned().unwrap_or_default(),
+                places: self.places.get(&instance).cloned().unwrap_or_default(),
                 instance,
                 seat,
                 farewell,

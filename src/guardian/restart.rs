@@ -5,6 +5,9 @@ use std::time::Duration;
 /// sysexits.h: an internal error.
 pub(super) const EX_SOFTWARE: u8 = 70;
 
+/// sysexits.h: the run directory is in use.
+pub(super) const EX_CANTCREAT: u8 = 73;
+
 const FIRST: Duration = Duration::from_millis(100);
 const LAST: Duration = Duration::from_secs(10);
 /// One that ran for this long has not died of its start.

@@ -305,6 +305,35 @@ pub(crate) fn schedule_nice(nice: i32) -> Result<(), Errno> {
     Errno::result(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) }).map(drop)
 }
 
+/// Takes from a program that is started what only the daemon may have: real-time priority, locked memory, and with
+/// `oom` its protection from the kernel's memory killer.
+pub(crate) fn plain_limits(command: &mut tokio::process::Command, locked: u64, oom: bool) {
+    let plain = move || {
+        let set = |resource, value| {
+            let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+            // SAFETY: the pointer is to a live structure that the kernel only reads.
+            Errno::result(unsafe { libc::setrlimit(resource, ptr::from_ref(&limit)) })
+        };
+        set(libc::RLIMIT_RTPRIO, 0)?;
+        set(libc::RLIMIT_MEMLOCK, locked)?;
+        if oom {
+            let path = c"/proc/self/oom_score_adj";
+            // SAFETY: the path is a C string and the buffer a live one of the given length; the descriptor is ours and
+            // closed once. What fails here leaves the protection in place, which harms nobody.
+            unsafe {
+                let fd = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+                if fd >= 0 {
+                    libc::write(fd, c"0".as_ptr().cast(), 1);
+                    libc::close(fd);
+                }
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec it makes system calls only: no allocation, no lock, no other thread's data.
+    unsafe { command.pre_exec(plain) };
+}
+
 /// Keeps every page of this process in memory from its first use on (mlockall(2)).
 pub(crate) fn lock_memory() -> Result<(), Errno> {
     // SAFETY: changes no memory, only whether it may be swapped out.

@@ -76,6 +76,18 @@ pub fn limits_allow_locking() -> bool {
     getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY)
 }
 
+/// How much memory a script may lock: the usual limit (getrlimit(2)), or less where there is less.
+const SCRIPT_LOCKS: u64 = 8 << 20;
+
+/// Takes from a program that is started the limits that are for the daemon only, and its protection from the kernel's
+/// memory killer.
+pub fn plain(command: &mut tokio::process::Command) {
+    let locked = getrlimit(Resource::RLIMIT_MEMLOCK).map_or(SCRIPT_LOCKS, |(_, hard)| hard.min(SCRIPT_LOCKS));
+    let adjusted = std::fs::read_to_string("/proc/self/oom_score_adj");
+    let protected = adjusted.is_ok_and(|text| text.trim_start().starts_with('-'));
+    ffi::plain_limits(command, locked, protected);
+}
+
 /// Schedules the calling thread as wished.
 pub fn schedule(wish: Wish) -> Scheduling {
     let priority = match wish {

@@ -145,6 +145,7 @@ fn start(command: &ScriptCommand, user: &RunAs, env: &[(String, String)]) -> std
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
+    crate::net::realtime::plain(&mut c);
     if user.change {
         c.uid(user.uid.as_raw()).gid(user.gid.as_raw());
     }

@@ -73,6 +73,17 @@ impl Farewell {
         if a.priority == 0 || a.vrid != self.vrid || d.source == self.source {
             return false;
         }
+        // As the router itself: a unicast one believes its peers only, a multicast one what came to the group.
+        let ours = |m: &Message| {
+            if m.destination.is_multicast() {
+                m.destination == d.destination
+            } else {
+                m.destination == d.source
+            }
+        };
+        if !self.messages.iter().any(ours) {
+            return false;
+        }
         let Some(auth) = &self.auth else { return true };
         let Some(trailer) = &a.trailer else { return auth.mode != AuthMode::Enforce };
         let context = Context { version: a.version, vrid: a.vrid, source: d.source };

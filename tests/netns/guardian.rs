@@ -3,7 +3,7 @@
 use crate::lab::capture::Capture;
 use crate::lab::daemon::Tandemd;
 use crate::lab::ping::Pinger;
-use crate::lab::{Lab, VIP, isolated, secs, sleep, wait_until};
+use crate::lab::{Lab, VIP, isolated, run, secs, sleep, wait_until};
 use crate::{config, simple};
 use nix::sys::signal::{Signal, kill};
 
@@ -217,5 +217,95 @@ fn deaths_in_a_row_are_answered_with_longer_pauses() {
         a.wait_state("web", "MASTER", secs(2));
         assert_eq!(a.process.stop(), Some(0));
         assert!(!lab.has("a", VIP));
+    });
+}
+
+/// Nobody has taken over, and no daemon comes up: a peer that comes later is heard all the same.
+#[test]
+fn what_was_left_in_place_goes_when_a_successor_comes_late() {
+    isolated("guardian::what_was_left_in_place_goes_when_a_successor_comes_late", || {
+        let lab = Lab::new();
+        let mut a = Tandemd::start(&lab, "a", &simple("a", 200, ""));
+        lab.wait_holder("a", VIP, secs(3));
+        // A file that no daemon can start with, and a daemon that dies.
+        a.configure("[node]\nnme = \"a\"\n");
+        kill(a.process.worker(), Signal::SIGKILL).unwrap();
+        wait_until(secs(5), "it cannot start", || a.process.log().contains("not started"));
+        assert!(lab.has("a", VIP), "nobody has taken over: {}", a.process.log());
+        let _b = Tandemd::start(&lab, "b", &simple("b", 100, ""));
+        lab.wait_holder("b", VIP, secs(15));
+        // Nor does anything stay behind at the end, though no daemon is there to clean up.
+        assert_eq!(a.process.stop(), Some(0), "{}", a.process.log());
+        assert!(!lab.has("a", VIP));
+    });
+}
+
+#[test]
+fn what_was_left_in_place_goes_with_the_guardian() {
+    isolated("guardian::what_was_left_in_place_goes_with_the_guardian", || {
+        let lab = Lab::new();
+        let mut a = Tandemd::start(&lab, "a", &simple("a", 200, ""));
+        lab.wait_holder("a", VIP, secs(3));
+        a.configure("[node]\nnme = \"a\"\n");
+        kill(a.process.worker(), Signal::SIGKILL).unwrap();
+        wait_until(secs(5), "it cannot start", || a.process.log().contains("not started"));
+        assert!(lab.has("a", VIP));
+        a.process.stop();
+        assert!(!lab.has("a", VIP), "{}", a.process.log());
+    });
+}
+
+/// One address that is not there (another program removed it while nobody looked) keeps none of the others back.
+#[test]
+fn an_address_that_is_missing_keeps_no_other_back() {
+    isolated("guardian::an_address_that_is_missing_keeps_no_other_back", || {
+        let lab = Lab::new();
+        let two = "virtual_ipaddress = [\"192.0.2.100/24\", \"192.0.2.101/24\"]\nnopreempt = true";
+        let a = Tandemd::start(&lab, "a", &config("a", 200, "100ms", two));
+        lab.wait_holder("a", "192.0.2.101", secs(3));
+        let b = Tandemd::start(&lab, "b", &config("b", 100, "100ms", two));
+        b.wait_state("web", "BACKUP", secs(3));
+        let daemon = a.process.worker();
+        kill(daemon, Signal::SIGSTOP).unwrap();
+        run("ip -n a addr del 192.0.2.100/24 dev eth0");
+        // The guardian sees the stopped daemon and hands over.
+        b.wait_state("web", "MASTER", secs(3));
+        wait_until(std::time::Duration::from_millis(900), "the other one is gone", || {
+            !lab.has("a", "192.0.2.101")
+        });
+    });
+}
+
+/// Of two unicast routers with one VRID, the peer of the one is nothing to the other.
+#[test]
+fn a_stranger_is_no_successor() {
+    isolated("guardian::a_stranger_is_no_successor", || {
+        let lab = Lab::new();
+        let unicast = |address: &str, peer: &str| {
+            format!("virtual_ipaddress = [\"{address}/24\"]\nunicast_peer = [\"{peer}\"]")
+        };
+        // b's peer is a; a's peer is c, where nobody speaks VRRP.
+        let a = Tandemd::start(&lab, "a", &config("a", 200, "100ms", &unicast("192.0.2.100", "192.0.2.9")));
+        let _b = Tandemd::start(&lab, "b", &config("b", 100, "100ms", &unicast("192.0.2.101", "192.0.2.1")));
+        lab.wait_holder("a", VIP, secs(3));
+        lab.wait_holder("b", "192.0.2.101", secs(3));
+        kill(a.process.worker(), Signal::SIGKILL).unwrap();
+        wait_until(secs(5), "it has waited", || a.process.log().contains("nobody has taken over"));
+        assert!(lab.has("a", VIP));
+    });
+}
+
+#[test]
+fn scripts_get_neither_real_time_priority_nor_locked_memory() {
+    isolated("guardian::scripts_get_neither_real_time_priority_nor_locked_memory", || {
+        let lab = Lab::new();
+        let script = lab.script("limits.sh", "grep -E 'realtime priority|locked memory' /proc/self/limits");
+        let more = format!("virtual_ipaddress = [\"192.0.2.100/24\"]\nnotify_master = \"{script}\"");
+        let a = Tandemd::start(&lab, "a", &config("a", 200, "100ms", &more));
+        wait_until(secs(5), "it has run", || a.process.log().contains("realtime priority"));
+        let log = a.process.log();
+        let of = |name: &str| log.lines().find_map(|l| l.split(name).nth(1)).unwrap().to_owned();
+        assert!(of("realtime priority").trim_start().starts_with("0 "), "{log}");
+        assert!(!of("locked memory").contains("unlimited"), "{log}");
     });
 }

@@ -214,7 +214,13 @@ fn read_word(word: &str, words: &mut Words<'_>, parts: &mut Parts) -> Result<(),
         "table" => once("table", &mut parts.table, words.table()?),
         "src" => once("src", &mut parts.src, words.address("src")?),
         "scope" => once("scope", &mut parts.scope, scope(words.value("scope")?)?),
-        "tos" | "dsfield" => once("tos", &mut parts.tos, words.number("tos", "0 to 255", |_: &u8| true)?),
+        "tos" | "dsfield" => once(
+            "tos",
+            &mut parts.tos,
+            words.number("tos", "0 to 252 in steps of 4 (RFC 3168 has the rest)", |n: &u8| {
+                n.is_multiple_of(4)
+            })?,
+        ),
         "onlink" => {
             parts.onlink = true;
             Ok(())

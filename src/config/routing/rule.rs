@@ -161,7 +161,13 @@ fn read_word(word: &str, words: &mut Words<'_>, p: &mut Parts) -> Result<(), Fau
             let fits = |n: &u32| (1..=32765).contains(n);
             once("priority", &mut p.priority, words.number("priority", PRIORITY, fits)?)
         }
-        "tos" | "dsfield" => once("tos", &mut p.tos, words.number("tos", "0 to 255", |_: &u8| true)?),
+        "tos" | "dsfield" => once(
+            "tos",
+            &mut p.tos,
+            words.number("tos", "0 to 252 in steps of 4 (RFC 3168 has the rest)", |n: &u8| {
+                n.is_multiple_of(4)
+            })?,
+        ),
         "ipproto" => once("ipproto", &mut p.ipproto, protocol(words.value("ipproto")?)?),
         "sport" => once("sport", &mut p.sport, ports("sport", words.value("sport")?)?),
         "dport" => once("dport", &mut p.dport, ports("dport", words.value("dport")?)?),

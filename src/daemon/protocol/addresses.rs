@@ -82,7 +82,7 @@ impl Protocol {
 
     /// True while some instance has addresses to move or announce.
     pub(super) fn has_work(&self) -> bool {
-        self.instances.agenda().work
+        self.instances.agenda().work || self.vmacs.is_behind()
     }
 
     /// When a failed claim is tried again.
@@ -94,6 +94,9 @@ impl Protocol {
     pub(super) fn work(&mut self) {
         if !self.has_work() {
             return;
+        }
+        if self.vmacs.is_behind() {
+            self.interfaces_changed();
         }
         let ids: Vec<RouterId> =
             self.instances.iter().filter(|(_, r)| r.has_work()).map(|(id, _)| *id).collect();
@@ -193,9 +196,12 @@ impl Protocol {
             return self.send_announcements(places);
         }
         let (table, queues) = (&self.table, &mut self.garp);
+        let Some(config) = self.instances.get(&id).map(|r| &r.config) else { return };
         let waits = |p: &&Place| {
             let name = table.by_index(p.ifindex).map_or("", |l| l.name.as_str());
-            queues.push(name, id, **p)
+            // What leaves by a virtual MAC interface leaves by the one below it.
+            let on_vmac = config.vmac.as_ref().is_some_and(|v| v.interface == name);
+            queues.push(if on_vmac { &config.interface } else { name }, id, **p)
         };
         let (_, now): (Vec<Place>, Vec<Place>) = places.iter().partition(waits);
         self.send_announcements(&now);

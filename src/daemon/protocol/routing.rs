@@ -173,7 +173,11 @@ impl Routing {
 
     /// An addition failed; true if this is news.
     pub(super) fn failed(&mut self, item: &Item, error: String, retry_at: Instant) -> bool {
-        self.present.remove(item);
+        // It may be there all the same: a route outlives the address that its gateway was reached by, and cannot be added
+        // again then. What goes at the release is named by our number, so nothing foreign can be hit.
+        if self.present.remove(item) == Some(Ownership::Ours) {
+            self.adopted.insert(item.clone());
+        }
         self.failures.insert(item.clone(), error);
         self.retry_at = Some(retry_at);
         self.reported.insert(item.clone())

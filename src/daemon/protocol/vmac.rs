@@ -14,6 +14,7 @@ use crate::net::interface::{Link, NetEvent};
 use crate::net::macvlan::{Found, Macvlans, Plan, virtual_mac};
 use crate::net::sysctl;
 use crate::net::table::InterfaceTable;
+use crate::time::Instant;
 use crate::vrrp::{Family, RouterId};
 use nix::errno::Errno;
 use std::collections::BTreeMap;
@@ -63,6 +64,10 @@ pub(super) struct Vmacs {
     errors: BTreeMap<String, String>,
     /// Those that the last refresh made.
     fresh: Vec<String>,
+    /// When one was last deleted, which takes the kernel some 20 ms: one a turn, so that advertisements go out in between.
+    deleted: Option<Instant>,
+    /// More are to be deleted.
+    behind: bool,
 }
 
 impl Vmacs {
@@ -74,7 +79,14 @@ impl Vmacs {
             made: BTreeMap::new(),
             errors: BTreeMap::new(),
             fresh: Vec::new(),
+            deleted: None,
+            behind: false,
         }
+    }
+
+    /// True while some that nobody wants any more are still there.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind
     }
 
     /// The index of the instance's virtual MAC interface.
@@ -101,8 +113,14 @@ impl Vmacs {
     }
 
     /// Makes what is wanted and missing, removes what is not wanted any more. Returns what to log.
-    fn refresh(&mut self, wanted: &BTreeMap<String, Vec<Wanted>>, table: &mut InterfaceTable) -> Vec<Line> {
+    fn refresh(
+        &mut self,
+        now: Instant,
+        wanted: &BTreeMap<String, Vec<Wanted>>,
+        table: &mut InterfaceTable,
+    ) -> Vec<Line> {
         let mut lines = Vec::new();
+        self.behind = false;
         for (name, made) in self.made.clone() {
             // Somebody else may have removed it, or the interface below took it along.
             let there = table.by_index(made.ifindex).is_some();
@@ -113,8 +131,13 @@ impl Vmacs {
             if there && below && stays {
                 continue;
             }
+            if there && self.deleted == Some(now) {
+                self.behind = true;
+                continue;
+            }
             self.made.remove(&name);
             if there {
+                self.deleted = Some(now);
                 lines.extend(self.delete(&name, made.ifindex, table));
             }
         }
@@ -296,7 +319,7 @@ impl Protocol {
         if wanted.is_empty() && self.vmacs.made.is_empty() && self.vmacs.kept.interfaces().is_empty() {
             return;
         }
-        for line in self.vmacs.refresh(&wanted, &mut self.table) {
+        for line in self.vmacs.refresh(self.now, &wanted, &mut self.table) {
             self.notice(None, line.warning, line.text);
         }
         let lanes = self.instances.values().filter_map(|r| {
