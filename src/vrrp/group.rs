@@ -133,12 +133,12 @@ impl Group {
             format!("{member} of sync group {}", self.name)
         };
         let mut orders = Vec::new();
-        let culprit = live.iter().find_map(|(id, r)| r.own_fault().map(|f| (*id, f)));
+        let faults: Vec<(RouterId, String)> =
+            live.iter().filter_map(|(id, r)| r.own_fault().map(|f| (*id, f))).collect();
         for (id, r) in &live {
-            let fault = match &culprit {
-                Some((bad, f)) if bad != id => Some(format!("{} is in FAULT: {f}", name(*bad))),
-                _ => None,
-            };
+            // Also one that has a fault of its own is told: when that ends first, it has to stay in FAULT.
+            let other = faults.iter().find(|(bad, _)| bad != id);
+            let fault = other.map(|(bad, f)| format!("{} is in FAULT: {f}", name(*bad)));
             if r.group_fault() != fault.as_deref() {
                 orders.push((*id, Order::Fault(fault)));
             }

@@ -39,6 +39,9 @@ impl World {
         if !away && t.priority.get() != self.priority(node, router) {
             return Some(format!("priority is {}, not {}", self.priority(node, router), t.priority));
         }
+        if t.from == State::Fault && t.to == State::Backup && self.faulty(node, router) {
+            return Some("a fault is left".into());
+        }
         if t.to == State::Master {
             if n.held[router] {
                 return Some("it is held".into());
@@ -129,13 +132,18 @@ impl World {
             Some(Reason::WasAway(_)) if start == seat.since_own => interval + skew(s, own, interval),
             _ => down(s, own, interval),
         };
-        if waited + ROUNDING < patience {
+        let awake = self.now.since(n.woke);
+        // One that slept over its deadline listens for an interval and the skew, in settings that it got since.
+        let reloaded = seat.reloaded >= n.woke && n.slept.0 >= start;
+        let listened_anew = reloaded && awake + ROUNDING >= interval + skew(s, own, interval);
+        if waited + ROUNDING < patience && !listened_anew {
             return Some(format!("waited {waited:?}, patience is {patience:?}: {seat:?}"));
         }
         // Who slept over the deadline has heard nothing because it slept: it listens for one interval. A reload
         // since then has given it another deadline.
-        let awake = self.now.since(n.woke);
-        let due = start + patience.max(down(s, self.priority(node, router), interval));
+        // With another priority since then, what it slept over was another deadline.
+        let then = if seat.touched >= n.woke { 1 } else { self.priority(node, router) };
+        let due = start + patience.max(down(s, then, interval));
         let slept_over = n.slept.0 < due && n.slept.1.since(due) > interval;
         let listened = awake + ROUNDING >= interval;
         (slept_over && !listened && seat.reloaded < n.woke)

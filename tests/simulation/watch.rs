@@ -141,6 +141,12 @@ impl World {
         }
     }
 
+    /// Version 2 discards an advertisement with another interval (RFC 3768 7.1).
+    fn strangers(&self, router: usize, a: usize, b: usize) -> bool {
+        let (a, b) = (&self.nodes[a].settings[router], &self.nodes[b].settings[router]);
+        a.version == Version::V2 && a.advert_int != b.advert_int
+    }
+
     /// The nodes that hear this one now, as bits.
     fn could_hear(&self, node: usize, router: usize) -> u32 {
         let lan = self.scene.lan_of[router];
@@ -150,7 +156,10 @@ impl World {
                 || (o.power == Power::Up
                     && matches!(o.sleep, Some((Sleep::Process, _)))
                     && o.inbox.len() < INBOX / 2);
-            listens && self.open(lan, node, *other) && self.lans[lan].loss == 0
+            listens
+                && !self.strangers(router, node, *other)
+                && self.open(lan, node, *other)
+                && self.lans[lan].loss == 0
         };
         (0..self.nodes.len()).filter(hears).fold(0, |bits, n| bits | 1 << n)
     }
@@ -328,8 +337,7 @@ impl World {
         for (i, a) in masters.iter().enumerate() {
             for b in masters.iter().skip(i + 1) {
                 let (sa, sb) = (&self.nodes[*a].settings[router], &self.nodes[*b].settings[router]);
-                let strangers = sa.version == Version::V2 && sa.advert_int != sb.advert_int;
-                if strangers || !self.open(lan, *a, *b) || !self.open(lan, *b, *a) {
+                if self.strangers(router, *a, *b) || !self.open(lan, *a, *b) || !self.open(lan, *b, *a) {
                     continue;
                 }
                 let seen = |n: usize| {

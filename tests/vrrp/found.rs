@@ -83,3 +83,29 @@ fn the_first_member_to_stop_does_not_set_the_rest_free() {
     let sends = |a: &tandemd::vrrp::Action| matches!(a, tandemd::vrrp::Action::Router(_, Output::Send(_)));
     assert!(!out.iter().any(sends), "{out:?}");
 }
+
+/// Seed 21093: only `preempt_delay` had ended in the sleep. The timer that a packet had just restarted was cut to one
+/// interval and the skew, and the first lost advertisement was one too many.
+#[test]
+fn a_preemption_delay_that_ends_in_a_sleep_does_not_shorten_the_wait() {
+    for preempt in [true, false] {
+        let mut b = Bench::started(RouterSettings { preempt, preempt_delay: ms(1000), ..settings(100) });
+        b.hear(SMALLER, 90);
+        b.now = b.now + ms(60_000);
+        b.hear(SMALLER, 90);
+        b.sleep(Duration::ZERO);
+        assert_eq!((b.state(), b.left()), (State::Backup, ns(3_609_375_000)), "preempt {preempt}");
+    }
+}
+
+/// Seed 27115: the same before any master was heard.
+#[test]
+fn a_preemption_delay_that_ends_in_a_sleep_does_not_shorten_the_first_wait() {
+    let s = RouterSettings { preempt_delay: ms(100), down_timer_adverts: 10, ..settings(100) };
+    let mut b = Bench::started(s);
+    b.sleep(ms(2000));
+    assert_eq!((b.state(), b.left()), (State::Backup, ns(8_609_375_000)));
+    b.sleep(ms(20_000));
+    assert_eq!(b.state(), State::Backup, "and a sleep over the deadline itself is still noticed");
+    assert_eq!(b.left(), ms(1000) + ns(609_375_000), "one interval and the skew");
+}

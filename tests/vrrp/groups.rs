@@ -68,6 +68,12 @@ impl Pair {
         [self.four, self.six].map(|id| self.engine.router(id).unwrap().state())
     }
 
+    /// Transitions of the members.
+    fn transitions(&self) -> usize {
+        let is = |a: &&Action| matches!(a, Action::Router(_, Output::Transition(_)));
+        self.out.iter().filter(is).count()
+    }
+
     fn group(&self) -> State {
         self.engine.groups()[0].state()
     }
@@ -212,4 +218,28 @@ fn a_frozen_group_steps_down_without_a_word() {
     p.engine.expire(p.now, &mut p.out);
     assert_eq!(p.states(), [State::Backup, State::Backup]);
     assert!(p.sent(p.four).is_empty() && p.sent(p.six).is_empty());
+}
+
+/// Interfaces come back one after the other: nobody leaves FAULT before the last one has, so that each member's
+/// scripts run once.
+#[test]
+fn members_whose_faults_end_one_after_another_leave_fault_once() {
+    for four_first in [true, false] {
+        let mut p = Pair::master();
+        let down = || Input::Interface(Err("no carrier".into()));
+        let (four, six) = (p.four, p.six);
+        p.input(four, down());
+        p.input(six, down());
+        let mut up = [(four, OWN), (six, "fe80::1")];
+        if !four_first {
+            up.reverse();
+        }
+        p.out.clear();
+        p.input(up[0].0, Input::Interface(Ok(ip(up[0].1))));
+        assert_eq!(p.states(), [State::Fault; 2]);
+        assert_eq!(p.transitions(), 0, "{:?}", p.out);
+        p.input(up[1].0, Input::Interface(Ok(ip(up[1].1))));
+        assert_eq!((p.states(), p.group()), ([State::Backup; 2], State::Backup));
+        assert_eq!(p.transitions(), 2, "one each: {:?}", p.out);
+    }
 }

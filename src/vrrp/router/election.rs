@@ -99,14 +99,14 @@ impl VirtualRouter {
             format!("woke up {} ms late: listening once more before taking over", late.as_millis())
         });
         let until = now + self.length(Span::Interval, self.effective_priority(), &self.settings);
-        if let Mode::Backup(b) = &mut self.mode {
+        // If only the preemption delay has passed, the timer runs on: perhaps a master has just restarted it.
+        if let Mode::Backup(b) = &mut self.mode
+            && let Wait::Until(t) = &mut b.wait
+            && *t <= now
+        {
+            *t = until;
+            b.span = Span::Interval;
             b.extended = true;
-            if let Wait::Until(t) = &mut b.wait
-                && (*t <= now || until < *t)
-            {
-                *t = until;
-                b.span = Span::Interval;
-            }
         }
     }
 
