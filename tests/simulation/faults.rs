@@ -302,6 +302,8 @@ impl World {
         let clock = n.clock(now);
         let (name, s) = (format!("n{node}r{router}"), n.settings[router].clone());
         n.ids[router] = Some(n.engine.insert(clock, port(lan), &name, s, clock));
+        // Whatever the one before it knew of its interface.
+        self.nodes[node].told_down[router] = false;
         self.seats[node][router] = Seat { told: self.seats[node][router].told, ..Seat::default() };
         self.touch(node, router);
         self.introduce(node, router);

@@ -142,9 +142,10 @@ impl World {
         // Who slept over the deadline has heard nothing because it slept: it listens for one interval. A reload
         // since then has given it another deadline.
         // With another priority since then, what it slept over was another deadline.
-        let then = if seat.touched >= n.woke { 1 } else { self.priority(node, router) };
-        let due = start + patience.max(down(s, then, interval));
-        let slept_over = n.slept.0 < due && n.slept.1.since(due) > interval;
+        let own = self.priority(node, router);
+        let (high, low) = if seat.touched >= n.woke { (255, 1) } else { (own, own) };
+        let due = |priority: u8| start + patience.max(down(s, priority, interval));
+        let slept_over = n.slept.0 < due(high) && n.slept.1.since(due(low)) > interval;
         let listened = awake + ROUNDING >= interval;
         (slept_over && !listened && seat.reloaded < n.woke)
             .then(|| format!("woke up {awake:?} ago and believes its clock: {seat:?}"))
