@@ -109,3 +109,21 @@ fn a_preemption_delay_that_ends_in_a_sleep_does_not_shorten_the_first_wait() {
     assert_eq!(b.state(), State::Backup, "and a sleep over the deadline itself is still noticed");
     assert_eq!(b.left(), ms(1000) + ns(609_375_000), "one interval and the skew");
 }
+
+/// Seeds 720008629 and 720008745: a held (or gated) BACKUP that was about to preempt slept, and its priority fell as
+/// it woke up. It took over for silence in that moment.
+#[test]
+fn a_priority_that_falls_after_a_sleep_does_not_hide_the_sleep_of_a_held_router() {
+    let mut b = Bench::started(settings(100));
+    b.input(Input::Hold("pair", Some("standby".into())));
+    b.hear(SMALLER, 90);
+    b.pass(ms(4000));
+    b.hear(SMALLER, 90);
+    b.now = b.now + ms(60_000);
+    b.track(-20, false);
+    b.input(Input::Hold("pair", None));
+    b.sleep(Duration::ZERO);
+    assert_eq!((b.state(), b.left()), (State::Backup, ns(1_687_500_000)), "one interval and the skew");
+    b.pass(ms(1700));
+    assert_eq!(b.state(), State::Master, "and then it has been silent");
+}

@@ -261,13 +261,19 @@ impl VirtualRouter {
             self.learned = seen.interval;
         }
         let until = seen.at + self.down_interval();
+        let again = now + self.length(Span::Interval, self.effective_priority(), &self.settings);
         let idle = !self.preempt_delay().is_zero();
         if let Mode::Backup(b) = &mut self.mode {
+            b.span = Span::Down;
             b.wait = match b.wait {
                 Wait::Until(t) => Wait::Until(t.max(until)),
-                Wait::Wanting(_) => Wait::Until(until.max(now)),
+                Wait::Wanting(_) if until > now => Wait::Until(until),
+                // Held or gated, it has no timer, and so cannot tell silence from a sleep: asks once more.
+                Wait::Wanting(_) => {
+                    (b.span, b.extended) = (Span::Interval, true);
+                    Wait::Until(again)
+                }
             };
-            b.span = Span::Down;
             b.restarted = seen.at;
             b.lower = None;
             b.follows = true;
