@@ -92,7 +92,7 @@ impl fmt::Display for Reason {
                 write!(f, "{step} failed: {trouble}; it is not tried again")
             }
             Reason::StepFailed { step, trouble, attempts, .. } => {
-                write!(f, "{step} failed: {trouble}; it was tried again {attempts} times")
+                write!(f, "{step} failed: {trouble}; no try is left of {attempts}")
             }
             Reason::NotDown { step, trouble } => write!(f, "{step} failed: {trouble}"),
             Reason::NeverEnds(step) => write!(f, "{step} does not end, although it was killed"),
