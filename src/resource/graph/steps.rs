@@ -91,9 +91,11 @@ impl Graph {
         node.entry.dependants.iter().all(|(i, need)| *need <= level || gone(i)).then_some(step)
     }
 
-    /// Down first, and nothing goes up while the graph is blocked.
+    /// Down first; and nothing goes up while the graph is blocked.
     fn may_go_up(&self, goals: &[Goal]) -> bool {
-        let down = |(n, g): (&Node, &Goal)| n.at > g.level || n.runs(Step::is_down);
+        // A step up that is cancelled has to be undone, whatever it ends with.
+        let turning = |n: &Node| n.running.is_some_and(|r| r.step.is_up() && r.cancel.is_some());
+        let down = |(n, g): (&Node, &Goal)| n.at > g.level || n.runs(Step::is_down) || turning(n);
         self.blocked().is_none() && !self.nodes.iter().zip(goals).any(down)
     }
 
