@@ -78,6 +78,7 @@ impl Bench {
     }
 
     pub(crate) fn input(&mut self, input: Input) {
+        self.watch.now = self.now;
         self.watch.input(&input);
         let mut out = Vec::new();
         self.graph.handle(self.now, input, &mut out);

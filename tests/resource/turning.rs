@@ -1,7 +1,7 @@
 //! The newest target wins.
 
 use crate::bench::*;
-use tandemd::resource::{CANCEL_GRACE, State, StepResult};
+use tandemd::resource::{CANCEL_GRACE, ResourceSettings, State, StepResult};
 
 #[test]
 fn a_demote_during_a_promote_cancels_it_and_undoes_it() {
@@ -64,6 +64,19 @@ fn nothing_goes_up_while_something_else_goes_down() {
     b.said(&[]);
     b.done("a stop");
     b.said(&["a start", "c start"]);
+}
+
+#[test]
+fn what_is_being_cancelled_counts_as_going_down() {
+    let agent = ResourceSettings { run_forever: true, ..res("agent", &["data"]) };
+    let mut b = Bench::new(settings(&[disk("data"), agent, res("app", &[])]));
+    b.raise();
+    b.lower();
+    b.done("data start");
+    b.said(&["data start", "app start", "cancel app start"]);
+    b.done("app start");
+    b.finish();
+    b.said(&["app stop", "agent start", "reached lowered"]);
 }
 
 #[test]

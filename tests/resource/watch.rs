@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use tandemd::resource::{Command, Input, Level, Name, Output, Settings, State, Step, StepResult, Target};
+use tandemd::time::Instant;
 
 /// A resource as the world has it: somewhere between two levels.
 #[derive(Clone, Copy, Debug)]
@@ -15,12 +16,15 @@ pub(crate) struct Real {
 pub(crate) struct Runs {
     pub(crate) step: Step,
     pub(crate) cancelled: bool,
+    deadline: Instant,
     reversals: usize,
 }
 
 /// Follows inputs and outputs, and panics when a rule is broken.
 #[derive(Default)]
 pub(crate) struct Watch {
+    /// Set before each input.
+    pub(crate) now: Instant,
     settings: Settings,
     pending: Option<Settings>,
     pub(crate) real: BTreeMap<Name, Real>,
@@ -129,11 +133,11 @@ impl Watch {
 
     pub(crate) fn output(&mut self, output: &Output) {
         match output {
-            Output::Run { resource, step, .. } => self.run(resource, *step),
+            Output::Run { resource, step, deadline } => self.run(resource, *step, *deadline),
             Output::Cancel { resource, step } => {
                 let runs = self.running.get_mut(resource).expect("only what runs is cancelled");
                 assert_eq!(runs.step, *step);
-                assert!(!step.is_down() || self.real.contains_key(resource));
+                assert!(!step.is_down() || self.now >= runs.deadline, "{resource}: {step} was cancelled");
                 runs.cancelled = true;
             }
             Output::Changed(c) => {
@@ -160,7 +164,7 @@ impl Watch {
         }
     }
 
-    fn run(&mut self, name: &Name, step: Step) {
+    fn run(&mut self, name: &Name, step: Step, deadline: Instant) {
         assert!(!self.maintenance, "{name} {step} in maintenance");
         assert!(!self.running.contains_key(name), "{name}: {step} while {:?} runs", self.running[name]);
         assert!(!self.stuck.contains(name), "{name}: {step} of what is stuck");
@@ -182,7 +186,7 @@ impl Watch {
             self.down(name, step);
         }
         let reversals = self.reversals;
-        self.running.insert(name.clone(), Runs { step, cancelled: false, reversals });
+        self.running.insert(name.clone(), Runs { step, cancelled: false, deadline, reversals });
     }
 
     fn up(&self, name: &Name, step: Step) {
