@@ -58,6 +58,18 @@ fn restart_counts_no_failure() {
 }
 
 #[test]
+fn restart_of_what_is_only_demoted_takes_it_all_the_way_down() {
+    let mut b = Bench::new(settings(&[disk("data")]));
+    b.raise();
+    b.done("data start");
+    b.fail("data promote");
+    b.lines();
+    b.say(Command::Restart("data".into()));
+    b.finish();
+    b.said(&["data stop", "data start", "data promote", "reached raised"]);
+}
+
+#[test]
 fn a_group_is_all_its_members() {
     let all = Settings {
         resources: vec![res("one", &[]), res("two", &[]), res("three", &[])],

@@ -113,3 +113,17 @@ fn once_raised_the_rest_stays_up() {
     b.said(&["a monitor", "a stop", "blocked by a", "critical a"]);
     assert_eq!(b.of("b").state, State::Started);
 }
+
+#[test]
+fn a_cancelled_step_that_ends_late_is_still_no_failure() {
+    let mut b = Bench::new(settings(&[tries(0, res("a", &[]))]));
+    b.raise();
+    b.lower();
+    b.next();
+    b.say(Command::Clear("a".into()));
+    b.said(&["a start", "cancel a start", "blocked by a", "critical a", "cancel a start"]);
+    b.end("a start", StepResult::Cancelled);
+    b.finish();
+    b.said(&["a stop", "reached lowered"]);
+    assert_eq!(b.of("a").failures, 0);
+}

@@ -26,7 +26,7 @@ impl Graph {
 
     /// Takes the new settings into use, once nothing stands in the way.
     pub(super) fn swap(&mut self, now: Instant, out: &mut Vec<Output>) {
-        if self.nodes.iter().any(|n| n.leaving && !(n.is_down() && n.stuck.is_none())) {
+        if self.nodes.iter().any(|n| n.leaving && !n.is_down()) {
             return;
         }
         let Some(plan) = self.pending.take() else { return };
