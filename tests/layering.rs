@@ -40,13 +40,15 @@ const ABOVE_CORE: [&str; 9] = [
 ];
 const TOP: [&str; 2] = ["crate::daemon", "crate::cli"];
 
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 19] = [
     Rule { room: "time.rs", forbidden: &IO },
     Rule { room: "time.rs", forbidden: &ABOVE_CORE },
     Rule { room: "vrrp", forbidden: &IO },
     Rule { room: "vrrp", forbidden: &ABOVE_CORE },
     Rule { room: "bfd", forbidden: &IO },
     Rule { room: "bfd", forbidden: &ABOVE_CORE },
+    Rule { room: "resource", forbidden: &IO },
+    Rule { room: "resource", forbidden: &ABOVE_CORE },
     Rule {
         room: "config",
         forbidden: &[

@@ -1,0 +1,157 @@
+//! What people see.
+
+use super::Graph;
+use super::goals::Goal;
+use super::node::{Node, Wish};
+use crate::resource::reason::Reason;
+use crate::resource::types::{Level, Name, State, Step, Target};
+use crate::time::Instant;
+use std::time::Duration;
+
+/// The graph as a whole.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GraphStatus {
+    /// What was asked for last.
+    pub target: Option<Target>,
+    /// How far it is.
+    pub condition: Condition,
+    /// Maintenance is on.
+    pub maintenance: bool,
+    /// Why the last raise was undone, until something new is asked for.
+    pub rolled_back: Option<Reason>,
+    /// New settings wait for something to go down.
+    pub reconfiguring: bool,
+    /// Each after what it needs.
+    pub resources: Vec<ResourceStatus>,
+}
+
+/// How far the graph is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Condition {
+    /// Nothing was asked for yet.
+    Idle,
+    /// On the way, or held by maintenance.
+    Moving,
+    /// There. After a raise that was rolled back this is [`Target::Lowered`].
+    Reached(Target),
+    /// Something is stuck.
+    Blocked {
+        /// What.
+        resource: Name,
+        /// How that came about.
+        reason: Reason,
+    },
+}
+
+/// One resource.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ResourceStatus {
+    /// Its name.
+    pub name: Name,
+    /// Its state.
+    pub state: State,
+    /// How long it has been in this state.
+    pub age: Duration,
+    /// Why it got there.
+    pub reason: Reason,
+    /// The highest level that it may be at.
+    pub level: Level,
+    /// Where it should be.
+    pub goal: Level,
+    /// Why it should be there.
+    pub goal_reason: Reason,
+    /// What it waits for before its next step: names of resources.
+    pub waits_for: Vec<Name>,
+    /// What the shell runs for it.
+    pub running: Option<RunningStep>,
+    /// Without it the node cannot serve.
+    pub critical: bool,
+    /// An operator stopped it.
+    pub stopped_by_operator: bool,
+    /// Failures within the window of its restart policy.
+    pub failures: u32,
+    /// The newest failure and how long ago it was, also when it no longer counts.
+    pub last_failure: Option<(Duration, Reason)>,
+}
+
+/// A step that runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RunningStep {
+    /// Which one.
+    pub step: Step,
+    /// For how long.
+    pub age: Duration,
+    /// How long it may take.
+    pub limit: Duration,
+    /// It was told to end.
+    pub cancelled: bool,
+}
+
+impl Graph {
+    /// Everything that there is to know, as of `now`.
+    pub fn status(&self, now: Instant) -> GraphStatus {
+        let goals = self.goals();
+        let critical = self.critical();
+        let parts = self.nodes.iter().zip(&goals).zip(critical);
+        GraphStatus {
+            target: self.target,
+            condition: self.condition(&goals),
+            maintenance: self.maintenance,
+            rolled_back: self.rolled_back.clone(),
+            reconfiguring: self.pending.is_some(),
+            resources: parts.map(|((n, g), c)| self.resource_status(now, n, g, c)).collect(),
+        }
+    }
+
+    fn condition(&self, goals: &[Goal]) -> Condition {
+        let there = |(n, g): (&Node, &Goal)| n.at == g.level && !n.is_moving();
+        match (self.effective(), self.blocked()) {
+            (_, Some((resource, reason))) => Condition::Blocked { resource, reason },
+            (None, _) => Condition::Idle,
+            (Some(t), _) if self.pending.is_none() && self.nodes.iter().zip(goals).all(there) => {
+                Condition::Reached(t)
+            }
+            _ => Condition::Moving,
+        }
+    }
+
+    fn resource_status(&self, now: Instant, node: &Node, goal: &Goal, critical: bool) -> ResourceStatus {
+        let window = node.entry.settings.restart.window;
+        let recent = node.failures.iter().filter(|t| now.since(**t) <= window).count();
+        ResourceStatus {
+            name: node.name().clone(),
+            state: node.state_now(),
+            age: now.since(node.since),
+            reason: node.reason.clone(),
+            level: node.at,
+            goal: goal.level,
+            goal_reason: goal.reason.clone(),
+            waits_for: self.waits_for(node, goal),
+            running: node.running.map(|r| RunningStep {
+                step: r.step,
+                age: now.since(r.since),
+                limit: r.limit,
+                cancelled: r.cancel.is_some(),
+            }),
+            critical,
+            stopped_by_operator: node.wish == Some(Wish::Down),
+            failures: u32::try_from(recent).unwrap_or(u32::MAX),
+            last_failure: node.last_failure.as_ref().map(|(t, why)| (now.since(*t), why.clone())),
+        }
+    }
+
+    /// On the way up what it needs and is not there, on the way down what needs it and is.
+    fn waits_for(&self, node: &Node, goal: &Goal) -> Vec<Name> {
+        let of = |list: &[(usize, Level)], waits: &dyn Fn(&Node, Level) -> bool| {
+            let nodes = list.iter().filter_map(|(i, level)| Some((self.nodes.get(*i)?, *level)));
+            nodes.filter(|(n, level)| waits(n, *level)).map(|(n, _)| n.name().clone()).collect()
+        };
+        if node.at < goal.level {
+            of(&node.entry.needs, &|n, level| n.at < level)
+        } else if node.at > goal.level {
+            of(&node.entry.dependants, &|n, level| level > goal.level && !n.is_down())
+        } else {
+            Vec::new()
+        }
+    }
+}

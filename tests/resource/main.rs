@@ -1,0 +1,14 @@
+//! The resource core: no processes, no clock, a shell that is simulated.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod bench;
+mod watch;
+
+mod failures;
+mod operator;
+mod order;
+mod plan;
+mod random;
+mod reload;
+mod stuck;
+mod turning;
