@@ -143,6 +143,9 @@ struct Daemon {
     ready: bool,
     /// When its main thread last said that all is well.
     fed: Instant,
+    /// When its protocol thread last said something: within a turn that takes long, a sign of life as good as the next
+    /// turn.
+    heard: Instant,
     /// The guardian overslept: nothing is judged before this.
     grace: Option<Instant>,
 }
@@ -166,6 +169,7 @@ impl Guardian<'_> {
                 started: clock::now(),
                 ready: false,
                 fed: clock::now(),
+                heard: clock::now(),
                 grace: None,
             })),
         }
@@ -286,9 +290,9 @@ impl Guardian<'_> {
         }
         let interval = daemon.holds.values().map(|(_, f)| f.interval).min();
         let (thread, pulse) = (&mut daemon.thread, &self.pulse);
-        let verdict = judge::judge(now, pulse.promised(), interval, || {
-            judge::thread_state(thread.read(pulse.thread_id()))
-        });
+        let promised = pulse.promised().map(|t| t.max(daemon.heard));
+        let verdict =
+            judge::judge(now, promised, interval, || judge::thread_state(thread.read(pulse.thread_id())));
         let planned = if let Verdict::Fine(t) = verdict { t } else { None };
         (verdict, planned)
     }
@@ -311,9 +315,13 @@ impl Guardian<'_> {
                 daemon.places.entry(instance).or_default().extend(places);
             }
             News::Holds { instance, seat, farewell } => {
+                daemon.heard = clock::now();
                 daemon.holds.insert(instance, (seat, *farewell));
             }
-            News::Gone { instance } => drop(daemon.holds.remove(&instance)),
+            News::Gone { instance } => {
+                daemon.heard = clock::now();
+                daemon.holds.remove(&instance);
+            }
             News::Manager(line) => {
                 if line.lines().any(|l| l == "READY=1") {
                     (daemon.ready, self.was_ready) = (true, true);

@@ -19,6 +19,7 @@ pub mod frames;
 pub mod inject;
 pub mod ping;
 
+use nix::fcntl::{Flock, FlockArg};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -27,8 +28,18 @@ use std::time::{Duration, Instant};
 pub const VIP: &str = "192.0.2.100";
 pub const VIP6: &str = "2001:db8::100";
 
+/// As [`isolated`], and while no other test runs: for what is judged by the millisecond. The kernel has one lock for all
+/// changes of links and addresses in all namespaces, and a test that makes or ends a namespace may hold it for long.
+pub fn isolated_alone(name: &str, body: impl FnOnce()) {
+    in_namespaces(name, FlockArg::LockExclusive, body);
+}
+
 /// Runs `body` in namespaces of its own. `name` is the test's path as the test harness prints it.
 pub fn isolated(name: &str, body: impl FnOnce()) {
+    in_namespaces(name, FlockArg::LockShared, body);
+}
+
+fn in_namespaces(name: &str, lock: FlockArg, body: impl FnOnce()) {
     const MARK: &str = "TANDEM_LAB";
     if std::env::var_os(MARK).is_some() {
         if !has_other_users() {
@@ -38,6 +49,8 @@ pub fn isolated(name: &str, body: impl FnOnce()) {
         std::fs::create_dir("/run/netns").expect("mkdir /run/netns");
         return body();
     }
+    let file = std::fs::File::create(concat!(env!("CARGO_TARGET_TMPDIR"), "/lab.lock")).expect("lock file");
+    let _lock = Flock::lock(file, lock).expect("lock");
     let root = nix::unistd::geteuid().is_root();
     let mut c = Command::new("unshare");
     if !root {

@@ -1,6 +1,6 @@
 use crate::lab::capture::Capture;
 use crate::lab::daemon::Tandemd;
-use crate::lab::{Lab, VIP, isolated, run, secs, sleep, wait_until};
+use crate::lab::{Lab, VIP, isolated, isolated_alone, run, secs, sleep, wait_until};
 use crate::{config, simple};
 
 #[test]
@@ -112,7 +112,7 @@ virtual_ipaddress_excluded = ["2001:db8::200/64 noprefixroute", "2001:db8::201/1
 
 #[test]
 fn a_thousand_addresses_move_and_adverts_keep_their_time() {
-    isolated("addresses::a_thousand_addresses_move_and_adverts_keep_their_time", || {
+    isolated_alone("addresses::a_thousand_addresses_move_and_adverts_keep_their_time", || {
         let lab = Lab::new();
         let many: Vec<String> =
             (0..1000).map(|n| format!("\"198.18.{}.{}/32\"", 4 + n / 250, 1 + n % 250)).collect();

@@ -1,7 +1,7 @@
 use crate::lab::capture::Capture;
 use crate::lab::daemon::Tandemd;
 use crate::lab::ping::Pinger;
-use crate::lab::{Lab, VIP, VIP6, isolated, secs, sleep};
+use crate::lab::{Lab, VIP, VIP6, isolated, isolated_alone, secs, sleep};
 use crate::{config, simple, simple6};
 
 #[test]
@@ -88,7 +88,7 @@ fn ipv6_works_the_same() {
 
 #[test]
 fn a_planned_stop_costs_clients_nothing_and_gives_up_at_once() {
-    isolated("election::a_planned_stop_costs_clients_nothing_and_gives_up_at_once", || {
+    isolated_alone("election::a_planned_stop_costs_clients_nothing_and_gives_up_at_once", || {
         let lab = Lab::new();
         let address = "virtual_ipaddress = [\"192.0.2.100/24\"]";
         let b = Tandemd::start(&lab, "b", &config("b", 100, "1s", address));

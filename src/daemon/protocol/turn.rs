@@ -61,8 +61,10 @@ impl Protocol {
             self.believe_deadlines();
             self.settle_links();
             self.perform();
+            self.beat();
             self.work();
             self.announce_next();
+            self.beat();
             self.perform();
             self.tell();
             if self.stopping && self.engine.is_empty() && !self.has_work() {
@@ -77,6 +79,13 @@ impl Protocol {
         self.outbox.push(Event::Ended);
         while !self.outbox.flush() {
             self.sleep_until(Some(clock::now() + FLUSH));
+        }
+    }
+
+    /// Within a turn, between two parts that the kernel may make long: this thread is alive.
+    fn beat(&self) {
+        if let Some(pulse) = self.farewells.pulse() {
+            pulse.promise(Some(clock::now()));
         }
     }
 
