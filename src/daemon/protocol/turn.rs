@@ -26,7 +26,7 @@ const DRAINS: usize = 16;
 const LATE: Duration = Duration::from_millis(10);
 /// A takeover wakes this much early and waits for its moment awake: the kernel needs up to this long to get a
 /// sleeping thread going. Takeovers are rare, so this costs nothing worth counting.
-const HEAD_START: Duration = Duration::from_micros(150);
+const HEAD_START: Duration = Duration::from_micros(400);
 /// A packet younger than this counts from when the kernel got it, not from when it was read.
 const STAMPED: Duration = Duration::from_millis(15);
 /// How long news of interfaces may wait while addresses are being moved.
