@@ -34,7 +34,7 @@ def table(out):
     (keepalived, k), (tandemd, t) = load(out, "keepalived"), load(out, "tandemd")
     yield f"Linux {t.get('kernel', '?')}, {os.cpu_count()} CPUs; times are min / **median** / max of {t.get('runs', '?')} runs.\n"
     yield f"| test | figure | keepalived {k.get('version', '')} | tandemd {t.get('version', '')} |\n|---|---|---|---|"
-    order = ["death", "crash", "planned", "linkdown", "return", "vips", "prefix", "instances"]
+    order = ["death", "crash", "planned", "linkdown", "return", "idle", "vips", "prefix", "instances"]
     number = lambda name: [int(n) for n in re.findall(r"\d+", name)]
     names = sorted({*keepalived, *tandemd}, key=lambda n: (order.index(n.split()[0]), n.endswith("ms"), number(n) and -number(n)[-1] * n.endswith("ms"), number(n)))
     for name in names:
