@@ -125,10 +125,15 @@ impl Process {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Resident memory in kB.
-    pub fn rss(&self) -> u64 {
+    /// Resident memory in kB that is no file's: what the daemon has asked for itself. (Of its program, more becomes resident with
+    /// everything that it does for the first time.)
+    pub fn own_memory(&self) -> u64 {
+        self.memory("RssAnon:")
+    }
+
+    fn memory(&self, what: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.worker())).expect("status");
-        let line = status.lines().find(|l| l.starts_with("VmRSS:")).expect("VmRSS");
+        let line = status.lines().find(|l| l.starts_with(what)).expect("a line of memory");
         line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
     }
 }

@@ -48,7 +48,7 @@ fn a_day_s_worth_of_advertisements_and_faults_leaves_memory_where_it_was() {
         for _ in 0..4 {
             faults(&lab, &a, &b);
         }
-        let before = [a.process.rss(), b.process.rss()];
+        let before = [a.process.own_memory(), b.process.own_memory()];
         let start = sent(&a) + sent(&b);
         let mut rounds = 0;
         while sent(&a) + sent(&b) < start + DAY {
@@ -57,7 +57,7 @@ fn a_day_s_worth_of_advertisements_and_faults_leaves_memory_where_it_was() {
             assert!(rounds < 500, "{} advertisements only", sent(&a) + sent(&b) - start);
             sleep(300);
         }
-        let after = [a.process.rss(), b.process.rss()];
+        let after = [a.process.own_memory(), b.process.own_memory()];
         for (before, after) in before.into_iter().zip(after) {
             assert!(after <= before + 512, "{before} kB before, {after} kB after {rounds} rounds of faults");
         }
