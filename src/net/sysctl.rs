@@ -46,13 +46,10 @@ pub fn router_flag(ifname: &str) -> bool {
 /// Whether the kernel answers ARP on `ifname` only for addresses that stand on an interface
 /// (`net.ipv4.conf.IF.arp_ignore` or that of `all`, whichever is larger), and so not for those of a local route.
 pub fn ignores_arp(ifname: &str) -> bool {
-    if ifname.is_empty() || ifname == "." || ifname == ".." || ifname.contains('/') {
-        return false;
-    }
-    ["all", ifname].iter().any(|name| {
-        std::fs::read_to_string(format!("/proc/sys/net/ipv4/conf/{name}/arp_ignore"))
-            .is_ok_and(|text| !matches!(text.trim(), "0" | ""))
-    })
+    // A name that is none must not pass for that of an interface because of what `all` says.
+    let is_set =
+        |name| get(Family::Ipv4, name, "arp_ignore").is_ok_and(|text| !matches!(text.as_str(), "0" | ""));
+    is_plain(ifname) && ["all", ifname].into_iter().any(is_set)
 }
 
 #[cfg(test)]

@@ -7,19 +7,6 @@ use tandemd::net::clock;
 use tandemd::net::interface::{IFAPROT_TANDEM, InterfaceAddress};
 use tandemd::net::netlink::{AddressOp, AddressSpec, Applied, Netlink};
 
-fn spec(ifindex: u32, address: IpAddr, prefix_len: u8) -> AddressSpec {
-    AddressSpec {
-        ifindex,
-        address,
-        prefix_len,
-        label: None,
-        broadcast: None,
-        scope: 0,
-        no_prefix_route: false,
-        deprecated: false,
-    }
-}
-
 fn find(netlink: &mut Netlink, address: &str) -> Option<InterfaceAddress> {
     netlink.addresses().unwrap().into_iter().find(|a| a.address == ip(address))
 }
@@ -51,10 +38,10 @@ fn added_addresses_are_tagged_usable_at_once_and_as_asked_for() {
             broadcast: Some(Ipv4Addr::new(192, 0, 2, 255)),
             scope: 253,
             no_prefix_route: true,
-            ..spec(a.ifindex, ip("192.0.2.9"), 24)
+            ..AddressSpec::bare(a.ifindex, ip("192.0.2.9"), 24)
         };
-        let v6 = AddressSpec { deprecated: true, ..spec(a.ifindex, ip("2001:db8::9"), 64) };
-        let plain = spec(a.ifindex, ip("2001:db8::a"), 128);
+        let v6 = AddressSpec { deprecated: true, ..AddressSpec::bare(a.ifindex, ip("2001:db8::9"), 64) };
+        let plain = AddressSpec::bare(a.ifindex, ip("2001:db8::a"), 128);
         let results = netlink.change_addresses(&[v4, v6, plain].map(AddressOp::Add));
         assert_eq!(results, [const { Ok(Applied::Done) }; 3]);
         let v4 = find(&mut netlink, "192.0.2.9").unwrap();
@@ -83,15 +70,15 @@ fn what_is_there_or_gone_already_is_no_error_and_a_failure_stays_with_its_own() 
             run("ip address add 192.0.2.9/24 dev va");
             run("ip address add 2001:db8::9/64 dev va nodad");
             let mut netlink = Netlink::open().unwrap();
-            let v4 = |last| spec(a.ifindex, IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), 24);
+            let v4 = |last| AddressSpec::bare(a.ifindex, IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), 24);
             let nowhere = AddressSpec { ifindex: 999, ..v4(9) };
             let results = netlink.change_addresses(&[
                 AddressOp::Add(v4(9)),
-                AddressOp::Add(spec(a.ifindex, ip("2001:db8::9"), 64)),
+                AddressOp::Add(AddressSpec::bare(a.ifindex, ip("2001:db8::9"), 64)),
                 AddressOp::Add(AddressSpec { prefix_len: 33, ..v4(10) }),
                 AddressOp::Add(v4(11)),
                 AddressOp::Remove(v4(12)),
-                AddressOp::Remove(spec(a.ifindex, ip("2001:db8::12"), 64)),
+                AddressOp::Remove(AddressSpec::bare(a.ifindex, ip("2001:db8::12"), 64)),
                 AddressOp::Remove(nowhere.clone()),
                 AddressOp::Add(nowhere),
             ]);
@@ -132,8 +119,8 @@ fn two_thousand_addresses_are_added_and_removed() {
         let v4 = |n: u16| (IpAddr::V4(Ipv4Addr::from(0xc612_0000 + u32::from(n))), 32);
         let v6 = |n: u16| (IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n)), 128);
         let specs: [Vec<AddressSpec>; 2] = [
-            (1..=1000).map(v4).map(|(address, len)| spec(a.ifindex, address, len)).collect(),
-            (1..=1000).map(v6).map(|(address, len)| spec(a.ifindex, address, len)).collect(),
+            (1..=1000).map(v4).map(|(address, len)| AddressSpec::bare(a.ifindex, address, len)).collect(),
+            (1..=1000).map(v6).map(|(address, len)| AddressSpec::bare(a.ifindex, address, len)).collect(),
         ];
         for (make, expected, left) in [
             (AddressOp::Add as fn(AddressSpec) -> AddressOp, Applied::Done, 2000),

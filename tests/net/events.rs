@@ -151,16 +151,8 @@ fn a_storm_beyond_the_buffer_is_reported_as_overrun() {
         let (a, _) = cable("va", "vb");
         let mut monitor = Monitor::open().unwrap();
         let mut netlink = Netlink::open().unwrap();
-        let specs = (1..=500u32).map(|n| AddressSpec {
-            ifindex: a.ifindex,
-            address: IpAddr::V4(Ipv4Addr::from(0xc612_0000 + n)),
-            prefix_len: 32,
-            label: None,
-            broadcast: None,
-            scope: 0,
-            no_prefix_route: false,
-            deprecated: false,
-        });
+        let specs = (1..=500u32)
+            .map(|n| AddressSpec::bare(a.ifindex, IpAddr::V4(Ipv4Addr::from(0xc612_0000 + n)), 32));
         let add: Vec<AddressOp> = specs.clone().map(AddressOp::Add).collect();
         let remove: Vec<AddressOp> = specs.map(AddressOp::Remove).collect();
         // Tens of thousands of events; whether they fit depends on the buffer that this user may have.
