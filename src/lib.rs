@@ -4,10 +4,11 @@
 //!
 //! - cores, without I/O, clock or randomness: [`time`], [`vrrp`], [`bfd`], [`resource`]
 //! - [`config`]: files to checked settings; uses the cores' types
-//! - the shell's parts: [`net`], [`guardian`], [`process`], [`track`], [`notify`], [`control`]; they use the above
+//! - the shell's parts: [`net`], [`guardian`], [`process`], [`agents`], [`track`], [`notify`], [`control`]; they use the above
 //! - [`daemon`]: wires the parts together; [`cli`]: `tandemadm`
 #![deny(missing_docs)]
 
+pub mod agents;
 pub mod bfd;
 pub mod cli;
 pub mod config;

@@ -28,9 +28,17 @@ const IO: [&str; 16] = [
     "std::time::SystemTime",
 ];
 /// What is above the parts that only read, translate or stand by.
-const SHELL: [&str; 6] =
-    ["crate::process", "crate::track", "crate::notify", "crate::control", "crate::daemon", "crate::cli"];
-const ABOVE_CORE: [&str; 9] = [
+const SHELL: [&str; 7] = [
+    "crate::process",
+    "crate::agents",
+    "crate::track",
+    "crate::notify",
+    "crate::control",
+    "crate::daemon",
+    "crate::cli",
+];
+const ABOVE_CORE: [&str; 10] = [
+    "crate::agents",
     "crate::config",
     "crate::net",
     "crate::guardian",
@@ -43,7 +51,7 @@ const ABOVE_CORE: [&str; 9] = [
 ];
 const TOP: [&str; 2] = ["crate::daemon", "crate::cli"];
 
-const RULES: [Rule; 22] = [
+const RULES: [Rule; 24] = [
     Rule { room: "time.rs", forbidden: &IO },
     Rule { room: "time.rs", forbidden: &ABOVE_CORE },
     Rule { room: "vrrp", forbidden: &IO },
@@ -61,6 +69,8 @@ const RULES: [Rule; 22] = [
     Rule { room: "guardian", forbidden: &SHELL },
     Rule { room: "guardian", forbidden: &["crate::config", "tokio::"] },
     Rule { room: "process", forbidden: &TOP },
+    Rule { room: "process", forbidden: &["crate::agents"] },
+    Rule { room: "agents", forbidden: &TOP },
     Rule { room: "track", forbidden: &TOP },
     Rule { room: "notify", forbidden: &TOP },
     Rule { room: "control", forbidden: &TOP },

@@ -23,6 +23,7 @@ mod node;
 mod reader;
 mod render;
 mod report;
+mod resource;
 mod routing;
 mod tracks;
 mod transport;
@@ -40,6 +41,11 @@ pub use model::{
 };
 pub use render::effective_toml;
 pub use report::Source;
+pub use resource::{
+    Activation, AddressOrder, DrbdResource, ExecResource, ExecRun, FileResource, FilesystemResource, Fsck,
+    GroupResource, OcfResource, PeerLost, PostgresqlResource, Rejoin, Resource, ResourceKind, ResourceTrack,
+    Space, SystemdResource,
+};
 pub use routing::{
     Network, NotRouting, RouteHop, RouteKind, RouteOption, RuleAction, VirtualPrefix, VirtualRoute,
     VirtualRule,

@@ -1,6 +1,7 @@
 //! What a graph is made of, before it is checked.
 
 use super::types::{Level, Name, Target};
+use serde::Serialize;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -89,7 +90,7 @@ impl ResourceSettings {
 }
 
 /// One entry of `depend_on`: `name` or `name:promoted`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Need {
     /// A resource or a group.
     pub name: Name,
@@ -130,7 +131,7 @@ impl fmt::Display for Need {
 }
 
 /// How long each step may take before it is cancelled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Timeouts {
     /// [`super::Step::Start`]; 60 s by default.
     pub start: Duration,
@@ -160,7 +161,7 @@ pub struct Monitor {
 }
 
 /// How often a resource is tried again after a failed start, promote or monitor.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Restart {
     /// So many failures within `window` are answered with another try; the next one is final. 0: none.
     pub attempts: u32,
@@ -176,7 +177,8 @@ impl Default for Restart {
 }
 
 /// What to do when a resource cannot be stopped or demoted.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StopFailure {
     /// The graph is blocked until somebody looks.
     Block,
