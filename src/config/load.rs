@@ -152,6 +152,8 @@ fn check(sources: &[Source], options: &Options, whole: bool) -> Result<Loaded, D
         tracks: sorted(drafts.tracks),
         interfaces: drafts.interfaces.into_iter().filter_map(|i| i.built).collect(),
         garp_groups: drafts.garp_groups.into_iter().filter_map(|g| g.built).collect(),
+        resources: Vec::new(),
+        activation: None,
     };
     Ok(Loaded { config, warnings: found.0, files: sources.iter().map(|s| s.path.clone()).collect() })
 }

@@ -1,6 +1,7 @@
 //! The checked configuration: what the rest of tandemd works with. Every value here is legal; how it was
 //! written, and where, stays in the parser.
 
+use super::resource::{Activation, Resource};
 use super::routing::{VirtualPrefix, VirtualRoute, VirtualRule};
 use crate::bfd;
 use crate::vrrp::RouterSettings;
@@ -24,6 +25,10 @@ pub struct Config {
     pub interfaces: Vec<InterfaceSettings>,
     /// `[[garp_group]]`, in file order; names are unique, no interface is in two.
     pub garp_groups: Vec<GarpGroup>,
+    /// `[[resource]]`, in file order; names are unique, groups included, and nothing depends on itself.
+    pub resources: Vec<Resource>,
+    /// `[activation]`; none: resources are up only if they are `run_forever`.
+    pub activation: Option<Activation>,
 }
 
 /// `[[interface]]`: when a change of its link counts.
@@ -227,9 +232,16 @@ pub struct TrackRef {
     pub reverse: bool,
 }
 
-/// `notify_master`, `notify_backup`, `notify_fault`, `notify_stop`, `notify`.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+/// `notify_master`, `notify_backup`, `notify_fault`, `notify_stop`, `notify`; of an instance also `pre_master` and
+/// `pre_backup`, which it waits for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct NotifyScripts {
+    /// `pre_master`: ends before the resources are raised and the addresses come. Never of a group.
+    pub pre_master: Option<ScriptCommand>,
+    /// `pre_backup`: ends before the resources are lowered. Never of a group.
+    pub pre_backup: Option<ScriptCommand>,
+    /// `pre_timeout`: how long each of these two is waited for, 100 ms..=10 min.
+    pub pre_timeout: Duration,
     /// Runs on MASTER.
     pub master: Option<ScriptCommand>,
     /// Runs on BACKUP.
@@ -240,6 +252,22 @@ pub struct NotifyScripts {
     pub stop: Option<ScriptCommand>,
     /// Runs on each of them, with keepalived's four arguments added.
     pub any: Option<ScriptCommand>,
+}
+
+impl Default for NotifyScripts {
+    /// No scripts.
+    fn default() -> Self {
+        NotifyScripts {
+            pre_master: None,
+            pre_backup: None,
+            pre_timeout: Duration::from_secs(10),
+            master: None,
+            backup: None,
+            fault: None,
+            stop: None,
+            any: None,
+        }
+    }
 }
 
 /// A program and its arguments; never a shell. A string in the file is split as keepalived does (quotes

@@ -179,5 +179,6 @@ pub(super) fn notify(table: &Table<'_>) -> NotifyScripts {
         fault: script("notify_fault"),
         stop: script("notify_stop"),
         any: script("notify"),
+        ..NotifyScripts::default()
     }
 }
