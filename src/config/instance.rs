@@ -106,6 +106,7 @@ fn build(
         tracks: Vec::new(),
         notify,
         state_file: draft.state_file.as_ref().map(|s| s.value.clone()),
+        addresses_wait: false,
         ignore_interface_down,
         vmac: draft.vmac.as_ref().map(VmacDraft::built),
         accept,
@@ -159,6 +160,7 @@ fn router(
         transport: draft.lane.transport(),
         announce,
         handover: handover.unwrap_or_default(),
+        stays: false,
     })
 }
 

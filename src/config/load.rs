@@ -155,6 +155,7 @@ fn check(sources: &[Source], options: &Options, whole: bool) -> Result<Loaded, D
         resources: Vec::new(),
         activation: None,
     };
+    let config = config.tie();
     Ok(Loaded { config, warnings: found.0, files: sources.iter().map(|s| s.path.clone()).collect() })
 }
 

@@ -25,6 +25,7 @@ mod render;
 mod report;
 mod resource;
 mod routing;
+mod tie;
 mod tracks;
 mod transport;
 mod virtual_addresses;

@@ -121,6 +121,8 @@ pub struct Instance {
     pub notify: NotifyScripts,
     /// File that holds the state in one word, beside RUN_DIR/state/NAME (ESC's `keepalived_state`).
     pub state_file: Option<PathBuf>,
+    /// On becoming MASTER its addresses wait: for `pre_master`, or for resources (`addresses = "late"`).
+    pub addresses_wait: bool,
     /// `dont_track_primary`: the interface going down is no fault.
     pub ignore_interface_down: bool,
     /// `use_vmac`: addresses live on an interface with the virtual MAC; none: on the interface itself.
@@ -205,6 +207,8 @@ pub enum TrackKind {
     File,
     /// `[[track.bfd]]`.
     Bfd,
+    /// `[[resource]]`.
+    Resource,
 }
 
 impl std::fmt::Display for TrackKind {
@@ -215,6 +219,7 @@ impl std::fmt::Display for TrackKind {
             TrackKind::Process => "process",
             TrackKind::File => "file",
             TrackKind::Bfd => "bfd",
+            TrackKind::Resource => "resource",
         })
     }
 }

@@ -19,6 +19,14 @@ pub(super) enum Command {
     Status(oneshot::Sender<ProtocolStatus>),
     /// What have you counted?
     Stats(oneshot::Sender<ProtocolStats>),
+    /// What an instance's addresses waited for is there.
+    Place(String),
+    /// What had to be done while an instance still has its addresses is done: they may go.
+    LetGo(String),
+    /// What hangs on an instance's addresses is down: another node may take over.
+    Lowered(String),
+    /// An outside reason for an instance not to become MASTER, in words, or none any more.
+    Hold(String, Option<String>),
     /// Hand over and end.
     Stop,
 }
@@ -37,8 +45,21 @@ pub(super) enum Event {
         /// The words.
         text: String,
     },
+    /// Where the addresses of an instance are, of which something else in the daemon depends.
+    Gate(String, GateNews),
     /// Everything is handed over; the thread has ended.
     Ended,
+}
+
+/// See [`Event::Gate`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum GateNews {
+    /// It is MASTER, and its addresses wait for [`Command::Place`].
+    Waits,
+    /// It leaves, and its addresses go with [`Command::LetGo`].
+    Leaves,
+    /// Its addresses are off this machine. If something hangs on them, [`Command::Lowered`] is waited for.
+    Off,
 }
 
 /// The protocol thread's part of a status.

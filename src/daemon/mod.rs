@@ -16,7 +16,10 @@ mod manager;
 mod messages;
 mod privileges;
 mod protocol;
+mod reboot;
 mod remains;
+#[allow(dead_code, reason = "tandemadm does not ask yet")]
+mod resources;
 mod routing;
 mod routing_leftovers;
 mod start;

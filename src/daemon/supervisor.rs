@@ -1,5 +1,7 @@
 //! The main loop: wires the protocol thread to scripts, trackers, control socket, signals and the service manager.
 
+mod care;
+
 use super::Args;
 use super::backend::{Door, Request};
 use super::bfd::{Bfd, News, View};
@@ -7,22 +9,25 @@ use super::logging::LogControl;
 use super::manager::{Manager, gone};
 use super::messages::{Command, Event};
 use super::protocol::{self, Handle};
+use super::resources::{Pre, Resources};
 use super::{leftovers, remains};
 use crate::config::{self, Config, Loaded, TrackKind};
 use crate::control::api::{BfdStatus, LogLevel, Outcome, Stats, Status, TrackerStatus};
 use crate::control::server::{BackendError, Peer, Server};
 use crate::guardian::Ward;
 use crate::net::{NetError, clock};
-use crate::notify::{Notifier, NotifierSettings};
+use crate::notify::{Change, Notifier, NotifierSettings, Subject};
 use crate::track::{Report, TrackId, Trackers, Verdict};
+use care::until;
 use jiff::Timestamp;
 use sd_notify::NotifyState;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
 use tracing::{error, info, warn};
 
 /// Why the daemon ended otherwise than asked.
@@ -47,6 +52,8 @@ pub(super) enum DaemonError {
 
 /// Scripts may use this long after everything else is over.
 const SCRIPTS_AT_STOP: Duration = Duration::from_secs(30);
+/// How often the service manager is asked for more time while resources go down.
+const STOP_TICK: Duration = Duration::from_secs(2);
 /// The protocol thread answers within this.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -65,7 +72,13 @@ pub(super) struct Supervisor {
     trackers: Trackers,
     bfd: Bfd,
     notifier: Notifier,
-    waiting: VecDeque<Report>,
+    resources: Resources,
+    /// Blocking scripts that run, by instance.
+    before: BTreeMap<String, (Pre, AbortHandle)>,
+    /// The newest change of each instance.
+    changes: BTreeMap<String, Change>,
+    /// Commands that the protocol thread has yet to take.
+    waiting: VecDeque<Command>,
     last_beat: u64,
 }
 
@@ -85,6 +98,7 @@ impl Supervisor {
         let user = config.node.script_user.as_ref();
         let trackers = Trackers::start(&config.tracks, user, report_sender);
         let notifier = Notifier::start(NotifierSettings::new(&config, &args.run_dir));
+        let resources = Resources::start(&config, &args.run_dir, &args.state_dir);
         let now = clock::wall();
         Ok(Supervisor {
             args,
@@ -100,6 +114,9 @@ impl Supervisor {
             trackers,
             bfd: Bfd::default(),
             notifier,
+            resources,
+            before: BTreeMap::new(),
+            changes: BTreeMap::new(),
             waiting: VecDeque::new(),
             last_beat: 0,
         })
@@ -119,12 +136,14 @@ impl Supervisor {
         self.remember(&[]);
         self.apply().await;
         self.apply_bfd();
+        self.follow_resources();
         info!(node = %self.config.node.name, instances = self.config.instances.len(), "tandemd {} runs", env!("CARGO_PKG_VERSION"));
         self.manager.tell(&[NotifyState::Ready, NotifyState::Status("running")]);
         let mut watchdog = self.manager.watchdog_interval();
         let mut ended = Ok(());
         let guardian = self.manager.watch_guardian().map_err(DaemonError::Signals)?;
         loop {
+            let due = self.resources.deadline();
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
@@ -139,6 +158,8 @@ impl Supervisor {
                     Some(event) => self.take(event),
                 },
                 Some(report) = self.reports.recv() => self.pass_on(report),
+                happening = self.resources.next() => self.take_happening(happening),
+                () = until(due) => self.resource_timer(),
                 news = self.bfd.next() => match news {
                     Some(news) => self.take_bfd(news),
                     None => {
@@ -161,15 +182,21 @@ impl Supervisor {
     async fn stop(&mut self, again: &mut Signal, inbox: &mut mpsc::Receiver<Request>) {
         info!("stopping: handing over");
         self.manager.tell(&[NotifyState::Stopping, NotifyState::Status("handing over")]);
-        if let Err(e) = self.protocol.send(Command::Stop) {
-            error!("{e}");
-        }
+        self.resources.stopping();
+        self.follow_resources();
+        self.waiting.push_back(Command::Stop);
+        self.send_waiting();
+        let mut tick = tokio::time::interval(STOP_TICK);
         loop {
+            let due = self.resources.deadline();
             tokio::select! {
                 event = self.events.recv() => match event {
                     Some(Event::Ended) | None => break,
                     Some(event) => self.take(event),
                 },
+                happening = self.resources.next() => self.take_happening(happening),
+                () = until(due) => self.resource_timer(),
+                _ = tick.tick() => self.ask_for_time(),
                 Some(request) = inbox.recv() => self.answer(request).await,
                 _ = again.recv() => warn!("asked to stop again: still handing over"),
             }
@@ -177,6 +204,7 @@ impl Supervisor {
         if !self.protocol.join() {
             error!("the protocol thread panicked");
         }
+        self.stop_resources(inbox).await;
         // Not earlier: a neighbour that tracks this node must not fail while it takes over.
         if let Err(e) = self.bfd.stop() {
             error!("{e}");
@@ -201,7 +229,16 @@ impl Supervisor {
                     crate::notify::word(change.target),
                     change.reason
                 );
+                if change.subject == Subject::Instance {
+                    self.changes.insert(change.name.clone(), change.clone());
+                    self.resources.changed(&change);
+                }
                 self.notifier.notify(change);
+                self.follow_resources();
+            }
+            Event::Gate(instance, news) => {
+                self.resources.gate(&instance, news);
+                self.follow_resources();
             }
             Event::Notice { instance, warning, text } => {
                 let name = instance.as_deref().unwrap_or("-");
@@ -217,17 +254,22 @@ impl Supervisor {
 
     /// A tracker's verdict goes to the protocol thread, in order; none is lost if it is busy.
     fn pass_on(&mut self, report: Report) {
-        self.waiting.push_back(report);
+        self.tell_protocol(Command::Track(report));
+    }
+
+    /// To the protocol thread, in order; none is lost if it is busy.
+    fn tell_protocol(&mut self, command: Command) {
+        self.waiting.push_back(command);
         self.send_waiting();
     }
 
     fn send_waiting(&mut self) {
-        while let Some(report) = self.waiting.front() {
-            if let Err(e) = self.protocol.send(Command::Track(report.clone())) {
-                warn!("{e}");
+        while let Some(command) = self.waiting.pop_front() {
+            if let Err(command) = self.protocol.offer(command) {
+                warn!("the protocol thread does not keep up with commands");
+                self.waiting.push_front(command);
                 return;
             }
-            self.waiting.pop_front();
         }
     }
 
@@ -312,6 +354,8 @@ impl Supervisor {
         self.apply().await;
         self.trackers.reload(&self.config.tracks, self.config.node.script_user.as_ref());
         self.apply_bfd();
+        self.resources.reload(&self.config);
+        self.follow_resources();
         drop(old);
         let text = if summary.is_empty() { "nothing changed".to_owned() } else { summary.join("\n") };
         info!(%who, "reloaded: {}", text.replace('\n', "; "));

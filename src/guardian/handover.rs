@@ -46,6 +46,8 @@ pub(super) struct Handover {
 impl Handover {
     /// Sends priority 0 for all of them, and removes at once what must not wait.
     pub(super) fn begin(now: Instant, holders: Vec<Holder>) -> Self {
+        let (staying, holders): (Vec<Holder>, Vec<Holder>) =
+            holders.into_iter().partition(|h| h.farewell.stays);
         let (first, rest): (Vec<Holder>, Vec<Holder>) =
             holders.into_iter().partition(|h| h.farewell.handover == Order::BreakBeforeMake);
         remove(&first);
@@ -66,10 +68,27 @@ impl Handover {
                 Err(e) => warn!(instance = %name, "{name}: {e}"),
             }
         }
+        for holder in staying {
+            handover.leave_in_place(holder);
+        }
         let wait =
             |holder: Holder| Waiting { until: now + holder.farewell.patience, holder, successor: None };
         handover.waiting = rest.into_iter().map(wait).collect();
         handover
+    }
+
+    /// Its resources go on without the daemon, so nobody else may have them yet: the next daemon takes them over as they
+    /// are (decision 0008). Somebody who takes over all the same is heard.
+    fn leave_in_place(&mut self, holder: Holder) {
+        let seat = &holder.seat;
+        let virtual_mac = seat.virtual_mac.as_ref().map(|v| (v.ifindex, Some(v.mac)));
+        for (ifindex, mac) in virtual_mac.into_iter().chain([(seat.ifindex, None)]) {
+            if let Err(e) = self.socket(holder.farewell.family, ifindex, mac) {
+                warn!(instance = %holder.instance, "{}: a successor cannot be heard: {e}", holder.instance);
+            }
+        }
+        info!(instance = %holder.instance, "{}: its resources go on, and its addresses stay", holder.instance);
+        self.alone.push(holder);
     }
 
     fn say_goodbye(&mut self, holder: &Holder) -> Result<(), NetError> {

@@ -70,6 +70,13 @@ impl Notifier {
         }
     }
 
+    /// The blocking script before a change: `pre_master` if it is to MASTER, otherwise `pre_backup`. Ends when the script
+    /// has, or at `pre_timeout`, and at once if there is none; dropped, it kills the script. How it ends is logged and
+    /// changes nothing: a script that fails must not keep the service down.
+    pub fn before(&self, change: Change) -> impl Future<Output = ()> + Send + use<> {
+        super::worker::before(self.shared.clone(), change)
+    }
+
     /// Waits until all scripts have ended, but not longer than `limit`; then they are killed.
     pub async fn finish(&mut self, limit: Duration) {
         self.workers.values().for_each(Worker::close);

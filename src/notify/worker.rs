@@ -6,6 +6,7 @@ use crate::config::ScriptCommand;
 use crate::process::{self, Ended};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -86,7 +87,7 @@ async fn tell(shared: &Shared, change: &Change) {
     };
     let env = environment(change);
     if let Some(command) = specific {
-        run(shared, &settings, change, command, &env).await;
+        run(shared, &settings, change, command, &env, settings.timeout).await;
     }
     if let Some(command) = &of.scripts.any {
         let mut command = command.clone();
@@ -96,7 +97,18 @@ async fn tell(shared: &Shared, change: &Change) {
             word(change.target).to_owned(),
             change.priority.to_string(),
         ]);
-        run(shared, &settings, change, &command, &env).await;
+        run(shared, &settings, change, &command, &env, settings.timeout).await;
+    }
+}
+
+/// Runs the script that has to end before the addresses come or go, if there is one.
+pub(super) async fn before(shared: Arc<Shared>, change: Change) {
+    let settings = shared.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let Some(of) = settings.subjects.get(&(change.subject, change.name.clone())) else { return };
+    let scripts = &of.scripts;
+    let command = if change.target == Target::Master { &scripts.pre_master } else { &scripts.pre_backup };
+    if let Some(command) = command {
+        run(&shared, &settings, &change, command, &environment(&change), scripts.pre_timeout).await;
     }
 }
 
@@ -106,6 +118,7 @@ async fn run(
     change: &Change,
     command: &ScriptCommand,
     env: &[(String, String)],
+    timeout: Duration,
 ) {
     let script = command.program.display();
     let state = word(change.target);
@@ -113,7 +126,7 @@ async fn run(
         Err(e) => Err(e.to_string()),
         Ok(user) => match process::check_script(&command.program, &user) {
             Err(e) => Err(e.to_string()),
-            Ok(()) => Ok(process::run(command, &user, env, settings.timeout).await),
+            Ok(()) => Ok(process::run(command, &user, env, timeout).await),
         },
     };
     match ended {

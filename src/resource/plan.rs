@@ -25,6 +25,11 @@ pub(super) struct Entry {
 }
 
 impl Plan {
+    /// No resources.
+    pub fn empty() -> Plan {
+        Plan { entries: Vec::new(), groups: BTreeMap::new() }
+    }
+
     /// Checks the settings; all mistakes are reported at once.
     pub fn new(settings: Settings) -> Result<Plan, Vec<GraphError>> {
         let mut draft = Draft { settings: &settings, edges: BTreeMap::new(), errors: Vec::new() };

@@ -27,6 +27,8 @@ pub enum Input {
     AddressesReleased,
     /// Something else removed an address that this router holds.
     AddressLost(String),
+    /// The addresses, which waited for something else after [`Output::ClaimAddresses`], are being put in place only now.
+    AddressesPlaced,
     /// New settings, of the same virtual router (interface, family and VRID are unchanged).
     Reconfigure(Box<RouterSettings>),
     /// Leave for good: daemon stop or removal by reload.
@@ -97,6 +99,8 @@ pub struct Farewell {
     pub patience: Duration,
     /// How long the addresses stay after a successor was heard, so that it has them in place.
     pub linger: Duration,
+    /// Data or services hang on the addresses, and go on without the daemon: nobody may take over before they are down.
+    pub stays: bool,
 }
 
 /// One change of state.

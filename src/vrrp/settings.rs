@@ -42,6 +42,10 @@ pub struct RouterSettings {
     pub announce: AnnounceSettings,
     /// The planned way out.
     pub handover: Handover,
+    /// What hangs on the addresses (data, services) takes time to go down, and nobody may take over before. So from the
+    /// decision to leave until [`super::Input::AddressesReleased`] this router goes on advertising, without the addresses;
+    /// priority 0 comes after that. Only with [`Handover::BreakBeforeMake`].
+    pub stays: bool,
 }
 
 /// Where advertisements go. A router takes unicast or multicast, not both.

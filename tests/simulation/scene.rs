@@ -180,6 +180,7 @@ fn router(r: &mut Rng, before: &[RouterSettings], lans: usize, interval: Option<
             refresh_repeat: 1,
         },
         handover: Handover::MakeBeforeBreak,
+        stays: false,
     }
 }
 

@@ -23,6 +23,7 @@ fn world(change: impl Fn(usize, RouterSettings) -> RouterSettings) -> World {
             preempt_delay: Duration::ZERO,
             down_timer_adverts: 3,
             handover: Handover::MakeBeforeBreak,
+            stays: false,
             ..on[0].clone()
         };
         on[0] = change(n, s);

@@ -14,4 +14,5 @@ mod lifecycle;
 mod master;
 mod random;
 mod receive;
+mod stays;
 mod steps;

@@ -49,6 +49,7 @@ pub(crate) fn settings(priority: u8) -> RouterSettings {
         transport: Transport::Multicast,
         announce: AnnounceSettings::default(),
         handover: Handover::MakeBeforeBreak,
+        stays: false,
     }
 }
 

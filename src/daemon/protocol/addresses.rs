@@ -115,10 +115,7 @@ impl Protocol {
                 Step::Add(wanted) => self.add_batch(id, &wanted),
                 Step::Remove(places) => self.remove_batch(id, &places),
                 Step::Announce(places) => self.announce_batch(id, &places),
-                Step::Released => {
-                    self.unguard_all(id);
-                    self.engine.input(self.now, id, Input::AddressesReleased, &mut self.actions);
-                }
+                Step::Released => self.released(id),
             }
         }
     }

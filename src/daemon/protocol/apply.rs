@@ -99,7 +99,9 @@ impl Protocol {
             self.claim_routing(id);
         }
         let group_tracks = |c: &Config| group_tracks(c, &new.name).cloned().collect::<Vec<_>>();
-        if old.tracks != new.tracks || group_tracks(old_config) != group_tracks(&self.config) {
+        let resources = |c: &Config| c.resource_tracks(&new.name);
+        let moved = resources(old_config) != resources(&self.config);
+        if old.tracks != new.tracks || moved || group_tracks(old_config) != group_tracks(&self.config) {
             self.retrack(id);
         }
     }
@@ -147,7 +149,8 @@ impl Protocol {
             .filter(|t| !own.iter().any(|o| o.kind == t.kind && o.name == t.name))
             .cloned()
             .collect();
-        own.into_iter().chain(group)
+        let resources = self.config.resource_tracks(&instance.name);
+        own.into_iter().chain(group).chain(resources)
     }
 
     /// The running router of an instance.
@@ -189,5 +192,6 @@ fn config_has_track(config: &Config, id: &TrackId) -> bool {
         TrackKind::Process => t.processes.iter().any(|p| p.name == id.name),
         TrackKind::File => t.files.iter().any(|f| f.name == id.name),
         TrackKind::Bfd => t.bfd.iter().any(|b| b.name == id.name),
+        TrackKind::Resource => config.resources.iter().any(|r| r.name == id.name),
     }
 }

@@ -1,6 +1,7 @@
 //! The instances that run: their settings, their router in the engine, their addresses.
 
 use super::claims::Claim;
+use super::gate::Gate;
 use super::routing::Routing;
 use crate::config::{Instance, TrackKind};
 use crate::net::nft::Guarded;
@@ -32,6 +33,8 @@ pub(super) struct Running {
     pub(super) link: Option<Result<std::net::IpAddr, String>>,
     /// Removed by a reload: not shown any more.
     pub(super) retired: bool,
+    /// What its addresses wait for.
+    pub(super) gate: Gate,
     /// Addresses that take no packets (`accept = false`).
     pub(super) guarded: std::collections::BTreeSet<Guarded>,
 }
@@ -50,6 +53,7 @@ impl Running {
             last_ifindex: None,
             link: None,
             retired: false,
+            gate: Gate::default(),
             guarded: Default::default(),
         }
     }
@@ -108,6 +112,7 @@ pub(super) fn track_key(kind: TrackKind, name: &str) -> TrackKey {
         TrackKind::Process => "process",
         TrackKind::File => "file",
         TrackKind::Bfd => "bfd",
+        TrackKind::Resource => "resource",
     };
     TrackKey { kind, name: name.to_owned() }
 }
@@ -119,6 +124,7 @@ pub(super) fn track_kind(key: &TrackKey) -> TrackKind {
         "script" => TrackKind::Script,
         "process" => TrackKind::Process,
         "bfd" => TrackKind::Bfd,
+        "resource" => TrackKind::Resource,
         _ => TrackKind::File,
     }
 }

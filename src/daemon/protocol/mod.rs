@@ -10,6 +10,7 @@ mod claims;
 mod debounce;
 mod farewells;
 mod garp;
+mod gate;
 mod instances;
 mod interfaces;
 mod neighbours;
@@ -157,6 +158,17 @@ impl Handle {
         });
         self.waker.wake();
         sent
+    }
+
+    /// Hands over a command, or gives it back while the thread does not keep up.
+    pub(super) fn offer(&self, command: Command) -> Result<(), Command> {
+        let sent = self.commands.try_send(command);
+        self.waker.wake();
+        match sent {
+            Err(std::sync::mpsc::TrySendError::Full(command)) => Err(command),
+            // It has ended, and with it all that the command could be about.
+            Ok(()) | Err(std::sync::mpsc::TrySendError::Disconnected(_)) => Ok(()),
+        }
     }
 
     /// Turns of the loop so far; grows within a moment of [`Handle::nudge`] while the thread is alive.

@@ -58,6 +58,16 @@ impl Outbox {
             return;
         }
         self.dropped = self.dropped.saturating_add(1);
+        if let Event::Gate(name, _) = &event {
+            // Each instance has one way up and one down; what is newer says it all.
+            let victim = self.backlog.iter().position(|e| matches!(e, Event::Gate(old, _) if old == name));
+            if let Some(at) =
+                victim.or_else(|| self.backlog.iter().position(|e| matches!(e, Event::Notice { .. })))
+            {
+                self.backlog.remove(at);
+            }
+            return self.backlog.push_back(event);
+        }
         if let Event::Change(new) = &event {
             let same = |e: &Event| matches!(e, Event::Change(old) if old.name == new.name && old.subject == new.subject);
             let victim = self

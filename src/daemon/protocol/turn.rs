@@ -164,6 +164,10 @@ impl Protocol {
                 Command::Stats(reply) => {
                     let _ = reply.send(self.counters());
                 }
+                Command::Place(name) => self.place(&name),
+                Command::LetGo(name) => self.part_with(&name),
+                Command::Lowered(name) => self.lowered(&name),
+                Command::Hold(name, why) => self.hold(&name, why),
                 Command::Stop => self.stop(),
             }
         }
@@ -341,9 +345,9 @@ impl Protocol {
                     self.stats.sends_failed = self.stats.sends_failed.saturating_add(1);
                 }
             }
-            Output::ClaimAddresses => self.claim(id),
-            Output::ReleaseAddresses => self.release(id),
-            Output::Announce { copies } => self.announce(id, copies),
+            Output::ClaimAddresses => self.claim_gated(id),
+            Output::ReleaseAddresses => self.release_gated(id),
+            Output::Announce { copies } => self.announce_gated(id, copies),
             Output::Transition(t) => {
                 self.farewells.changed(id);
                 self.news.push(News::Changed(id, t, self.is_leaving(id)));

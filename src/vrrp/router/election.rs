@@ -27,6 +27,7 @@ impl VirtualRouter {
 
     /// Everything that is due at `now`.
     pub(super) fn expire(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.stay_on(now, out);
         if self.linger.is_some_and(|t| t <= now) {
             self.release(out);
         }
@@ -44,6 +45,7 @@ impl VirtualRouter {
                 self.announce_due(now, out);
             }
             Mode::Master(_) => self.announce_due(now, out),
+            Mode::Leaving(Leaving::Releasing { .. }) if self.settings.stays => {}
             Mode::Leaving(Leaving::Waiting { until }) if *until <= now => {
                 self.release_and_leave(now, false, None, out);
             }
@@ -145,6 +147,7 @@ impl VirtualRouter {
         self.counters.became_master = self.counters.became_master.saturating_add(1);
         self.linger = None;
         self.owed_zero = false;
+        self.stay = None;
         self.send(now, self.effective_priority().get(), out);
         self.claim(out);
         let copies = self.announcer.master(now, &self.settings.announce);
@@ -180,6 +183,9 @@ impl VirtualRouter {
 
     /// An advertisement that passed every check.
     pub(super) fn hear(&mut self, now: Instant, from: IpAddr, a: &Advertisement<'_>, out: &mut Vec<Output>) {
+        if a.priority > 0 && self.loses_to(from, a.priority) {
+            self.stay = None;
+        }
         match &self.mode {
             Mode::Init | Mode::Fault | Mode::Stopped => {}
             Mode::Backup(b) => {
@@ -337,6 +343,7 @@ impl VirtualRouter {
             }
             Handover::BreakBeforeMake => {
                 self.owed_zero = true;
+                self.keep_place();
                 self.release(out);
             }
         }

@@ -91,6 +91,7 @@ impl VirtualRouter {
                 }
                 Handover::BreakBeforeMake => {
                     self.owed_zero = true;
+                    self.keep_place();
                     self.release(out);
                 }
             }
@@ -133,6 +134,9 @@ impl VirtualRouter {
         out: &mut Vec<Output>,
     ) {
         let zero = zero || self.owed_zero;
+        if matches!(self.mode, Mode::Master(_)) {
+            self.keep_place();
+        }
         self.release(out);
         let next = if self.held != Held::Nothing {
             Mode::Leaving(Leaving::Releasing { zero, until: now + RELEASE_LIMIT })
@@ -164,6 +168,7 @@ impl VirtualRouter {
             return; // claimed since
         }
         self.held = Held::Nothing;
+        self.stay = None;
         match self.mode {
             Mode::Leaving(Leaving::Releasing { zero, .. }) => {
                 self.owed_zero = false;
@@ -171,6 +176,34 @@ impl VirtualRouter {
             }
             _ if std::mem::take(&mut self.owed_zero) => self.send_zero(now, out),
             _ => {}
+        }
+    }
+
+    /// It leaves, but what hangs on its addresses is still up: it goes on advertising as before.
+    pub(super) fn keep_place(&mut self) {
+        if let (true, Held::Claimed, Mode::Master(m)) = (self.settings.stays, self.held, &self.mode) {
+            self.stay = Some(m.next_advert);
+        }
+    }
+
+    /// An advertisement that keeps the peers waiting is due.
+    pub(super) fn stay_on(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let Some(due) = self.stay.filter(|t| *t <= now) else { return };
+        let limit = self.settings.advert_int.saturating_mul(u32::from(self.settings.down_timer_adverts));
+        if now.since(due) > limit {
+            // This machine stood still for longer than its peers wait: as a MASTER would, it does not claim any more.
+            self.stay = None;
+            return;
+        }
+        self.stay = Some(now + self.settings.advert_int);
+        self.send(now, self.effective_priority().get(), out);
+    }
+
+    /// Late, but as at the beginning: everything that was announced before pointed at nothing.
+    pub(super) fn addresses_placed(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if matches!(self.mode, Mode::Master(_)) && self.held == Held::Claimed {
+            let copies = self.announcer.master(now, &self.settings.announce);
+            self.announce(copies, out);
         }
     }
 

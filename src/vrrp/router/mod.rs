@@ -167,6 +167,8 @@ pub struct VirtualRouter {
     stale_reports: u32,
     /// Priority 0 goes out once the addresses are gone (break before make).
     owed_zero: bool,
+    /// Until then the peers are kept waiting: when the next advertisement for that is due.
+    stay: Option<Instant>,
     counters: Counters,
     notices: Limiter<NoticeKind>,
     since: Instant,
@@ -201,6 +203,7 @@ impl VirtualRouter {
             held: Held::Nothing,
             stale_reports: 0,
             owed_zero: false,
+            stay: None,
             counters: Counters::default(),
             notices: Limiter::default(),
             since: now,
@@ -240,6 +243,7 @@ impl VirtualRouter {
             }
             Input::AddressesReleased => self.addresses_released(now, out),
             Input::AddressLost(address) => self.address_lost(now, &address, out),
+            Input::AddressesPlaced => self.addresses_placed(now, out),
             Input::Reconfigure(settings) => self.reconfigure(now, *settings, out),
             Input::Stop(leave) => self.leave(now, leave, out),
         }
@@ -262,9 +266,11 @@ impl VirtualRouter {
                 down.into_iter().chain(delay).min()
             }
             Mode::Master(m) => Some(m.next_advert).into_iter().chain(self.announcer.deadline()).min(),
+            // What hangs on the addresses may take any time; the shell says when it is down.
+            Mode::Leaving(Leaving::Releasing { .. }) if self.settings.stays => None,
             Mode::Leaving(Leaving::Waiting { until } | Leaving::Releasing { until, .. }) => Some(*until),
         };
-        mode.into_iter().chain(self.linger).min()
+        mode.into_iter().chain(self.linger).chain(self.stay).min()
     }
 
     /// The state that people see.
@@ -305,6 +311,11 @@ impl VirtualRouter {
     /// True while another router is MASTER and this one leaves it at that.
     pub(super) fn follows(&self) -> bool {
         matches!(&self.mode, Mode::Backup(Backup { wait: Wait::Until(_), follows: true, .. }))
+    }
+
+    /// True while it only keeps its peers waiting until everything that hangs on its addresses is down.
+    pub fn is_staying(&self) -> bool {
+        self.stay.is_some()
     }
 
     /// True if it has left for good.
@@ -421,6 +432,7 @@ impl VirtualRouter {
             handover: self.settings.handover,
             patience: self.longest_skew() + LEAVE_MARGIN,
             linger: self.linger_time(),
+            stays: self.settings.stays,
         })
     }
 

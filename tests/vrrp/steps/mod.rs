@@ -68,6 +68,7 @@ pub fn settings(priority: u8) -> RouterSettings {
         transport: Transport::Multicast,
         announce: AnnounceSettings::default(),
         handover: Handover::MakeBeforeBreak,
+        stays: false,
     }
 }
 

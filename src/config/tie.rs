@@ -1,0 +1,45 @@
+//! What `[activation]`, resources and blocking scripts mean for the virtual routers.
+
+use super::model::{Config, TrackKind, TrackRef};
+use super::resource::{AddressOrder, Resource, ResourceKind};
+use crate::vrrp::Handover;
+
+impl Config {
+    /// Fills in what follows from other tables: which routers go break before make, and whose addresses wait.
+    pub(super) fn tie(mut self) -> Self {
+        let activation = self.activation.clone();
+        for instance in &mut self.instances {
+            let tied = activation.as_ref().filter(|a| a.vrrp_instance.contains(&instance.name));
+            let late = tied.is_some_and(|a| a.addresses == AddressOrder::Late);
+            instance.addresses_wait = late || instance.notify.pre_master.is_some();
+            instance.router.stays = tied.is_some() || instance.notify.pre_backup.is_some();
+            if instance.router.stays {
+                // With data behind the addresses nobody may take over before they are down.
+                instance.router.handover = Handover::BreakBeforeMake;
+            }
+        }
+        self
+    }
+
+    /// True if this instance decides whether the resources are raised.
+    pub fn activates(&self, instance: &str) -> bool {
+        self.activation.as_ref().is_some_and(|a| a.vrrp_instance.iter().any(|name| name == instance))
+    }
+
+    /// The resources that an instance suffers from: those whose `track` names it, and, if it activates them, all that
+    /// are critical.
+    pub fn resource_tracks(&self, instance: &str) -> Vec<TrackRef> {
+        let effect = |r: &Resource| {
+            let own = r.track.iter().find(|t| t.instance == instance).map(|t| t.weight);
+            let tied = r.critical && self.activates(instance) && !matches!(r.kind, ResourceKind::Group(_));
+            let weight = own.or(tied.then_some(0))?;
+            Some(TrackRef { kind: TrackKind::Resource, name: r.name.clone(), weight, reverse: false })
+        };
+        self.resources.iter().filter_map(effect).collect()
+    }
+
+    /// What the resource core is told.
+    pub fn resource_settings(&self) -> crate::resource::Settings {
+        crate::resource::Settings::default()
+    }
+}

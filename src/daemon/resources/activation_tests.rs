@@ -1,0 +1,130 @@
+use super::*;
+use crate::config::{Options, ScriptCommand, Source, parse};
+
+/// `kad` activates and has these scripts, `web` is a plain instance.
+fn config(scripts: &[Pre], late: bool) -> Config {
+    let text = "[[vrrp_instance]]\nname = \"kad\"\ninterface = \"eth0\"\nvirtual_router_id = 51\n\
+        virtual_ipaddress = [\"192.0.2.100/24\"]\n\
+        [[vrrp_instance]]\nname = \"web\"\ninterface = \"eth0\"\nvirtual_router_id = 52\n\
+        virtual_ipaddress = [\"192.0.2.101/24\"]\n";
+    let source = Source { path: "t.toml".into(), text: text.into() };
+    let mut config = parse(&[source], &Options::default()).expect("a good configuration").config;
+    config.activation = Some(crate::config::Activation {
+        vrrp_instance: vec![kad()],
+        addresses: if late { AddressOrder::Late } else { AddressOrder::Early },
+        on_stop_failure: crate::resource::StopFailure::Block,
+        failure_timeout: None,
+    });
+    let script = || Some(ScriptCommand { program: "/bin/true".into(), args: Vec::new() });
+    let instance = config.instances.first_mut().expect("kad");
+    instance.router.stays = true;
+    instance.notify.pre_master = script().filter(|_| scripts.contains(&Pre::Master));
+    instance.notify.pre_backup = script().filter(|_| scripts.contains(&Pre::Backup));
+    config
+}
+
+fn kad() -> String {
+    "kad".to_owned()
+}
+
+fn raised(a: &mut Activation) {
+    assert_eq!(a.gate("kad", GateNews::Waits), []);
+    assert_eq!(a.changed("kad", true), [Order::Aim(Target::Raised)]);
+    assert_eq!(a.reached(Target::Raised), [Order::Place(kad())]);
+}
+
+#[test]
+fn resources_come_before_addresses_and_go_after_them() {
+    let mut a = Activation::default();
+    assert_eq!(a.configure(&config(&[], true)), []);
+    assert_eq!(a.changed("kad", false), [Order::Aim(Target::Lowered)]);
+    assert_eq!(a.reached(Target::Lowered), []);
+    raised(&mut a);
+    assert_eq!(a.changed("kad", false), [], "first the addresses");
+    assert_eq!(a.gate("kad", GateNews::Off), [Order::Aim(Target::Lowered)]);
+    assert_eq!(a.reached(Target::Lowered), [Order::Lowered(kad())], "and now another node may");
+}
+
+#[test]
+fn a_way_down_that_is_blocked_releases_nobody() {
+    let mut a = Activation::default();
+    a.configure(&config(&[], true));
+    raised(&mut a);
+    a.changed("kad", false);
+    a.gate("kad", GateNews::Off);
+    a.moving();
+    assert_eq!(a.gate("kad", GateNews::Off), [], "however often it is asked");
+}
+
+#[test]
+fn master_again_on_the_way_down_turns_round() {
+    let mut a = Activation::default();
+    a.configure(&config(&[], true));
+    raised(&mut a);
+    a.changed("kad", false);
+    a.gate("kad", GateNews::Off);
+    a.gate("kad", GateNews::Waits);
+    assert!(a.changed("kad", true).contains(&Order::Aim(Target::Raised)));
+    assert_eq!(a.reached(Target::Lowered), [], "an old answer places nothing and releases nobody");
+    assert_eq!(a.reached(Target::Raised), [Order::Place(kad())]);
+}
+
+#[test]
+fn scripts_come_first_on_both_ways() {
+    let mut a = Activation::default();
+    a.configure(&config(&[Pre::Master, Pre::Backup], true));
+    a.changed("kad", false);
+    a.reached(Target::Lowered);
+    a.gate("kad", GateNews::Waits);
+    assert_eq!(a.changed("kad", true), [Order::Run(kad(), Pre::Master)]);
+    assert_eq!(a.said("kad", Pre::Master), [Order::Aim(Target::Raised)]);
+    assert_eq!(a.reached(Target::Raised), [Order::Place(kad())]);
+    assert_eq!(a.gate("kad", GateNews::Leaves), [Order::Run(kad(), Pre::Backup)]);
+    assert_eq!(a.changed("kad", false), []);
+    assert_eq!(a.said("kad", Pre::Backup), [Order::LetGo(kad())]);
+    assert_eq!(a.gate("kad", GateNews::Off), [Order::Aim(Target::Lowered)]);
+    assert_eq!(a.reached(Target::Lowered), [Order::Lowered(kad())]);
+}
+
+#[test]
+fn when_another_one_has_taken_over_the_script_runs_before_the_resources_go() {
+    let mut a = Activation::default();
+    a.configure(&config(&[Pre::Backup], true));
+    raised(&mut a);
+    assert_eq!(a.changed("kad", false), []);
+    assert_eq!(a.gate("kad", GateNews::Off), [Order::Run(kad(), Pre::Backup)]);
+    assert_eq!(a.said("kad", Pre::Backup), [Order::Aim(Target::Lowered)]);
+}
+
+#[test]
+fn a_script_that_is_not_wanted_any_more_is_ended() {
+    let mut a = Activation::default();
+    a.configure(&config(&[Pre::Master], true));
+    a.changed("kad", false);
+    a.gate("kad", GateNews::Waits);
+    a.changed("kad", true);
+    assert_eq!(a.changed("kad", false), [Order::Cancel(kad())]);
+    assert_eq!(a.said("kad", Pre::Master), [], "its end says nothing any more");
+}
+
+#[test]
+fn early_addresses_wait_for_nothing_and_other_instances_decide_nothing() {
+    let mut a = Activation::default();
+    a.configure(&config(&[], false));
+    a.changed("kad", false);
+    a.reached(Target::Lowered);
+    assert_eq!(a.changed("web", true), []);
+    assert_eq!(a.changed("kad", true), [Order::Aim(Target::Raised)]);
+    a.changed("kad", false);
+    assert_eq!(a.gate("kad", GateNews::Off), [Order::Aim(Target::Lowered)], "the way down is the same");
+}
+
+#[test]
+fn in_maintenance_addresses_go_without_their_resources_at_the_stop() {
+    let mut a = Activation::default();
+    a.configure(&config(&[], true));
+    raised(&mut a);
+    a.freeze(true);
+    a.changed("kad", false);
+    assert!(a.gate("kad", GateNews::Off).contains(&Order::Lowered(kad())));
+}

@@ -1,0 +1,10 @@
+//! Resources: the shell around the resource core. It runs the agents, and ties the graph to the virtual routers.
+
+mod activation;
+mod boot;
+mod maintenance;
+mod runner;
+mod tracks;
+
+pub(super) use activation::Pre;
+pub(super) use runner::{Effect, Happening, Resources};

@@ -1,0 +1,474 @@
+//! Runs what the graph asks for.
+
+use super::activation::{Activation, Order, Pre};
+use super::boot;
+use super::maintenance::Maintenance;
+use super::tracks::Tracks;
+use crate::agents::{self, Agent, Context, Noticed, Report, Services};
+use crate::config::{Config, Resource};
+use crate::daemon::messages::{Command, GateNews};
+use crate::net::clock;
+use crate::notify::{Change, Target as State};
+use crate::process::Activity;
+use crate::resource::{
+    self, Graph, Input, Level, Name, Notice, Output, Plan, Reason, Step, StepResult, Target,
+};
+use crate::time::Instant;
+use crate::track;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// What happens to resources.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// A step has ended.
+    StepDone { resource: Name, step: Step, result: StepResult },
+    /// What was found at the start: each resource with its level, or why nobody can tell.
+    Found(Vec<(Name, Result<Level, String>)>),
+    /// A blocking script has ended.
+    Said(String, Pre),
+    /// An agent has noticed something.
+    Noticed(Report),
+}
+
+/// What the rest of the daemon has to do.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Tell the protocol thread.
+    Tell(Command),
+    /// Run the blocking script of this instance for its newest change; [`Happening::Said`] when it has ended.
+    Run(String, Pre),
+    /// It is of no use any more.
+    Cancel(String),
+    /// Reboot the machine.
+    Reboot(String),
+}
+
+/// A step that runs.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) step: Step,
+    pub(super) cancel: CancellationToken,
+    pub(super) activity: Activity,
+}
+
+/// What a step came to, for people.
+#[derive(Clone, Debug)]
+pub(super) struct LastResult {
+    pub(super) step: Step,
+    pub(super) result: StepResult,
+    pub(super) at: jiff::Timestamp,
+    pub(super) took: Duration,
+}
+
+/// All resources of this node.
+pub(crate) struct Resources {
+    pub(super) graph: Graph,
+    pub(super) config: Arc<Config>,
+    pub(super) agents: BTreeMap<Name, (Resource, Arc<dyn Agent>)>,
+    services: Services,
+    pub(super) running: BTreeMap<Name, Running>,
+    pub(super) last: BTreeMap<Name, LastResult>,
+    pub(super) activation: Activation,
+    /// What has been looked for at the start is known; nothing moves before.
+    found: bool,
+    tracks: Tracks,
+    pub(super) maintenance: Maintenance,
+    /// Settings that the graph has been given and not taken yet.
+    pending: Option<Arc<Config>>,
+    stopping: bool,
+    pub(super) blocked: Option<(Name, String)>,
+    sender: mpsc::UnboundedSender<Happening>,
+    happenings: mpsc::UnboundedReceiver<Happening>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    effects: Vec<Effect>,
+}
+
+impl Resources {
+    /// Makes the agents and looks at what runs already. Must be called within a tokio runtime.
+    pub(crate) fn start(config: &Arc<Config>, run_dir: &Path, state_dir: &Path) -> Self {
+        let (sender, happenings) = mpsc::unbounded_channel();
+        let (report_sender, reports) = mpsc::unbounded_channel();
+        let services =
+            Services { run_dir: run_dir.to_owned(), state_dir: state_dir.to_owned(), reports: report_sender };
+        let mut resources = Resources {
+            graph: Graph::of(plan(config)),
+            config: config.clone(),
+            agents: BTreeMap::new(),
+            services,
+            running: BTreeMap::new(),
+            last: BTreeMap::new(),
+            activation: Activation::default(),
+            found: false,
+            tracks: Tracks::default(),
+            maintenance: Maintenance::load(state_dir),
+            pending: None,
+            stopping: false,
+            blocked: None,
+            sender,
+            happenings,
+            reports,
+            effects: Vec::new(),
+        };
+        resources.make_agents(config);
+        if resources.maintenance.is_on() {
+            resources.input(Input::Command(resource::Command::Maintenance(true)));
+        }
+        boot::look(&resources.agents, resources.sender.clone());
+        resources.hold_in_maintenance();
+        resources.carry_out_later(|a, c| a.configure(c));
+        resources
+    }
+
+    /// Waits for the next happening; never ends by itself.
+    pub(crate) async fn next(&mut self) -> Happening {
+        tokio::select! {
+            Some(happening) = self.happenings.recv() => happening,
+            Some(report) = self.reports.recv() => Happening::Noticed(report),
+            else => std::future::pending().await,
+        }
+    }
+
+    /// When [`Resources::timer`] is due.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.graph.next_deadline()
+    }
+
+    /// A deadline has passed.
+    pub(crate) fn timer(&mut self) {
+        self.input(Input::Timer);
+    }
+
+    /// To [`Resources::next`].
+    pub(crate) fn sender(&self) -> mpsc::UnboundedSender<Happening> {
+        self.sender.clone()
+    }
+
+    /// What has to be done by the rest of the daemon since the last call.
+    pub(crate) fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// The failures that virtual routers track, as far as they have changed since the last call.
+    pub(crate) fn reports(&mut self) -> Vec<track::Report> {
+        self.tracks.update(&self.graph.status(clock::now()))
+    }
+
+    /// Takes what has happened.
+    pub(crate) fn take(&mut self, happening: Happening) {
+        match happening {
+            Happening::StepDone { resource, step, result } => self.step_done(resource, step, result),
+            Happening::Found(levels) => self.take_found(levels),
+            Happening::Said(instance, which) => {
+                let orders = self.activation.said(&instance, which);
+                self.carry_out(orders);
+            }
+            Happening::Noticed(Report { resource, what: Noticed::Look }) => {
+                let _ = resource;
+            }
+            Happening::Noticed(Report { resource, what: Noticed::Event { warning: true, text } }) => {
+                warn!(%resource, "{resource}: {text}");
+            }
+            Happening::Noticed(Report { resource, what: Noticed::Event { warning: false, text } }) => {
+                info!(%resource, "{resource}: {text}");
+            }
+        }
+    }
+
+    /// A virtual router changed its state.
+    pub(crate) fn changed(&mut self, change: &Change) {
+        let orders = self.activation.changed(&change.name, change.target == State::Master);
+        self.carry_out(orders);
+    }
+
+    /// The protocol thread tells where an instance's addresses are.
+    pub(crate) fn gate(&mut self, instance: &str, news: GateNews) {
+        let orders = self.activation.gate(instance, news);
+        self.carry_out(orders);
+    }
+
+    /// A command of an operator; what the graph says to it.
+    pub(crate) fn command(&mut self, command: resource::Command) -> Vec<Notice> {
+        self.input(Input::Command(command))
+    }
+
+    /// Whether there is a resource or group of this name.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.config.resources.iter().any(|r| r.name == name)
+    }
+
+    /// The agent of a resource.
+    pub(crate) fn agent(&self, name: &str) -> Option<Arc<dyn Agent>> {
+        self.agents.get(&Name::from(name)).map(|(_, agent)| agent.clone())
+    }
+
+    /// Whether there is nothing to look after.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.config.resources.is_empty()
+    }
+
+    /// New settings: what did not change does not notice.
+    pub(crate) fn reload(&mut self, config: &Arc<Config>) {
+        if self.config.resources == config.resources && self.config.activation == config.activation {
+            self.config = config.clone();
+        } else {
+            self.pending = Some(config.clone());
+            self.input(Input::Reconfigure(Box::new(plan(config))));
+        }
+        let orders = self.activation.configure(config);
+        self.carry_out(orders);
+        self.hold_in_maintenance();
+    }
+
+    /// On: no monitors, nothing moves, also over a restart of the daemon.
+    pub(crate) fn set_maintenance(&mut self, on: bool) -> Result<(), String> {
+        self.maintenance.set(on)?;
+        self.input(Input::Command(resource::Command::Maintenance(on)));
+        self.hold_in_maintenance();
+        Ok(())
+    }
+
+    /// Neither do addresses come here.
+    fn hold_in_maintenance(&mut self) {
+        let why = self.maintenance.is_on().then(|| "maintenance is on".to_owned());
+        for name in self.config.activation.iter().flat_map(|a| &a.vrrp_instance) {
+            self.effects.push(Effect::Tell(Command::Hold(name.clone(), why.clone())));
+        }
+    }
+
+    /// The daemon stops: the virtual routers are about to leave.
+    pub(crate) fn stopping(&mut self) {
+        self.stopping = true;
+        if self.maintenance.is_on() && !self.is_empty() {
+            warn!("maintenance is on: resources stay as they are");
+            let orders = self.activation.freeze(true);
+            self.carry_out(orders);
+        }
+    }
+
+    /// After the virtual routers have left: what is up in both roles goes down too.
+    pub(crate) fn stop_the_rest(&mut self) {
+        if self.maintenance.is_on() {
+            return;
+        }
+        self.input(Input::Target(Target::Lowered));
+        let all: Vec<Name> = self.agents.keys().cloned().collect();
+        for name in all {
+            self.input(Input::Command(resource::Command::Stop(name)));
+        }
+    }
+
+    /// True when nothing is left to wait for at the stop.
+    pub(crate) fn is_down(&self) -> bool {
+        let status = self.graph.status(clock::now());
+        let down = |r: &resource::ResourceStatus| r.level == Level::Stopped && r.running.is_none();
+        self.maintenance.is_on() || status.resources.iter().all(down)
+    }
+
+    /// Why what is to be down does not get there, if it is so.
+    pub(crate) fn blocked(&self) -> Option<String> {
+        self.blocked.as_ref().map(|(name, why)| format!("{name}: {why}"))
+    }
+
+    /// How long everything that is up may take to go down.
+    pub(crate) fn longest_stop(&self) -> Duration {
+        let each = self.config.resources.iter().map(|r| r.timeouts.stop + r.timeouts.demote);
+        each.sum::<Duration>() + resource::CANCEL_GRACE
+    }
+
+    fn make_agents(&mut self, config: &Config) {
+        let old = std::mem::take(&mut self.agents);
+        for r in &config.resources {
+            let name = Name::from(r.name.as_str());
+            let kept = old.get(&name).filter(|(o, _)| o.kind == r.kind).map(|(_, agent)| agent.clone());
+            if let Some(agent) = kept.or_else(|| agents::agent(r, &self.services)) {
+                self.agents.insert(name, (r.clone(), agent));
+            }
+        }
+        self.last.retain(|name, _| self.agents.contains_key(name));
+    }
+
+    fn take_found(&mut self, levels: Vec<(Name, Result<Level, String>)>) {
+        self.found = true;
+        for (name, level) in levels {
+            let level = level.unwrap_or_else(|why| {
+                warn!(resource = %name, "{name}: it is not known whether it runs, so it is taken as running: {why}");
+                Level::Promoted
+            });
+            if level > Level::Stopped {
+                self.input(Input::Found(name, level));
+            }
+        }
+        if let Some(aim) = self.activation.aim() {
+            self.input(Input::Target(aim));
+        }
+    }
+
+    fn step_done(&mut self, resource: Name, step: Step, result: StepResult) {
+        let now = clock::now();
+        if let Some((_, limit)) = self.running.remove(&resource).map(|r| (r.step, r)) {
+            drop(limit);
+        }
+        if let (StepResult::Failed(text), Step::Monitor) = (&result, step) {
+            warn!(%resource, "{resource}: monitor failed: {text}");
+        }
+        let took = self
+            .graph
+            .status(now)
+            .resources
+            .iter()
+            .find(|r| r.name == resource)
+            .and_then(|r| r.running.as_ref().map(|s| s.age));
+        let last =
+            LastResult { step, result: result.clone(), at: clock::wall(), took: took.unwrap_or_default() };
+        self.last.insert(resource.clone(), last);
+        self.input(Input::StepDone { resource, step, result });
+    }
+
+    fn input(&mut self, input: Input) -> Vec<Notice> {
+        let mut outputs = Vec::new();
+        self.graph.handle(clock::now(), input, &mut outputs);
+        let mut notices = Vec::new();
+        for output in outputs {
+            self.perform(output, &mut notices);
+        }
+        notices
+    }
+
+    fn perform(&mut self, output: Output, notices: &mut Vec<Notice>) {
+        match output {
+            Output::Run { resource, step, deadline } => self.run(resource, step, deadline),
+            Output::Cancel { resource, step } => {
+                if let Some(r) = self.running.get(&resource).filter(|r| r.step == step) {
+                    r.cancel.cancel();
+                }
+            }
+            Output::Changed(c) => {
+                info!(resource = %c.resource, "{} {}: {}", c.resource, c.to, c.reason);
+                if c.to == resource::State::Stuck {
+                    self.name_the_pids(&c.resource);
+                }
+            }
+            Output::Reached { target, without } => {
+                self.blocked = None;
+                let names: Vec<&str> = without.iter().map(Name::as_str).collect();
+                match names.is_empty() {
+                    true => info!("resources are {target}"),
+                    false => warn!("resources are {target}, but not {}", names.join(", ")),
+                }
+                let orders = self.activation.reached(target);
+                self.carry_out(orders);
+            }
+            Output::Blocked { resource, reason } => self.block(resource, &reason),
+            Output::Reboot { resource, reason } => {
+                error!(%resource, "{resource}: {reason}: the machine is rebooted (on_stop_failure)");
+                self.effects.push(Effect::Reboot(format!("{resource}: {reason}")));
+            }
+            Output::CriticalFailed { resource, reason } => {
+                error!(%resource, "this node cannot serve: {resource}: {reason}");
+            }
+            Output::Reconfigured => {
+                if let Some(config) = self.pending.take() {
+                    self.make_agents(&config);
+                    self.config = config;
+                    info!("the new settings of the resources are in use");
+                }
+            }
+            Output::Notice(notice) => {
+                if notice.warning {
+                    warn!("{}", notice.text);
+                } else {
+                    info!("{}", notice.text);
+                }
+                notices.push(notice);
+            }
+        }
+    }
+
+    fn block(&mut self, resource: Name, reason: &Reason) {
+        error!(%resource, "BLOCKED: {resource}: {reason}; the addresses stay off, and this node is not released, until it \
+            ends or `tandemadm resource clear {resource}`");
+        self.blocked = Some((resource, reason.to_string()));
+    }
+
+    fn name_the_pids(&self, resource: &Name) {
+        for p in self.running.get(resource).iter().flat_map(|r| r.activity.processes()) {
+            error!(%resource, pid = p.pid, "{resource}: process {} does not end: {}", p.pid, p.command);
+        }
+    }
+
+    fn run(&mut self, resource: Name, step: Step, deadline: Instant) {
+        let now = clock::now();
+        let status = self.graph.status(now);
+        let level = status.resources.iter().find(|r| r.name == resource).map_or(Level::Stopped, |r| r.level);
+        let context = Context {
+            resource: resource.clone(),
+            level,
+            limit: deadline.since(now),
+            cancel: CancellationToken::new(),
+            activity: Activity::default(),
+        };
+        let running = Running { step, cancel: context.cancel.clone(), activity: context.activity.clone() };
+        self.running.insert(resource.clone(), running);
+        self.activation_moves(step);
+        let agent = self.agents.get(&resource).map(|(_, agent)| agent.clone());
+        let sender = self.sender.clone();
+        let work = async move {
+            match agent {
+                Some(agent) => agent.run(step, &context).await,
+                None => StepResult::Failed("it has no agent".to_owned()),
+            }
+        };
+        tokio::spawn(async move {
+            // An agent that panics has failed; the graph must not wait for it for ever.
+            let result = tokio::spawn(work).await;
+            let result = result.unwrap_or_else(|e| StepResult::Failed(format!("its agent failed: {e}")));
+            // The receiver ends with the daemon.
+            let _ = sender.send(Happening::StepDone { resource, step, result });
+        });
+    }
+
+    fn activation_moves(&mut self, step: Step) {
+        if step != Step::Monitor {
+            self.activation.moving();
+        }
+    }
+
+    fn carry_out_later(&mut self, make: impl FnOnce(&mut Activation, &Config) -> Vec<Order>) {
+        let config = self.config.clone();
+        let orders = make(&mut self.activation, &config);
+        self.carry_out(orders);
+    }
+
+    fn carry_out(&mut self, orders: Vec<Order>) {
+        for order in orders {
+            match order {
+                Order::Run(instance, which) => self.effects.push(Effect::Run(instance, which)),
+                Order::Cancel(instance) => self.effects.push(Effect::Cancel(instance)),
+                Order::Place(i) => self.effects.push(Effect::Tell(Command::Place(i))),
+                Order::LetGo(i) => self.effects.push(Effect::Tell(Command::LetGo(i))),
+                Order::Lowered(i) => self.effects.push(Effect::Tell(Command::Lowered(i))),
+                Order::Aim(target) if self.found => {
+                    self.input(Input::Target(target));
+                }
+                // Asked for when it is known what runs already.
+                Order::Aim(_) => {}
+            }
+        }
+    }
+}
+
+fn plan(config: &Config) -> Plan {
+    Plan::new(config.resource_settings()).unwrap_or_else(|mistakes| {
+        // The configuration has been checked; this is a bug, and no resources are better than wrong ones.
+        for m in mistakes {
+            error!("resources: {m}");
+        }
+        Plan::new(resource::Settings::default()).unwrap_or_else(|_| Plan::empty())
+    })
+}

@@ -1,0 +1,77 @@
+//! Data hangs on the addresses: nobody may take over before it is down (`RouterSettings::stays`).
+
+use crate::support::*;
+use tandemd::vrrp::{Handover, Input, Leave, Output, RouterSettings, State};
+
+fn holding() -> Bench {
+    Bench::master(RouterSettings { handover: Handover::BreakBeforeMake, stays: true, ..settings(100) })
+}
+
+#[test]
+fn it_advertises_on_until_everything_is_down_and_says_0_then() {
+    let mut b = holding();
+    let out = b.input(Input::Stop(Leave::DaemonStop));
+    assert!(out.has(&Output::ReleaseAddresses) && out.sent().is_empty());
+    for _ in 0..60 {
+        assert_eq!(b.pass(ms(1000)).sent(), [100], "the peers are kept waiting, however long it takes");
+    }
+    let out = b.input(Input::AddressesReleased);
+    assert_eq!(out.sent(), [0]);
+    assert_eq!(out.outputs.last(), Some(&Output::Stopped));
+}
+
+#[test]
+fn a_fault_that_leaves_the_network_alone_does_not_let_the_peer_in_early() {
+    let mut b = holding();
+    let out = b.track(0, true);
+    assert_eq!(b.state(), State::Fault);
+    assert!(out.has(&Output::ReleaseAddresses) && out.sent().is_empty());
+    assert_eq!(b.pass(ms(1000)).sent(), [100]);
+    assert_eq!(b.input(Input::AddressesReleased).sent(), [0]);
+    assert!(b.pass(ms(5000)).is_silent(), "after that it is in FAULT like any other");
+}
+
+#[test]
+fn who_is_better_may_come_at_any_time_and_who_is_worse_has_to_wait() {
+    let mut b = holding();
+    b.track(0, true);
+    b.hear(SMALLER, 50);
+    assert_eq!(b.pass(ms(1000)).sent(), [100], "it hears that this one is still there");
+    b.hear(SMALLER, 200);
+    assert!(b.pass(ms(5000)).is_silent());
+}
+
+#[test]
+fn a_machine_that_stood_still_claims_nothing_any_more() {
+    let mut b = holding();
+    b.track(0, true);
+    b.sleep(ms(20_000));
+    assert!(b.input(Input::Timer).sent().is_empty());
+    assert!(b.pass(ms(5000)).is_silent());
+}
+
+#[test]
+fn it_may_become_master_again_before_everything_is_down() {
+    let mut b = holding();
+    b.track(0, true);
+    b.input(Input::RetainTracks(Vec::new()));
+    assert_eq!(b.state(), State::Backup);
+    let mut sent = Vec::new();
+    for _ in 0..5 {
+        sent.extend(b.pass(ms(1000)).sent());
+    }
+    assert_eq!(b.state(), State::Master, "its peers wait, so it hears nobody");
+    assert!(!sent.contains(&0));
+    b.input(Input::AddressesReleased);
+    assert_eq!(b.state(), State::Master, "an old report changes nothing");
+}
+
+#[test]
+fn addresses_that_come_late_are_announced_as_at_the_beginning() {
+    let mut b = holding();
+    b.pass(ms(20_000));
+    let out = b.input(Input::AddressesPlaced);
+    assert!(out.has(&Output::Announce { copies: 5 }));
+    let again = b.pass(ms(5000));
+    assert!(again.has(&Output::Announce { copies: 5 }), "and the second burst after garp_master_delay");
+}
