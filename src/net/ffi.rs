@@ -1,7 +1,7 @@
 //! The system calls that neither nix nor socket2 offer in the form needed: sendmmsg(2) and recvmmsg(2) over
 //! buffers that are kept, integer socket options without a wrapper, packet sockets on one interface, the registration
-//! of a descriptor with tokio; and what the guardian and real-time scheduling need: fork, shared memory, scheduling,
-//! locked memory. Nothing else in tandemd is unsafe.
+//! of a descriptor with tokio; what the guardian and real-time scheduling need: fork, shared memory, scheduling,
+//! locked memory; and what a program does between fork and exec. Nothing else in tandemd is unsafe.
 
 use super::control_message::Control;
 use nix::errno::Errno;
@@ -332,6 +332,19 @@ pub(crate) fn plain_limits(command: &mut tokio::process::Command, locked: u64, o
     };
     // SAFETY: between fork and exec it makes system calls only: no allocation, no lock, no other thread's data.
     unsafe { command.pre_exec(plain) };
+}
+
+/// Has a program that is started begin in another cgroup: `procs` is that one's open cgroup.procs (cgroups(7)). The new
+/// process moves itself before it becomes the program, so nothing that the program starts can be missed; the kernel
+/// asks what whoever opened the file was permitted, so a change of user does not matter.
+pub(crate) fn join_cgroup(command: &mut tokio::process::Command, procs: OwnedFd) {
+    let join = move || {
+        // SAFETY: reads one byte of a constant and writes it to a descriptor that this closure owns.
+        Errno::result(unsafe { libc::write(procs.as_raw_fd(), c"0".as_ptr().cast(), 1) })?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec it makes one system call: no allocation, no lock, no other thread's data.
+    unsafe { command.pre_exec(join) };
 }
 
 /// Keeps every page of this process in memory from its first use on (mlockall(2)).

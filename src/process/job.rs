@@ -1,14 +1,19 @@
 //! A program with everything that it starts, ended as a whole: what agents use.
 
+use super::cgroup::{Cgroup, Home};
+use super::family::Family;
 use super::{Activity, RunAs};
 use crate::config::ScriptCommand;
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use crate::net::{ffi, realtime};
+use nix::sys::signal::Signal;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// From SIGTERM to SIGKILL.
@@ -29,21 +34,24 @@ pub struct Program {
     pub input: Vec<u8>,
     /// The last so many bytes of each output are kept.
     pub keep: usize,
+    /// Exit statuses that are no failure: what the program has left running then stays.
+    pub success: &'static [i32],
 }
 
 impl Program {
-    /// A program without input, as tandemd itself, of whose outputs the last 64 KiB are kept.
+    /// A program without input, as tandemd itself, of whose outputs the last 64 KiB are kept and whose only success is
+    /// exit status 0.
     pub fn new<A: Into<String>>(
         program: impl Into<std::path::PathBuf>,
         args: impl IntoIterator<Item = A>,
     ) -> Self {
         let args = args.into_iter().map(Into::into).collect();
         let command = ScriptCommand { program: program.into(), args };
-        Program { command, user: None, env: Vec::new(), input: Vec::new(), keep: 64 << 10 }
+        Program { command, user: None, env: Vec::new(), input: Vec::new(), keep: 64 << 10, success: &[0] }
     }
 }
 
-/// How a job ended. Nothing of it runs any more.
+/// How a job ended. Nothing of it runs any more, except what a success has left running.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum JobEnd {
     /// It exited by itself.
@@ -63,69 +71,155 @@ pub enum JobEnd {
     NotStarted(String),
 }
 
+/// Ends the steps of a killed daemon that still run, and removes what is empty of its cgroups. To be called once at the
+/// start, before anything is looked for; else the first job does it.
+pub fn clear_left_jobs() {
+    Home::get();
+}
+
 /// Runs a program until it ends or `cancel` is cancelled. Ends only when nothing of it runs any more, so not at all
 /// while a process hangs in the kernel; `activity` shows it meanwhile.
+///
+/// The program gets a cgroup of its own, or a process group where none can be made. It and all that it has started are
+/// ended (SIGTERM, 2 s later SIGKILL) when `cancel` comes, and what it has started also when it fails. After a
+/// success, one of [`Program::success`], what it has left running on purpose, a daemon, stays.
 pub async fn run_job(program: &Program, cancel: &CancellationToken, activity: &Activity) -> JobEnd {
-    let mut child = match start(program) {
-        Ok(child) => child,
-        Err(e) => return JobEnd::NotStarted(e.to_string()),
-    };
-    let Some(pid) = child.id() else { return JobEnd::NotStarted("it has no process id".into()) };
-    activity.started(pid, describe(&program.command));
-    let input = child.stdin.take();
-    let text = program.input.clone();
-    let feed = tokio::spawn(async move {
-        if let Some(mut input) = input {
-            // A program that does not read is free not to.
-            let _ = input.write_all(&text).await;
-        }
-    });
-    let out = tokio::spawn(last_of(child.stdout.take(), program.keep));
-    let err = tokio::spawn(last_of(child.stderr.take(), program.keep));
-    let ended = tokio::select! {
-        status = child.wait() => Some(status),
+    run_in(Home::get(), program, cancel, activity).await
+}
+
+async fn run_in(
+    home: Option<&Home>,
+    program: &Program,
+    cancel: &CancellationToken,
+    activity: &Activity,
+) -> JobEnd {
+    if cancel.is_cancelled() {
+        return JobEnd::Cancelled;
+    }
+    let cgroup = home.and_then(|h| h.create(&name(&program.command)).ok());
+    let (wanted, at) = (program.clone(), cgroup.clone());
+    // A program on storage that hangs would keep this thread.
+    let mut starting = tokio::task::spawn_blocking(move || spawn(|| piped(&wanted), at));
+    let started = tokio::select! {
+        started = &mut starting => started,
         () = cancel.cancelled() => {
-            end(&mut child, pid, activity).await;
-            None
+            if let Some(cgroup) = &cgroup {
+                Family::Cgroup(cgroup.clone()).end(GRACE, activity).await;
+            }
+            starting.await
         }
     };
-    feed.abort();
-    activity.ended(pid);
-    let output = async { (out.await.unwrap_or_default(), err.await.unwrap_or_default()) };
-    let (stdout, stderr) = tokio::time::timeout(DRAIN, output).await.unwrap_or_default();
-    match ended {
-        None => JobEnd::Cancelled,
-        Some(Err(e)) => JobEnd::NotStarted(e.to_string()),
-        Some(Ok(status)) => match (status.code(), status.signal()) {
-            (Some(status), _) => JobEnd::Exit { status, stdout, stderr },
-            (None, n) => JobEnd::Signal(n.unwrap_or(0)),
-        },
+    let (child, family) = match started.unwrap_or_else(|e| Err(io::Error::other(e))) {
+        Ok(started) => started,
+        Err(e) => {
+            cgroup.as_ref().map(Cgroup::remove);
+            return if cancel.is_cancelled() { JobEnd::Cancelled } else { JobEnd::NotStarted(e.to_string()) };
+        }
+    };
+    if let (Family::Group { .. }, Some(unused)) = (&family, cgroup) {
+        unused.remove();
+    }
+    Job { program, family: Owned(Some(family)), activity }.run(child, cancel).await
+}
+
+/// A program that has been started.
+struct Job<'a> {
+    program: &'a Program,
+    family: Owned,
+    activity: &'a Activity,
+}
+
+/// Kills what is still in it when it goes out of scope: a future that is dropped leaves nothing running.
+struct Owned(Option<Family>);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if let Some(family) = &self.0 {
+            family.signal(Signal::SIGKILL);
+        }
     }
 }
 
-async fn end(child: &mut Child, pid: u32, activity: &Activity) {
-    let group = i32::try_from(pid).map(Pid::from_raw).ok();
-    let signal = |s: Signal| {
-        // Already gone is fine.
-        let _ = group.map(|g| killpg(g, s));
-        activity.signalled(pid, s.as_str());
-    };
-    signal(Signal::SIGTERM);
-    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
-        signal(Signal::SIGKILL);
+impl Job<'_> {
+    async fn run(mut self, mut child: Child, cancel: &CancellationToken) -> JobEnd {
+        let pid = child.id().unwrap_or(0);
+        self.activity.started(pid, describe(&self.program.command));
+        let feed = tokio::spawn(feed(child.stdin.take(), self.program.input.clone()));
+        let out = Output::collect(child.stdout.take(), self.program.keep);
+        let err = Output::collect(child.stderr.take(), self.program.keep);
+        let status = tokio::select! {
+            biased;
+            () = cancel.cancelled() => None,
+            status = child.wait() => Some(status),
+        };
+        let fine =
+            matches!(&status, Some(Ok(s)) if s.code().is_some_and(|c| self.program.success.contains(&c)));
+        self.tidy(fine).await;
+        // Reaped now, if it was not before.
         let _ = child.wait().await;
+        feed.abort();
+        self.activity.ended(pid);
+        let (stdout, stderr) = (out.text().await, err.text().await);
+        match status {
+            None => JobEnd::Cancelled,
+            Some(Err(e)) => JobEnd::NotStarted(e.to_string()),
+            Some(Ok(status)) => match (status.code(), status.signal()) {
+                (Some(status), _) => JobEnd::Exit { status, stdout, stderr },
+                (None, n) => JobEnd::Signal(n.unwrap_or(0)),
+            },
+        }
     }
-    signal(Signal::SIGKILL);
+
+    /// Leaves what a success has left, else ends everything.
+    async fn tidy(&mut self, fine: bool) {
+        let Some(family) = &self.family.0 else { return };
+        if !fine {
+            family.end(GRACE, self.activity).await;
+        }
+        match family {
+            Family::Cgroup(c) if !c.is_empty() => c.leave(),
+            _ => family.remove(),
+        }
+        self.family.0 = None;
+    }
+}
+
+async fn feed(input: Option<ChildStdin>, text: Vec<u8>) {
+    if let Some(mut input) = input {
+        // A program that does not read is free not to.
+        let _ = input.write_all(&text).await;
+    }
+}
+
+fn name(command: &ScriptCommand) -> String {
+    command.program.file_name().unwrap_or(command.program.as_os_str()).to_string_lossy().into_owned()
 }
 
 fn describe(command: &ScriptCommand) -> String {
-    let name = command.program.file_name().unwrap_or(command.program.as_os_str()).to_string_lossy();
-    let words = std::iter::once(name.into_owned()).chain(command.args.iter().cloned());
+    let words = std::iter::once(name(command)).chain(command.args.iter().cloned());
     let text = words.collect::<Vec<_>>().join(" ");
     text.chars().take(80).collect()
 }
 
-fn start(program: &Program) -> std::io::Result<Child> {
+/// Starts it in the cgroup or, where that is refused, in a process group. Blocks until the program is loaded.
+pub(super) fn spawn(command: impl Fn() -> Command, cgroup: Option<Cgroup>) -> io::Result<(Child, Family)> {
+    if let Some(cgroup) = cgroup
+        && let Ok(door) = cgroup.door()
+    {
+        let mut inside = command();
+        ffi::join_cgroup(&mut inside, door);
+        // If the program is what cannot be started, it says so once more below.
+        if let Ok(child) = inside.spawn() {
+            return Ok((child, Family::Cgroup(cgroup)));
+        }
+    }
+    let child = command().spawn()?;
+    let pid = child.id().ok_or_else(|| io::Error::other("it has no process id"))?;
+    Ok((child, Family::group(pid)))
+}
+
+/// The program as it is to be started, with a clean environment and as its user; without its outputs.
+pub(super) fn command(program: &Program) -> Command {
     const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let mut c = Command::new(&program.command.program);
     c.args(&program.command.args)
@@ -135,25 +229,54 @@ fn start(program: &Program) -> std::io::Result<Child> {
         .env("LC_ALL", "C")
         .envs(program.env.iter().map(|(k, v)| (k, v)))
         .current_dir("/")
-        .stdin(if program.input.is_empty() { Stdio::null() } else { Stdio::piped() })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdin(Stdio::null())
         .process_group(0);
-    crate::net::realtime::plain(&mut c);
+    realtime::plain(&mut c);
     if let Some(user) = program.user.as_ref().filter(|u| u.change) {
         c.uid(user.uid.as_raw()).gid(user.gid.as_raw());
     }
-    c.spawn()
+    c
 }
 
-async fn last_of(from: Option<impl AsyncRead + Unpin>, keep: usize) -> String {
-    let Some(mut from) = from else { return String::new() };
-    let mut kept: Vec<u8> = Vec::new();
-    let mut buffer = [0; 4096];
-    while let Ok(n @ 1..) = from.read(&mut buffer).await {
-        kept.extend(buffer.iter().take(n));
-        let surplus = kept.len().saturating_sub(keep);
-        kept.drain(..surplus);
-    }
-    String::from_utf8_lossy(&kept).into_owned()
+fn piped(program: &Program) -> Command {
+    let mut c = command(program);
+    c.stdin(if program.input.is_empty() { Stdio::null() } else { Stdio::piped() });
+    c.stdout(Stdio::piped()).stderr(Stdio::piped());
+    c
 }
+
+/// The end of what a program writes. It is read for as long as anybody may write: what a successful program has left
+/// running must not fail for a full pipe.
+struct Output {
+    kept: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+impl Output {
+    fn collect(from: Option<impl AsyncRead + Unpin + Send + 'static>, keep: usize) -> Self {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let to = kept.clone();
+        let reader = tokio::spawn(async move {
+            let Some(mut from) = from else { return };
+            let mut buffer = [0; 4096];
+            while let Ok(n @ 1..) = from.read(&mut buffer).await {
+                let mut kept = to.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend(buffer.iter().take(n));
+                let surplus = kept.len().saturating_sub(keep);
+                kept.drain(..surplus);
+            }
+        });
+        Output { kept, reader }
+    }
+
+    async fn text(self) -> String {
+        // Somebody else may have it open.
+        let _ = tokio::time::timeout(DRAIN, self.reader).await;
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&kept).into_owned()
+    }
+}
+
+#[cfg(test)]
+#[path = "job_tests.rs"]
+mod tests;
