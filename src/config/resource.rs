@@ -259,7 +259,7 @@ pub struct Activation {
 }
 
 /// When the virtual addresses of the activating instances come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AddressOrder {
     /// After the resources are up (default).

@@ -14,6 +14,7 @@ use crate::control::server::{BackendError, Peer, Server};
 use crate::guardian::Ward;
 use crate::net::{NetError, clock};
 use crate::notify::{Notifier, NotifierSettings};
+use crate::resource;
 use crate::track::{Report, TrackId, Trackers, Verdict};
 use jiff::Timestamp;
 use sd_notify::NotifyState;
@@ -330,7 +331,14 @@ impl Supervisor {
             }
             Request::LogLevel(reply) => drop(reply.send(Ok(LogLevel { level: self.log.level() }))),
             Request::SetLogLevel(level, who, reply) => drop(reply.send(Ok(self.set_level(&level, &who)))),
+            Request::Resource(command, who, reply) => {
+                drop(reply.send(Ok(self.resource_command(command, &who))));
+            }
         }
+    }
+
+    fn resource_command(&mut self, _: resource::Command, _: &Peer) -> Outcome {
+        Outcome { ok: false, message: "no resources are configured".into() }
     }
 
     fn set_level(&self, level: &LogLevel, who: &Peer) -> Outcome {
@@ -374,6 +382,7 @@ impl Supervisor {
             instances: p.instances,
             groups: p.groups,
             tracks,
+            resources: None,
         })
     }
 
