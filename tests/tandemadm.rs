@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
-use tandemd::control::api::{InstanceStatus, LogLevel, Outcome, Stats, Status};
+use tandemd::control::api::{InstanceStatus, LogLevel, Maintenance, Outcome, ResourceCommand, Stats, Status};
 use tandemd::control::server::{Backend, BackendError, ControlError, Peer, Server};
 use tandemd::vrrp::{Family, State};
 use tokio::sync::oneshot;
@@ -60,6 +60,7 @@ impl Backend for Cardboard {
             instances: (0..50).map(instance).collect(),
             groups: vec![],
             tracks: vec![],
+            resources: None,
         })
     }
 
@@ -85,6 +86,19 @@ impl Backend for Cardboard {
 
     async fn set_log_level(&self, level: LogLevel, _: Peer) -> Result<Outcome, BackendError> {
         Ok(Outcome { ok: true, message: format!("log level is now {}", level.level) })
+    }
+
+    async fn resource_command(
+        &self,
+        name: String,
+        command: ResourceCommand,
+        _: Peer,
+    ) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: true, message: format!("{name}: {command} is asked for") })
+    }
+
+    async fn maintenance(&self, mode: Maintenance, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: true, message: format!("maintenance is {}", if mode.on { "on" } else { "off" }) })
     }
 }
 

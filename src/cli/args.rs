@@ -10,7 +10,9 @@ use std::path::PathBuf;
     version,
     after_help = "Exit codes: 0 ok, 1 refused by tandemd, 64 wrong usage, 69 tandemd is not reachable,\n\
                   70 internal error, 77 not permitted, 78 mistakes in the configuration.\n\
-                  import: 0 all translated, 1 some of it not, 2 a file cannot be read or parsed."
+                  import: 0 all translated, 1 some of it not, 2 a file cannot be read or parsed.\n\
+                  health: 0 ok, 1 warnings, 2 failed, 3 no daemon.\n\
+                  resource ... --wait: 1 also where it did not get there."
 )]
 pub(super) struct Args {
     /// Run directory of the daemon
@@ -30,7 +32,7 @@ pub(super) enum Command {
         /// Again and again, every SECONDS (default 1)
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
         watch: Option<f64>,
-        /// Also every address, prefix, route, rule and track
+        /// Also every address, prefix, route, rule, track and resource
         #[arg(short, long)]
         verbose: bool,
     },
@@ -50,6 +52,27 @@ pub(super) enum Command {
     },
     /// Read the configuration again; a bad one changes nothing
     Reload,
+    /// Is this node well? One line for each problem; the exit code says it
+    ///
+    /// Exit codes: 0 nothing is wrong, 1 warnings (it does its work, somebody should look), 2 failed, 3 no daemon answers.
+    Health {
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// What is started and stopped on this node: show it, steer it
+    Resource {
+        #[command(subcommand)]
+        command: ResourceWords,
+    },
+    /// Nothing is monitored and nothing moves while it is on; without a word: is it?
+    Maintenance {
+        /// On, before work on this machine, or off
+        mode: Option<Switch>,
+        /// As JSON, for scripts
+        #[arg(long, conflicts_with = "mode")]
+        json: bool,
+    },
     /// Configuration files
     Config {
         #[command(subcommand)]
@@ -80,6 +103,49 @@ pub(super) enum Command {
         /// The new level
         level: Option<Level>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ResourceWords {
+    /// A table: name, kind, state, since when and why
+    List {
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// What stands on what, with states
+    Graph {
+        /// For Graphviz: tandemadm resource graph --dot | dot -Tsvg
+        #[arg(long)]
+        dot: bool,
+        /// As JSON, for scripts
+        #[arg(long, conflicts_with = "dot")]
+        json: bool,
+    },
+    /// Bring it up, with what it needs; where this node is to be active
+    Start(Act),
+    /// Take it down, with what needs it, and keep it down until start
+    Stop(Act),
+    /// Take it down and up again, with what needs it
+    Restart(Act),
+    /// Forget its failures: what has failed or is stuck is tried again
+    Clear(Act),
+}
+
+/// What a resource is told.
+#[derive(Debug, clap::Args)]
+pub(super) struct Act {
+    /// A resource, or a group for all its members
+    pub(super) name: String,
+    /// Until it is there, SECONDS at most (default 300)
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "300")]
+    pub(super) wait: Option<f64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Switch {
+    On,
+    Off,
 }
 
 #[derive(Debug, Subcommand)]

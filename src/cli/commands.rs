@@ -1,10 +1,11 @@
 //! Runs one command.
 
-use super::args::{Args, Command, ConfigCommand};
+use super::args::{Act, Args, Command, ConfigCommand, ResourceWords, Switch};
 use super::exit::{EX_USAGE, Failure};
+use super::resource::{self, GraphForm};
 use super::text::{Moment, Style, print};
-use super::{config, import, stats, status, why};
-use crate::control::api::{LogLevel, Outcome, Stats, Status};
+use super::{config, health, import, stats, status, why};
+use crate::control::api::{LogLevel, Outcome, ResourceCommand, Stats, Status};
 use crate::control::client::{Client, ClientError};
 use crate::net::clock;
 use clap::Parser;
@@ -12,6 +13,8 @@ use hyper::Method;
 use std::io::{IsTerminal, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
+
+const NO_RESOURCES: &str = "no resources are configured\n";
 
 /// Reads the command line, does it, and says how it went.
 pub fn run() -> ExitCode {
@@ -54,6 +57,11 @@ async fn execute(args: Args) -> Result<(), Failure> {
             print(&stats::render(&s, all))
         }
         Command::Reload => reload(&client).await,
+        Command::Health { json } => health::run(&client, json).await,
+        Command::Resource { command } => resources(&client, command).await,
+        Command::Maintenance { mode, json } => {
+            resource::maintenance(&client, mode.map(|m| m == Switch::On), json).await
+        }
         Command::Config { command: ConfigCommand::Check { file, json } } => config::check(&file, json),
         Command::Config { command: ConfigCommand::Show { file: Some(file) } } => config::show_file(&file),
         Command::Config { command: ConfigCommand::Show { file: None } } => {
@@ -74,6 +82,50 @@ async fn execute(args: Args) -> Result<(), Failure> {
     }
 }
 
+async fn resources(client: &Client, words: ResourceWords) -> Result<(), Failure> {
+    let (command, act) = match words {
+        ResourceWords::List { json } => return list_resources(client, json).await,
+        ResourceWords::Graph { dot, json } => {
+            let form = match (dot, json) {
+                (true, _) => GraphForm::Dot,
+                (_, true) => GraphForm::Json,
+                _ => GraphForm::Text,
+            };
+            return graph(client, form).await;
+        }
+        ResourceWords::Start(act) => (ResourceCommand::Start, act),
+        ResourceWords::Stop(act) => (ResourceCommand::Stop, act),
+        ResourceWords::Restart(act) => (ResourceCommand::Restart, act),
+        ResourceWords::Clear(act) => (ResourceCommand::Clear, act),
+    };
+    let Act { name, wait } = act;
+    let wait = wait.map(|s| seconds("--wait", s, Duration::ZERO)).transpose()?;
+    resource::act(client, command, &name, wait).await
+}
+
+async fn list_resources(client: &Client, json: bool) -> Result<(), Failure> {
+    let r = client.status().await?.resources;
+    match r {
+        r if json => print_value(&r),
+        None => print(NO_RESOURCES),
+        Some(r) => print(&resource::list(&r, &Moment::now(clock::wall()), Style::of_stdout())),
+    }
+}
+
+async fn graph(client: &Client, form: GraphForm) -> Result<(), Failure> {
+    match client.status().await?.resources {
+        None if form == GraphForm::Text => print(NO_RESOURCES),
+        r => print(&resource::graph(r.as_ref(), form, Style::of_stdout())),
+    }
+}
+
+/// A number of seconds from the command line.
+fn seconds(option: &str, seconds: f64, least: Duration) -> Result<Duration, Failure> {
+    Duration::try_from_secs_f64(seconds).ok().filter(|p| *p >= least).ok_or_else(|| {
+        Failure::Usage(format!("{option}={seconds}: at least {} seconds is allowed", least.as_secs_f64()))
+    })
+}
+
 /// How the status is shown.
 #[derive(Clone, Copy)]
 struct Form {
@@ -90,12 +142,9 @@ async fn show_status(client: &Client, form: Form) -> Result<(), Failure> {
 }
 
 /// Shows the status until it is interrupted, and says when the daemon is away instead of giving up.
-async fn watch_status(client: &Client, form: Form, seconds: f64) -> Result<(), Failure> {
+async fn watch_status(client: &Client, form: Form, every: f64) -> Result<(), Failure> {
     const CLEAR: &str = "\x1b[H\x1b[2J";
-    let period = Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|p| *p >= Duration::from_millis(100))
-        .ok_or_else(|| Failure::Usage(format!("--watch={seconds}: at least 0.1 seconds is allowed")))?;
+    let period = seconds("--watch", every, Duration::from_millis(100))?;
     let screen = stdout().is_terminal() && !form.json;
     let mut tick = tokio::time::interval(period);
     loop {
@@ -128,5 +177,10 @@ async fn reload(client: &Client) -> Result<(), Failure> {
 fn print_json(text: &str) -> Result<(), Failure> {
     let bad = |e: serde_json::Error| Failure::Client(ClientError::BadAnswer(e.to_string()));
     let value: serde_json::Value = serde_json::from_str(text).map_err(bad)?;
-    print(&(serde_json::to_string_pretty(&value).map_err(bad)? + "\n"))
+    print_value(&value)
+}
+
+pub(super) fn print_value(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let bad = |e: serde_json::Error| Failure::Client(ClientError::BadAnswer(e.to_string()));
+    print(&(serde_json::to_string_pretty(value).map_err(bad)? + "\n"))
 }

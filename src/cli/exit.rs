@@ -1,5 +1,6 @@
 //! Exit codes (sysexits.h), and how an error is said.
 
+use crate::control::api::HealthLevel;
 use crate::control::client::ClientError;
 use std::fmt;
 use std::process::ExitCode;
@@ -10,6 +11,12 @@ const EX_REFUSED: u8 = 1;
 const EX_PARTLY: u8 = 1;
 /// `import`: a file cannot be read or parsed.
 const EX_UNREADABLE: u8 = 2;
+/// `health`: something should be looked at.
+const EX_WARNING: u8 = 1;
+/// `health`: this node does not do its work, or could not take over.
+const EX_FAILED: u8 = 2;
+/// `health`: no daemon answers.
+const EX_NO_DAEMON: u8 = 3;
 /// Wrong words on the command line.
 pub(super) const EX_USAGE: u8 = 64;
 /// The daemon is not reachable.
@@ -34,6 +41,12 @@ pub(super) enum Failure {
     Partly,
     /// `import` could not read or parse.
     Unreadable(String),
+    /// A resource did not get where `--wait` waited for.
+    NotThere(String),
+    /// `health` has listed what is wrong.
+    Unwell(HealthLevel),
+    /// `health` got no answer.
+    NoDaemon(ClientError),
     /// A mistake of this program.
     Bug(String),
     /// A file that cannot be written.
@@ -54,6 +67,11 @@ impl Failure {
             Failure::Usage(_) => EX_USAGE,
             Failure::Partly => EX_PARTLY,
             Failure::Unreadable(_) => EX_UNREADABLE,
+            Failure::NotThere(_) => EX_REFUSED,
+            Failure::Unwell(HealthLevel::Ok) => 0,
+            Failure::Unwell(HealthLevel::Warning) => EX_WARNING,
+            Failure::Unwell(HealthLevel::Failed) => EX_FAILED,
+            Failure::NoDaemon(_) => EX_NO_DAEMON,
             Failure::Bug(_) | Failure::File(_) => EX_SOFTWARE,
             Failure::Output(e) if e.kind() == std::io::ErrorKind::BrokenPipe => 0,
             Failure::Output(_) => EX_SOFTWARE,
@@ -62,7 +80,7 @@ impl Failure {
 
     /// Says it on standard error and gives the exit code.
     pub(super) fn report(&self) -> ExitCode {
-        if self.code() != 0 && !matches!(self, Failure::Partly) {
+        if self.code() != 0 && !matches!(self, Failure::Partly | Failure::Unwell(_)) {
             eprintln!("tandemadm: {self}");
         }
         ExitCode::from(self.code())
@@ -72,13 +90,15 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Client(e @ ClientError::NotReachable { .. }) => write!(
+            Failure::Client(e @ ClientError::NotReachable { .. }) | Failure::NoDaemon(e) => write!(
                 f,
                 "{e}\nIs it running? systemctl status tandemd. Another run directory: --run-dir DIR"
             ),
             Failure::Client(e) => e.fmt(f),
             Failure::Config(text) | Failure::Usage(text) | Failure::Unreadable(text) => f.write_str(text),
             Failure::Bug(text) | Failure::File(text) => f.write_str(text),
+            Failure::NotThere(text) => f.write_str(text),
+            Failure::Unwell(level) => level.fmt(f),
             Failure::Partly => f.write_str("not everything could be translated"),
             Failure::Output(e) => write!(f, "cannot write the output: {e}"),
         }

@@ -1,16 +1,21 @@
 //! `status` as text.
 
-use super::text::{Moment, Style, cut, wrap};
+use super::resource;
+use super::text::{Moment, Style, cut, width, wrap};
 use super::tracks;
 use crate::control::api::{InstanceStatus, RoutingStatus, Status};
 
 /// Addresses of an instance that are shown; JSON has all.
 const ADDRESSES: usize = 4;
 
-/// A line about the node, what is wrong with the configuration, a table, and notes below it; if `verbose` with every
-/// address, prefix, route, rule and track.
+/// A line about the node, what is blocked, what is wrong with the configuration, a table with notes below each line, a
+/// line about resources; if `verbose` with every address, prefix, route, rule, track and resource.
 pub(super) fn render(s: &Status, m: &Moment, style: Style, verbose: bool) -> String {
-    let mut out = wrap("", &format!("{}, tandemd {}, up {}", s.node, s.version, m.ago(s.started)));
+    let mark = resource::mark(s.resources.as_ref());
+    let mut out = wrap("", &format!("{}, tandemd {}, up {}{mark}", s.node, s.version, m.ago(s.started)));
+    if let Some(r) = &s.resources {
+        out.push_str(&resource::alarm(r, m, style));
+    }
     if let Some(e) = &s.reload_error {
         out.push_str("The last reload was refused, the configuration before it is in use:\n");
         for line in e.lines() {
@@ -19,9 +24,25 @@ pub(super) fn render(s: &Status, m: &Moment, style: Style, verbose: bool) -> Str
     }
     if s.instances.is_empty() {
         out.push_str("no vrrp_instance is configured\n");
-        return out;
+    } else {
+        out.push('\n');
+        out.push_str(&table(s, m, style, verbose));
     }
-    out.push('\n');
+    if let Some(r) = &s.resources {
+        out.push('\n');
+        out.push_str(&resource::summary(r, m));
+    }
+    if verbose {
+        out.push_str(&tracks::render(&s.tracks, m));
+        if let Some(r) = &s.resources {
+            out.push_str(&resource::details(r, m, style));
+        }
+    }
+    out
+}
+
+fn table(s: &Status, m: &Moment, style: Style, verbose: bool) -> String {
+    let mut out = String::new();
     let name = width(s.instances.iter().map(|i| i.name.as_str()), 4, 18);
     let interface = width(s.instances.iter().map(|i| i.interface.as_str()), 2, 10);
     let master = 39 - (name - 4).min(14) - (interface - 2).min(8);
@@ -49,14 +70,7 @@ pub(super) fn render(s: &Status, m: &Moment, style: Style, verbose: bool) -> Str
         ));
         out.push_str(&details(i, verbose));
     }
-    if verbose {
-        out.push_str(&tracks::render(&s.tracks, m));
-    }
     out
-}
-
-fn width<'a>(texts: impl Iterator<Item = &'a str>, least: usize, most: usize) -> usize {
-    texts.map(|t| t.chars().count()).max().unwrap_or(0).clamp(least, most)
 }
 
 /// The effective priority, with the configured one if it differs.

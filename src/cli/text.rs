@@ -1,6 +1,7 @@
 //! Small things about text: times, widths, colours, and its way out.
 
 use super::exit::Failure;
+use crate::resource;
 use crate::vrrp::State;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -71,16 +72,59 @@ impl Style {
 
     /// A state, padded to `width`, in its colour.
     pub(super) fn state(self, state: State, width: usize) -> String {
-        let text = format!("{:width$}", state.to_string());
-        let code = match (self, state) {
-            (Style::Plain, _) => return text,
-            (Style::Colour, State::Master) => 32,
-            (Style::Colour, State::Backup) => 36,
-            (Style::Colour, State::Fault) => 31,
-            (Style::Colour, State::Init) => 33,
+        let colour = match state {
+            State::Master => GREEN,
+            State::Backup => CYAN,
+            State::Fault => RED,
+            State::Init => YELLOW,
         };
-        format!("\x1b[{code}m{text}\x1b[0m")
+        self.paint(&format!("{:width$}", state.to_string()), colour)
     }
+
+    /// The state of a resource, padded to `width`, in its colour.
+    pub(super) fn resource(self, state: resource::State, width: usize) -> String {
+        use resource::State as S;
+        let text = format!("{:width$}", state.to_string());
+        match state {
+            S::Promoted | S::Started => self.paint(&text, GREEN),
+            S::Starting | S::Promoting | S::Demoting | S::Stopping => self.paint(&text, YELLOW),
+            S::Broken | S::Failed | S::Stuck => self.paint(&text, RED),
+            S::Stopped => text,
+        }
+    }
+
+    /// What must not be overlooked.
+    pub(super) fn alarm(self, text: &str) -> String {
+        self.paint(text, RED)
+    }
+
+    fn paint(self, text: &str, colour: u8) -> String {
+        match self {
+            Style::Plain => text.to_owned(),
+            Style::Colour => format!("\x1b[{colour}m{text}\x1b[0m"),
+        }
+    }
+}
+
+const RED: u8 = 31;
+const GREEN: u8 = 32;
+const YELLOW: u8 = 33;
+const CYAN: u8 = 36;
+
+/// Width of a column.
+pub(super) fn width<'a>(texts: impl Iterator<Item = &'a str>, least: usize, most: usize) -> usize {
+    texts.map(|t| t.chars().count()).max().unwrap_or(0).clamp(least, most)
+}
+
+/// `no instance webb, did you mean web? There are: web`
+pub(super) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+    let nearest = known
+        .iter()
+        .map(|n| (strsim::jaro_winkler(n, name), n))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let hint = nearest.map_or_else(|| ".".to_owned(), |(_, n)| format!(", did you mean {n}?"));
+    format!("no {what} {name}{hint} There are: {}", known.join(", "))
 }
 
 /// Cut to `width` characters, the last one a full stop or two where something is missing.

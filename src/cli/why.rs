@@ -1,13 +1,14 @@
 //! `why`: the chain of causes, in sentences.
 
-use super::text::{Moment, millis, wrap};
+use super::text::{Moment, millis, unknown, wrap};
 use crate::control::api::{InstanceStatus, Status, TrackEffect};
 use crate::vrrp::State;
 
 /// All instances, or the one asked for.
 pub(super) fn explain_all(s: &Status, only: Option<&str>, m: &Moment) -> Result<String, String> {
     if let Some(name) = only.filter(|name| !s.instances.iter().any(|i| i.name == *name)) {
-        return Err(unknown(s, name));
+        let names: Vec<&str> = s.instances.iter().map(|i| i.name.as_str()).collect();
+        return Err(unknown("instance", name, &names));
     }
     let mut out = String::new();
     for i in s.instances.iter().filter(|i| only.is_none_or(|name| i.name == name)) {
@@ -20,17 +21,6 @@ pub(super) fn explain_all(s: &Status, only: Option<&str>, m: &Moment) -> Result<
         out.push_str("no vrrp_instance is configured\n");
     }
     Ok(out)
-}
-
-fn unknown(s: &Status, name: &str) -> String {
-    let names: Vec<&str> = s.instances.iter().map(|i| i.name.as_str()).collect();
-    let nearest = names
-        .iter()
-        .map(|n| (strsim::jaro_winkler(n, name), n))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    let hint = nearest.map_or_else(|| ".".to_owned(), |(_, n)| format!(", did you mean {n}?"));
-    format!("no instance {name}{hint} There are: {}", names.join(", "))
 }
 
 /// The sentences about one instance.

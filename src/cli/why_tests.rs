@@ -1,38 +1,6 @@
 use super::*;
 use crate::config::TrackKind;
-use crate::vrrp::Family;
-
-/// A master as simple as can be, 3m 12s old.
-pub(in crate::cli) fn master() -> InstanceStatus {
-    InstanceStatus {
-        name: "web".into(),
-        state: State::Master,
-        stopping: false,
-        interface: "eth0".into(),
-        family: Family::Ipv4,
-        virtual_router_id: 51,
-        version: 3,
-        base_priority: 150,
-        effective_priority: 150,
-        advert_int_ms: 1000,
-        addresses: vec!["192.0.2.100/24".into()],
-        addresses_present: 1,
-        routing: Vec::new(),
-        master: Some("192.0.2.1".into()),
-        master_priority: Some(150),
-        source: Some("192.0.2.1".into()),
-        last_transition: "2026-11-21T12:26:48Z".parse().unwrap(),
-        reason: "no master heard for 3414 ms".into(),
-        master_down_in_ms: None,
-        preempt: true,
-        preempt_delay_left_ms: None,
-        tracks: Vec::new(),
-        holds: Vec::new(),
-        warnings: Vec::new(),
-        group: None,
-        auth_hmac: None,
-    }
-}
+pub(in crate::cli) use crate::control::samples::{master, status_of};
 
 /// Its peer.
 pub(in crate::cli) fn backup() -> InstanceStatus {
@@ -46,21 +14,6 @@ pub(in crate::cli) fn backup() -> InstanceStatus {
         reason: "192.0.2.1 advertises priority 150, mine is 100".into(),
         master_down_in_ms: Some(3400),
         ..master()
-    }
-}
-
-pub(in crate::cli) fn status_of(instances: Vec<InstanceStatus>) -> Status {
-    Status {
-        node: "alpha".into(),
-        version: "0.1.0".into(),
-        pid: 1,
-        started: "2026-11-21T12:00:00Z".parse().unwrap(),
-        config_file: "/etc/tandem/tandem.toml".into(),
-        config_loaded: "2026-11-21T12:00:00Z".parse().unwrap(),
-        reload_error: None,
-        instances,
-        groups: Vec::new(),
-        tracks: Vec::new(),
     }
 }
 

@@ -66,6 +66,22 @@ pub enum ResourceKind {
     Group(GroupResource),
 }
 
+impl ResourceKind {
+    /// The word of the configuration.
+    pub fn word(&self) -> &'static str {
+        match self {
+            ResourceKind::Systemd(_) => "systemd",
+            ResourceKind::Exec(_) => "exec",
+            ResourceKind::Filesystem(_) => "filesystem",
+            ResourceKind::Ocf(_) => "ocf",
+            ResourceKind::Drbd(_) => "drbd",
+            ResourceKind::Postgresql(_) => "postgresql",
+            ResourceKind::File(_) => "file",
+            ResourceKind::Group(_) => "group",
+        }
+    }
+}
+
 /// `kind = "systemd"`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct SystemdResource {
@@ -259,7 +275,7 @@ pub struct Activation {
 }
 
 /// When the virtual addresses of the activating instances come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AddressOrder {
     /// After the resources are up (default).

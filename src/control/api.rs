@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+pub use super::health::{Health, HealthLevel, Problem};
+pub use super::resources::{
+    ActivationStatus, AddressPlace, Condition, LastFailure, LastResult, Maintenance, ResourceCommand,
+    ResourceGroupStatus, ResourceStatus, ResourcesStatus, RunningStep,
+};
+
 /// `GET /v1/status`: everything an operator sees.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Status {
@@ -32,6 +38,9 @@ pub struct Status {
     pub groups: Vec<GroupStatus>,
     /// Trackers (not interfaces), by kind and name.
     pub tracks: Vec<TrackerStatus>,
+    /// Resources; none: no `[[resource]]` is configured.
+    #[serde(default)]
+    pub resources: Option<ResourcesStatus>,
 }
 
 /// One virtual router.
@@ -197,7 +206,7 @@ pub struct Stats {
     pub daemon: BTreeMap<String, u64>,
 }
 
-/// `POST /v1/reload`, `PUT /v1/log-level`: what came of it.
+/// `POST /v1/reload`, `PUT /v1/log-level`, `PUT /v1/maintenance`, `POST /v1/resources/...`: what came of it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     /// Whether it was done.

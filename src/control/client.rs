@@ -1,5 +1,6 @@
 //! Asks a running daemon.
 
+use super::api::{Health, Maintenance, Outcome, ResourceCommand, Status};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
@@ -63,6 +64,30 @@ impl Client {
     /// `GET path`, as it comes.
     pub async fn get_text(&self, path: &str) -> Result<String, ClientError> {
         self.send(Method::GET, path, String::new()).await
+    }
+
+    /// `GET /v1/status`.
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.get("/v1/status").await
+    }
+
+    /// `GET /v1/health`.
+    pub async fn health(&self) -> Result<Health, ClientError> {
+        self.get("/v1/health").await
+    }
+
+    /// `POST /v1/resources/NAME/COMMAND`. The name must be one of the status: it becomes part of the path.
+    pub async fn resource_command(
+        &self,
+        name: &str,
+        command: ResourceCommand,
+    ) -> Result<Outcome, ClientError> {
+        self.change(Method::POST, &format!("/v1/resources/{name}/{command}"), &()).await
+    }
+
+    /// `PUT /v1/maintenance`.
+    pub async fn maintenance(&self, mode: Maintenance) -> Result<Outcome, ClientError> {
+        self.change(Method::PUT, "/v1/maintenance", &mode).await
     }
 
     /// `POST path` or `PUT path` with a JSON body.

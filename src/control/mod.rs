@@ -3,7 +3,11 @@
 pub mod api;
 pub mod client;
 mod connection;
+mod health;
 mod peer;
+mod resources;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod server;
 
 /// Name of the socket in the run directory.

@@ -1,13 +1,14 @@
 //! HTTP and JSON on a unix socket. Reading is for everyone who may connect; changing anything is for root and
 //! the daemon's own user, as the kernel names them (SO_PEERCRED).
 
-use super::api::{LogLevel, Outcome, Stats, Status};
+use super::api::{Health, LogLevel, Maintenance, Outcome, ResourceCommand, Stats, Status};
 use super::connection::Limited;
 pub use super::peer::Peer;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path as Segments, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use nix::unistd::{Gid, Group, Uid, chown, geteuid};
 use std::fs::{self, Permissions};
@@ -65,6 +66,19 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn set_log_level(
         &self,
         level: LogLevel,
+        who: Peer,
+    ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `POST /v1/resources/NAME/COMMAND`, of a resource or a group. Answers when it is asked for, not when it is done.
+    fn resource_command(
+        &self,
+        name: String,
+        command: ResourceCommand,
+        who: Peer,
+    ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `PUT /v1/maintenance`.
+    fn maintenance(
+        &self,
+        mode: Maintenance,
         who: Peer,
     ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
 }
@@ -139,7 +153,7 @@ fn group() -> Option<Gid> {
 }
 
 fn router<B: Backend>(backend: B) -> Router {
-    let missing = || async { error(StatusCode::NOT_FOUND, "no such resource") };
+    let missing = || async { error(StatusCode::NOT_FOUND, "no such path") };
     let wrong = || async { error(StatusCode::METHOD_NOT_ALLOWED, "no such method here") };
     Router::new()
         .route("/v1/status", get(status::<B>))
@@ -147,6 +161,9 @@ fn router<B: Backend>(backend: B) -> Router {
         .route("/v1/config", get(config::<B>))
         .route("/v1/reload", post(reload::<B>))
         .route("/v1/log-level", get(log_level::<B>).put(set_log_level::<B>))
+        .route("/v1/health", get(health::<B>))
+        .route("/v1/resources/{name}/{command}", post(resource_command::<B>))
+        .route("/v1/maintenance", put(maintenance::<B>))
         .fallback(missing)
         .method_not_allowed_fallback(wrong)
         .layer(DefaultBodyLimit::max(BODY))
@@ -202,13 +219,46 @@ async fn log_level<B: Backend>(State(b): Daemon<B>) -> Result<Json<LogLevel>, Ba
 async fn set_log_level<B: Backend>(
     State(b): Daemon<B>,
     ConnectInfo(who): ConnectInfo<Peer>,
-    level: Result<Json<LogLevel>, axum::extract::rejection::JsonRejection>,
+    level: Result<Json<LogLevel>, JsonRejection>,
 ) -> Response {
     if !may_change(who) {
         return forbidden(who);
     }
     match level {
         Ok(Json(level)) => answer(b.set_log_level(level, who).await),
+        Err(e) => error(e.status(), &e.body_text()),
+    }
+}
+
+/// 200 also where the node is not well: the question was answered. The body says it.
+async fn health<B: Backend>(State(b): Daemon<B>) -> Result<Json<Health>, BackendError> {
+    b.status().await.map(|s| Json(Health::of(&s)))
+}
+
+async fn resource_command<B: Backend>(
+    State(b): Daemon<B>,
+    ConnectInfo(who): ConnectInfo<Peer>,
+    Segments((name, command)): Segments<(String, String)>,
+) -> Response {
+    if !may_change(who) {
+        return forbidden(who);
+    }
+    match command.parse::<ResourceCommand>() {
+        Ok(command) => answer(b.resource_command(name, command, who).await),
+        Err(e) => error(StatusCode::NOT_FOUND, &e),
+    }
+}
+
+async fn maintenance<B: Backend>(
+    State(b): Daemon<B>,
+    ConnectInfo(who): ConnectInfo<Peer>,
+    mode: Result<Json<Maintenance>, JsonRejection>,
+) -> Response {
+    if !may_change(who) {
+        return forbidden(who);
+    }
+    match mode {
+        Ok(Json(mode)) => answer(b.maintenance(mode, who).await),
         Err(e) => error(e.status(), &e.body_text()),
     }
 }

@@ -1,7 +1,8 @@
 //! The daemon's side of the control API: requests go to the main loop, which alone changes anything.
 
-use crate::control::api::{LogLevel, Outcome, Stats, Status};
+use crate::control::api::{LogLevel, Maintenance, Outcome, ResourceCommand, Stats, Status};
 use crate::control::server::{Backend, BackendError, Peer};
+use crate::resource;
 use tokio::sync::{mpsc, oneshot};
 
 /// A request with the place for its answer.
@@ -13,6 +14,7 @@ pub(super) enum Request {
     Reload(Peer, oneshot::Sender<Result<Outcome, BackendError>>),
     LogLevel(oneshot::Sender<Result<LogLevel, BackendError>>),
     SetLogLevel(LogLevel, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
+    Resource(resource::Command, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
 }
 
 /// What the control server talks to.
@@ -58,5 +60,19 @@ impl Backend for Door {
 
     async fn set_log_level(&self, level: LogLevel, who: Peer) -> Result<Outcome, BackendError> {
         self.ask(|reply| Request::SetLogLevel(level, who, reply)).await
+    }
+
+    async fn resource_command(
+        &self,
+        name: String,
+        command: ResourceCommand,
+        who: Peer,
+    ) -> Result<Outcome, BackendError> {
+        self.ask(|reply| Request::Resource(command.of(&name), who, reply)).await
+    }
+
+    async fn maintenance(&self, mode: Maintenance, who: Peer) -> Result<Outcome, BackendError> {
+        let command = resource::Command::Maintenance(mode.on);
+        self.ask(|reply| Request::Resource(command, who, reply)).await
     }
 }

@@ -18,7 +18,6 @@ mod privileges;
 mod protocol;
 mod reboot;
 mod remains;
-#[allow(dead_code, reason = "tandemadm does not ask yet")]
 mod resources;
 mod routing;
 mod routing_leftovers;

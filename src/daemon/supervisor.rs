@@ -374,6 +374,9 @@ impl Supervisor {
             }
             Request::LogLevel(reply) => drop(reply.send(Ok(LogLevel { level: self.log.level() }))),
             Request::SetLogLevel(level, who, reply) => drop(reply.send(Ok(self.set_level(&level, &who)))),
+            Request::Resource(command, who, reply) => {
+                drop(reply.send(Ok(self.resource_command(command, &who))));
+            }
         }
     }
 
@@ -418,6 +421,7 @@ impl Supervisor {
             instances: p.instances,
             groups: p.groups,
             tracks,
+            resources: self.resources.status(),
         })
     }
 

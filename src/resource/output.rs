@@ -47,6 +47,27 @@ pub enum Command {
     Maintenance(bool),
 }
 
+impl Command {
+    /// What it is about; empty for maintenance.
+    pub fn name(&self) -> &str {
+        match self {
+            Command::Start(n) | Command::Stop(n) | Command::Restart(n) | Command::Clear(n) => n.as_str(),
+            Command::Maintenance(_) => "",
+        }
+    }
+
+    /// What is done, as a participle.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Command::Start(_) => "started",
+            Command::Stop(_) => "stopped",
+            Command::Restart(_) => "restarted",
+            Command::Clear(_) => "cleared",
+            Command::Maintenance(_) => "maintained",
+        }
+    }
+}
+
 /// What the shell has to do, in this order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Output {

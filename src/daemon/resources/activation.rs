@@ -5,6 +5,7 @@
 //! addresses, resources, and then another node may take over.
 
 use crate::config::{AddressOrder, Config};
+use crate::control::api::AddressPlace;
 use crate::daemon::messages::GateNews;
 use crate::resource::Target;
 use std::collections::BTreeMap;
@@ -199,20 +200,15 @@ impl Activation {
         self.aim
     }
 
-    /// Names of the instances that decide.
-    pub(super) fn tied(&self) -> impl Iterator<Item = &str> {
-        self.instances.iter().filter(|(_, i)| i.tied).map(|(name, _)| name.as_str())
-    }
-
     /// Where the addresses of the deciding instances are, in words.
-    pub(super) fn addresses(&self) -> &'static str {
+    pub(super) fn addresses(&self) -> AddressPlace {
         let tied = || self.instances.values().filter(|i| i.tied);
         if tied().any(|i| i.waits) {
-            "waiting for resources"
+            AddressPlace::WaitingForResources
         } else if tied().any(|i| matches!(i.seat, Seat::Active | Seat::Entering)) {
-            "in place"
+            AddressPlace::InPlace
         } else {
-            "off"
+            AddressPlace::Off
         }
     }
 

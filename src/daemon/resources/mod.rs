@@ -4,6 +4,7 @@ mod activation;
 mod boot;
 mod maintenance;
 mod runner;
+mod status;
 mod tracks;
 
 pub(super) use activation::Pre;

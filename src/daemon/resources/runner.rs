@@ -4,7 +4,7 @@ use super::activation::{Activation, Order, Pre};
 use super::boot;
 use super::maintenance::Maintenance;
 use super::tracks::Tracks;
-use crate::agents::{self, Agent, Context, Noticed, Report, Services};
+use crate::agents::{self, Agent, Context, DataStatus, Noticed, Report, Services};
 use crate::config::{Config, Resource};
 use crate::daemon::messages::{Command, GateNews};
 use crate::net::clock;
@@ -34,6 +34,8 @@ pub(crate) enum Happening {
     Said(String, Pre),
     /// An agent has noticed something.
     Noticed(Report),
+    /// Replicated data was looked at.
+    Data(Name, DataStatus),
 }
 
 /// What the rest of the daemon has to do.
@@ -48,6 +50,9 @@ pub(crate) enum Effect {
     /// Reboot the machine.
     Reboot(String),
 }
+
+/// Warnings of a resource that are kept.
+const WARNINGS: usize = 3;
 
 /// A step that runs.
 #[derive(Debug)]
@@ -79,6 +84,10 @@ pub(crate) struct Resources {
     found: bool,
     tracks: Tracks,
     pub(super) maintenance: Maintenance,
+    /// What agents have warned of, until they say that all is well.
+    pub(super) warnings: BTreeMap<Name, Vec<String>>,
+    /// Replicated data as last seen.
+    pub(super) data: BTreeMap<Name, DataStatus>,
     /// Settings that the graph has been given and not taken yet.
     pending: Option<Arc<Config>>,
     stopping: bool,
@@ -107,6 +116,8 @@ impl Resources {
             found: false,
             tracks: Tracks::default(),
             maintenance: Maintenance::load(state_dir),
+            warnings: BTreeMap::new(),
+            data: BTreeMap::new(),
             pending: None,
             stopping: false,
             blocked: None,
@@ -171,13 +182,27 @@ impl Resources {
             Happening::Noticed(Report { resource, what: Noticed::Look }) => {
                 let _ = resource;
             }
-            Happening::Noticed(Report { resource, what: Noticed::Event { warning: true, text } }) => {
-                warn!(%resource, "{resource}: {text}");
+            Happening::Noticed(Report { resource, what: Noticed::Event { warning, text } }) => {
+                self.note(resource, warning, text);
             }
-            Happening::Noticed(Report { resource, what: Noticed::Event { warning: false, text } }) => {
-                info!(%resource, "{resource}: {text}");
+            Happening::Data(resource, status) => {
+                self.data.insert(resource, status);
             }
         }
+    }
+
+    fn note(&mut self, resource: Name, warning: bool, text: String) {
+        if !warning {
+            info!(%resource, "{resource}: {text}");
+            self.warnings.remove(&resource);
+            return;
+        }
+        warn!(%resource, "{resource}: {text}");
+        let known = self.warnings.entry(resource).or_default();
+        known.retain(|old| *old != text);
+        known.push(text);
+        let surplus = known.len().saturating_sub(WARNINGS);
+        known.drain(..surplus);
     }
 
     /// A virtual router changed its state.
@@ -291,6 +316,8 @@ impl Resources {
             }
         }
         self.last.retain(|name, _| self.agents.contains_key(name));
+        self.warnings.retain(|name, _| self.agents.contains_key(name));
+        self.data.retain(|name, _| self.agents.contains_key(name));
     }
 
     fn take_found(&mut self, levels: Vec<(Name, Result<Level, String>)>) {
@@ -418,6 +445,7 @@ impl Resources {
         self.activation_moves(step);
         let agent = self.agents.get(&resource).map(|(_, agent)| agent.clone());
         let sender = self.sender.clone();
+        let (looked, limit) = (agent.clone().filter(|_| step == Step::Monitor), context.limit);
         let work = async move {
             match agent {
                 Some(agent) => agent.run(step, &context).await,
@@ -429,7 +457,12 @@ impl Resources {
             let result = tokio::spawn(work).await;
             let result = result.unwrap_or_else(|e| StepResult::Failed(format!("its agent failed: {e}")));
             // The receiver ends with the daemon.
-            let _ = sender.send(Happening::StepDone { resource, step, result });
+            let _ = sender.send(Happening::StepDone { resource: resource.clone(), step, result });
+            if let Some(data) = looked.as_ref().and_then(|agent| agent.data())
+                && let Ok(Ok(status)) = tokio::time::timeout(limit, data.status()).await
+            {
+                let _ = sender.send(Happening::Data(resource, status));
+            }
         });
     }
 

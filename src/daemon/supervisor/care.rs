@@ -1,11 +1,14 @@
 //! The main loop's part in looking after resources.
 
 use super::{STOP_TICK, Supervisor};
+use crate::control::api::Outcome;
+use crate::control::server::Peer;
 use crate::daemon::backend::Request;
 use crate::daemon::reboot;
 use crate::daemon::resources::{Effect, Happening, Pre};
 use crate::net::clock;
 use crate::notify::Change;
+use crate::resource::Command;
 use crate::time::Instant;
 use sd_notify::NotifyState;
 use std::time::Duration;
@@ -124,5 +127,37 @@ impl Supervisor {
             }
         }
         info!("all resources are down");
+    }
+
+    /// An operator's command.
+    pub(super) fn resource_command(&mut self, command: Command, who: &Peer) -> Outcome {
+        if self.resources.is_empty() {
+            return Outcome { ok: false, message: "no resources are configured".into() };
+        }
+        let outcome = match command {
+            Command::Maintenance(on) => match self.resources.set_maintenance(on) {
+                Ok(()) => {
+                    Outcome { ok: true, message: format!("maintenance is {}", if on { "on" } else { "off" }) }
+                }
+                Err(message) => Outcome { ok: false, message },
+            },
+            Command::Start(_) | Command::Stop(_) | Command::Restart(_) | Command::Clear(_) => {
+                let refused: Vec<String> = self
+                    .resources
+                    .command(command.clone())
+                    .into_iter()
+                    .filter(|n| n.warning)
+                    .map(|n| n.text)
+                    .collect();
+                let done = || format!("{} is being {}", command.name(), command.word());
+                Outcome {
+                    ok: refused.is_empty(),
+                    message: if refused.is_empty() { done() } else { refused.join("\n") },
+                }
+            }
+        };
+        info!(who = %super::describe(who), "{}", outcome.message);
+        self.follow_resources();
+        outcome
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tandemd::control::api::{LogLevel, Outcome, Stats, Status};
+use tandemd::control::api::{LogLevel, Maintenance, Outcome, ResourceCommand, Stats, Status};
 use tandemd::control::server::{Backend, BackendError, Peer, Server};
 
 /// The name of the thread whose panics count.
@@ -37,6 +37,7 @@ impl Backend for Cardboard {
             instances: vec![],
             groups: vec![],
             tracks: vec![],
+            resources: None,
         })
     }
 
@@ -58,6 +59,19 @@ impl Backend for Cardboard {
 
     async fn set_log_level(&self, level: LogLevel, _: Peer) -> Result<Outcome, BackendError> {
         Ok(Outcome { ok: level.level == "debug", message: level.level })
+    }
+
+    async fn resource_command(
+        &self,
+        name: String,
+        command: ResourceCommand,
+        _: Peer,
+    ) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: command == ResourceCommand::Start, message: name })
+    }
+
+    async fn maintenance(&self, mode: Maintenance, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: mode.on, message: String::new() })
     }
 }
 

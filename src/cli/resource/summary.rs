@@ -1,0 +1,88 @@
+//! What the plain `status` says of resources.
+
+use super::super::text::{Moment, Style, wrap};
+use super::words::{is_trouble, why};
+use crate::control::api::{AddressPlace, Condition, ResourceStatus, ResourcesStatus};
+use crate::resource::{Level, State};
+
+/// What the first line of the status ends with.
+pub(in crate::cli) fn mark(r: Option<&ResourcesStatus>) -> &'static str {
+    if r.is_some_and(|r| r.maintenance) { ", MAINTENANCE" } else { "" }
+}
+
+/// One line, and below it everything that is not as it should be.
+pub(in crate::cli) fn render(r: &ResourcesStatus, m: &Moment) -> String {
+    let mut out = wrap("", &line(r));
+    if let Some(why) = &r.rolled_back {
+        out.push_str(&wrap("    ! ", &format!("this node could not become active: {why}")));
+    }
+    for x in &r.resources {
+        if is_trouble(x.state) || x.running.as_ref().is_some_and(|s| s.cancelled) {
+            let text = format!("resource {} is {}: {}", x.name, x.state, why(x, m));
+            out.push_str(&wrap("    ! ", &text));
+        } else if x.stopped_by_operator {
+            out.push_str(&wrap("    ! ", &format!("resource {} was stopped by the operator", x.name)));
+        }
+        if x.data.as_ref().is_some_and(|d| d.split_brain) {
+            let text =
+                format!("resource {}: split brain, both nodes have writes that the other lacks", x.name);
+            out.push_str(&wrap("    ! ", &text));
+        }
+        for w in &x.warnings {
+            out.push_str(&wrap("    ! ", &format!("resource {}: {w}", x.name)));
+        }
+    }
+    out
+}
+
+fn line(r: &ResourcesStatus) -> String {
+    let up = r.resources.iter().filter(|x| x.level > Level::Stopped).count();
+    let mut text = format!("resources: {}, {up} of {} up", r.condition_text, r.resources.len());
+    let promoted = r.resources.iter().filter(|x| x.level == Level::Promoted).count();
+    if promoted > 0 {
+        text.push_str(&format!(", {promoted} promoted"));
+    }
+    if r.condition == Condition::Blocked {
+        // It stands at the top already.
+        text = format!("resources: blocked, {up} of {} up", r.resources.len());
+    }
+    if let Some(a) = &r.activation {
+        let note = if a.place == AddressPlace::Off && r.blocked().is_some() { " (kept off)" } else { "" };
+        text.push_str(&format!("; addresses of {}: {}{note}", a.instances.join(", "), a.place));
+    }
+    if r.reconfiguring {
+        text.push_str("; the new configuration waits for what it removes or changes to go down");
+    }
+    text
+}
+
+/// What stands right below the first line while nothing can go up; with the remedy.
+pub(in crate::cli) fn alarm(r: &ResourcesStatus, m: &Moment, style: Style) -> String {
+    let Some(why) = r.blocked() else { return String::new() };
+    let first = wrap("BLOCKED: ", why);
+    let rest = first.strip_prefix("BLOCKED").unwrap_or(&first);
+    let mut out = format!("{}{rest}", style.alarm("BLOCKED"));
+    let note =
+        "No resource goes up on this node, and no address comes or is released, before this is mended.";
+    out.push_str(&wrap("  ", note));
+    let stuck: Vec<&ResourceStatus> = r.resources.iter().filter(|x| x.state == State::Stuck).collect();
+    for x in &stuck {
+        out.push_str(&wrap("  ", &remedy(x, m)));
+    }
+    if stuck.is_empty() {
+        out.push_str(&wrap("  ", "What is in the way: tandemadm resource list"));
+    }
+    out
+}
+
+fn remedy(x: &ResourceStatus, m: &Moment) -> String {
+    let runs = x.running.as_ref().map_or_else(String::new, |s| {
+        format!(
+            "{} ({}). End what hangs; if that cannot be, reboot this machine. ",
+            x.name,
+            super::words::running(s, m)
+        )
+    });
+    let name = &x.name;
+    format!("{runs}When nothing keeps {name} up any more: tandemadm resource clear {name}")
+}

@@ -1,0 +1,54 @@
+//! Sentences about one resource.
+
+use super::super::text::{Moment, millis};
+use crate::control::api::{ResourceStatus, RunningStep};
+use crate::resource::{Level, State};
+
+/// Why it is where it is, and what it waits for, in one line of list.
+pub(super) fn why(r: &ResourceStatus, m: &Moment) -> String {
+    if let Some(step) = r.running.as_ref().filter(|_| is_moving(r.state)) {
+        return running(step, m);
+    }
+    let mut text = if r.level == r.goal && r.goal == Level::Stopped && !is_trouble(r.state) {
+        r.goal_reason.clone()
+    } else {
+        r.reason.clone()
+    };
+    if r.level != r.goal {
+        text.push_str(&format!("; should be {}: {}", r.goal, r.goal_reason));
+    }
+    if !r.waits_for.is_empty() {
+        text.push_str(&format!("; waits for {}", r.waits_for.join(", ")));
+    }
+    text
+}
+
+/// `stop runs for 12s, at most 60 s: pid 812 umount /srv (SIGTERM)`.
+pub(super) fn running(s: &RunningStep, m: &Moment) -> String {
+    let mut text = format!("{} runs for {}, at most {}", s.step, m.ago(s.since), millis(s.limit_ms));
+    if s.cancelled {
+        text.push_str(", told to end");
+    }
+    let processes: Vec<String> = s
+        .processes
+        .iter()
+        .map(|p| {
+            let signal = p.signalled.as_ref().map_or_else(String::new, |name| format!(" ({name} sent)"));
+            format!("pid {} {}{signal}", p.pid, p.command)
+        })
+        .collect();
+    if !processes.is_empty() {
+        text.push_str(&format!(": {}", processes.join(", ")));
+    }
+    text
+}
+
+/// A step up or down runs; looking moves nothing.
+pub(super) fn is_moving(state: State) -> bool {
+    matches!(state, State::Starting | State::Promoting | State::Demoting | State::Stopping)
+}
+
+/// Something went wrong with it.
+pub(super) fn is_trouble(state: State) -> bool {
+    matches!(state, State::Broken | State::Failed | State::Stuck)
+}
