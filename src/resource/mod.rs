@@ -16,11 +16,17 @@
 //!   demote always runs to its end.
 //! - **Doubt.** After a step that failed or was cancelled, a resource counts as being at the higher of the two levels.
 //!   So it is always taken down before it is tried again.
-//! - **Failures.** A failed start, promote or monitor is tried again as often as [`Restart`] says. Then the
-//!   resource has failed: it stays down with all that needs it. If it is critical while the graph is raised, the
-//!   graph goes down again.
+//! - **Failures.** A failed start, promote or monitor is tried again as often, and after such pauses, as [`Restart`]
+//!   says. Then the resource has failed: it stays down with all that needs it. If it is critical while the graph is
+//!   being raised, the graph goes down again.
+//! - **Memory.** What is critical and has failed stays so, also over new targets, and meanwhile the graph is not raised:
+//!   otherwise a node whose failure takes it out of service would come back at once and fail again. It is forgotten
+//!   when an operator says [`Command::Clear`] or [`Command::Start`], or after [`Settings::failure_timeout`]. A failure of
+//!   what is not critical is forgotten at the next raise.
 //! - **Stop failures.** A resource whose stop or demote fails, or whose step does not even end when it is killed, is
 //!   stuck. While one is, the graph is blocked: nothing goes up until it ends or an operator says [`Command::Clear`].
+//! - **Monitors.** What is up is monitored at its interval, and at once when it was found up and when maintenance ends.
+//!   Whenever an agent noticed something ([`Input::Look`]), so is also what has no interval.
 
 mod cycle;
 mod error;
@@ -32,11 +38,13 @@ mod settings;
 mod types;
 
 pub use error::GraphError;
-pub use graph::{Condition, Graph, GraphStatus, ResourceStatus, RunningStep};
+pub use graph::{Condition, Graph, GraphStatus, LastResult, ResourceStatus, RunningStep};
 pub use output::{Change, Command, Input, Notice, Output};
 pub use plan::Plan;
 pub use reason::Reason;
-pub use settings::{Group, Monitor, Need, ResourceSettings, Restart, Settings, StopFailure, Timeouts};
+pub use settings::{
+    Group, MAX_RESTART_DELAY, Monitor, Need, ResourceSettings, Restart, Settings, StopFailure, Timeouts,
+};
 pub use types::{Level, Name, State, Step, StepResult, Target};
 
 use std::time::Duration;

@@ -9,12 +9,15 @@ use crate::time::Instant;
 #[derive(Clone, Debug)]
 pub enum Input {
     /// Where everything should be. The newest counts. Each is answered by [`Output::Reached`] or [`Output::Blocked`],
-    /// also one that asks for what is already there. A target that is new, or asks again for what was rolled back, gives
-    /// what has failed a new chance.
+    /// also one that asks for what is already there. [`Target::Raised`], if it is new, gives what is not critical and has
+    /// failed a new chance; while something critical has failed, it is answered as a raise that was rolled back.
     Target(Target),
     /// The shell found a resource at this level, before the first target (after a restart of the daemon). Heard at any
     /// time, unless a step of it runs or it is stuck.
     Found(Name, Level),
+    /// Something may have happened to this resource: it is monitored as soon as no step of it runs, whatever its
+    /// interval. Means nothing while it is down, and in maintenance.
+    Look(Name),
     /// A step has ended: nothing of it runs any more.
     StepDone {
         /// Of which resource.
@@ -35,13 +38,15 @@ pub enum Input {
 /// What an operator may say. A name is that of a resource or, for all its members, of a group.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
-    /// Bring it up, with what it needs; ends [`Command::Stop`]. Only where the target allows it to be up.
+    /// Bring it up, with what it needs, and forget their failures; ends [`Command::Stop`]. Only where the target allows
+    /// it to be up; the failures are forgotten anyway.
     Start(Name),
     /// Take it down, with what needs it, and keep it down, whatever the target.
     Stop(Name),
     /// Take it down and up again, with what needs it.
     Restart(Name),
-    /// Forget its failures: a failed one is tried again, of a stuck one the step down.
+    /// Forget its failures: a failed one is tried again, of a stuck one the step down. If that was what a raise was
+    /// rolled back for, the graph is raised again.
     Clear(Name),
     /// On: no monitors, and nothing moves, whatever happens. Off: all that was asked for meanwhile.
     Maintenance(bool),
@@ -89,9 +94,17 @@ pub enum Output {
     },
     /// A resource changed its state.
     Changed(Change),
+    /// A resource has failed, or not any more: see [`super::ResourceStatus::failed`]. Nothing has failed at first.
+    Health {
+        /// Which one.
+        resource: Name,
+        /// Why it has failed.
+        failed: Option<Reason>,
+    },
     /// Everything that can be is at the target's level, and nothing runs.
     Reached {
-        /// Which target; [`Target::Lowered`] also after a raise that was rolled back.
+        /// Which target; [`Target::Lowered`] also after a raise that was rolled back or refused, see
+        /// [`super::GraphStatus::rolled_back`].
         target: Target,
         /// What should be up at this target, and is not.
         without: Vec<Name>,

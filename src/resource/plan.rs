@@ -5,13 +5,15 @@ use super::error::GraphError;
 use super::settings::{Group, Need, ResourceSettings, Settings};
 use super::types::{Level, Name};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Settings that a [`super::Graph`] can work with.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plan {
     /// Each after what it needs.
     pub(super) entries: Vec<Entry>,
-    pub(super) groups: BTreeMap<Name, Vec<Name>>,
+    pub(super) groups: Vec<Group>,
+    pub(super) failure_timeout: Option<Duration>,
 }
 
 /// A resource with its dependencies as numbers: places in [`Plan::entries`].
@@ -70,8 +72,7 @@ impl Plan {
                 e.dependants.push((from, level));
             }
         }
-        let groups = settings.groups.into_iter().map(|g| (g.name, g.members)).collect();
-        Plan { entries, groups }
+        Plan { entries, groups: settings.groups, failure_timeout: settings.failure_timeout }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::types::{Level, Name, Step, Target};
 use std::fmt;
+use std::time::Duration;
 
 /// Why a resource is where it is, or goes where it goes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,6 +55,8 @@ pub enum Reason {
         /// How.
         because: Box<Reason>,
     },
+    /// It failed so long ago that it is given another chance.
+    AnotherChance(Duration),
     /// Found like this by the shell.
     Found(Level),
     /// The new configuration does not have it, or defines it differently.
@@ -101,6 +104,7 @@ impl fmt::Display for Reason {
             Reason::RolledBack { resource, because } => {
                 write!(f, "this node cannot be active; {resource}: {because}")
             }
+            Reason::AnotherChance(after) => write!(f, "another chance, {after:?} after it failed"),
             Reason::Found(level) => write!(f, "found {level}"),
             Reason::Reconfigured => f.write_str("the new configuration removes or changes it"),
         }

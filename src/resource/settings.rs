@@ -13,6 +13,8 @@ pub struct Settings {
     pub resources: Vec<ResourceSettings>,
     /// The groups.
     pub groups: Vec<Group>,
+    /// How long after it failed for good a resource is given another chance; none: not before an operator says so.
+    pub failure_timeout: Option<Duration>,
 }
 
 /// A named list of resources that start in this order and stop in the reverse one.
@@ -103,6 +105,15 @@ impl Need {
     pub(super) fn level(&self) -> Level {
         if self.promoted { Level::Promoted } else { Level::Started }
     }
+
+    /// The same from a foreign configuration, where `name:master` is another word for `name:promoted`. The error says
+    /// what is wrong with the text.
+    pub fn imported(text: &str) -> Result<Need, String> {
+        match text.strip_suffix(":master") {
+            Some(name) => format!("{name}:promoted").parse(),
+            None => text.parse(),
+        }
+    }
 }
 
 impl FromStr for Need {
@@ -167,12 +178,26 @@ pub struct Restart {
     pub attempts: u32,
     /// Older failures are forgotten.
     pub window: Duration,
+    /// How long it stays down before the next try; twice as long after each further failure within the window, up to
+    /// [`MAX_RESTART_DELAY`]. What is asked for anew (a target, a command) does not wait.
+    pub delay: Duration,
+}
+
+/// The longest [`Restart::delay`] that doubling leads to.
+pub const MAX_RESTART_DELAY: Duration = Duration::from_secs(30);
+
+impl Restart {
+    /// How long to wait after so many failures.
+    pub(super) fn delay_after(&self, failures: u32) -> Duration {
+        let factor = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.delay.saturating_mul(factor).min(MAX_RESTART_DELAY.max(self.delay))
+    }
 }
 
 impl Default for Restart {
-    /// Three within ten minutes.
+    /// Three within ten minutes, after 1 s, 2 s and 4 s.
     fn default() -> Self {
-        Restart { attempts: 3, window: Duration::from_secs(600) }
+        Restart { attempts: 3, window: Duration::from_secs(600), delay: Duration::from_secs(1) }
     }
 }
 

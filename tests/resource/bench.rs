@@ -1,6 +1,7 @@
 //! A graph on a bench: steps run until a test ends them, and what the graph says is a list of lines.
 
 use crate::watch::Watch;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tandemd::resource::*;
 use tandemd::time::Instant;
@@ -12,21 +13,33 @@ pub(crate) struct Bench {
     lines: Vec<String>,
     /// State changes, as "db: started -> broken (monitor failed: ...)".
     pub(crate) changes: Vec<String>,
+    /// What counts as failed, as told.
+    pub(crate) failed: BTreeMap<Name, Reason>,
 }
 
 pub(crate) fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
+/// Tried again without a pause.
+fn at_once(r: ResourceSettings) -> ResourceSettings {
+    pausing(0, r)
+}
+
+/// Waits so long before it is tried again.
+pub(crate) fn pausing(delay: u64, r: ResourceSettings) -> ResourceSettings {
+    ResourceSettings { restart: Restart { delay: secs(delay), ..r.restart }, ..r }
+}
+
 /// A resource that needs these.
 pub(crate) fn res(name: &str, needs: &[&str]) -> ResourceSettings {
     let depend_on = needs.iter().map(|n| n.parse().unwrap()).collect();
-    ResourceSettings { depend_on, ..ResourceSettings::new(name) }
+    ResourceSettings { depend_on, ..at_once(ResourceSettings::new(name)) }
 }
 
 /// The same, promotable and up in both roles.
 pub(crate) fn disk(name: &str) -> ResourceSettings {
-    ResourceSettings { promotable: true, run_forever: true, ..ResourceSettings::new(name) }
+    ResourceSettings { promotable: true, run_forever: true, ..at_once(ResourceSettings::new(name)) }
 }
 
 pub(crate) fn group(name: &str, members: &[&str], needs: &[&str]) -> Group {
@@ -35,7 +48,7 @@ pub(crate) fn group(name: &str, members: &[&str], needs: &[&str]) -> Group {
 }
 
 pub(crate) fn settings(resources: &[ResourceSettings]) -> Settings {
-    Settings { resources: resources.to_vec(), groups: Vec::new() }
+    Settings { resources: resources.to_vec(), ..Settings::default() }
 }
 
 /// A disk, a file system on it, a database on that.
@@ -45,7 +58,7 @@ pub(crate) fn stack() -> Settings {
 
 /// Tries again so often within ten minutes.
 pub(crate) fn tries(attempts: u32, r: ResourceSettings) -> ResourceSettings {
-    ResourceSettings { restart: Restart { attempts, window: secs(600) }, ..r }
+    ResourceSettings { restart: Restart { attempts, ..r.restart }, ..r }
 }
 
 pub(crate) fn watched(interval: u64, r: ResourceSettings) -> ResourceSettings {
@@ -65,6 +78,7 @@ impl Bench {
             watch: Watch::new(settings),
             lines: Vec::new(),
             changes: Vec::new(),
+            failed: BTreeMap::new(),
         }
     }
 
@@ -92,6 +106,13 @@ impl Bench {
         self.lines.push(match output {
             Output::Run { resource, step, .. } => format!("{resource} {step}"),
             Output::Cancel { resource, step } => format!("cancel {resource} {step}"),
+            Output::Health { resource, failed } => {
+                match failed {
+                    Some(why) => self.failed.insert(resource.clone(), why.clone()),
+                    None => self.failed.remove(resource),
+                };
+                return;
+            }
             Output::Changed(c) => {
                 return self.changes.push(format!("{}: {} -> {} ({})", c.resource, c.from, c.to, c.reason));
             }
@@ -168,6 +189,14 @@ impl Bench {
     pub(crate) fn of(&self, name: &str) -> ResourceStatus {
         let status = self.graph.status(self.now);
         status.resources.into_iter().find(|r| r.name == name.into()).unwrap()
+    }
+
+    /// What counts as failed: as told, which is what status says.
+    pub(crate) fn has_failed(&self) -> Vec<String> {
+        let status = self.graph.status(self.now).resources.into_iter();
+        let status: BTreeMap<Name, Reason> = status.filter_map(|r| Some((r.name, r.failed?))).collect();
+        assert_eq!(status, self.failed);
+        self.failed.keys().map(ToString::to_string).collect()
     }
 
     pub(crate) fn condition(&self) -> Condition {

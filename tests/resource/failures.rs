@@ -32,19 +32,6 @@ fn a_raise_that_fails_goes_back() {
 }
 
 #[test]
-fn a_raise_after_a_rollback_is_a_new_chance() {
-    let mut b = Bench::new(settings(&[tries(0, res("a", &[]))]));
-    b.raise();
-    b.fail("a start");
-    b.finish();
-    b.said(&["a start", "critical a", "a stop", "reached lowered"]);
-    assert_eq!(b.of("a").state, State::Failed);
-    b.raise();
-    b.finish();
-    b.said(&["a start", "reached raised"]);
-}
-
-#[test]
 fn what_is_not_critical_does_not_stop_the_others() {
     let side = ResourceSettings { critical: false, ..tries(0, res("side", &[])) };
     let on = ResourceSettings { critical: false, ..res("on", &["side"]) };

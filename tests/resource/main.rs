@@ -5,8 +5,11 @@ mod bench;
 mod watch;
 
 mod failures;
+mod looks;
+mod memory;
 mod operator;
 mod order;
+mod pauses;
 mod plan;
 mod random;
 mod reload;

@@ -74,6 +74,7 @@ fn a_group_is_all_its_members() {
     let all = Settings {
         resources: vec![res("one", &[]), res("two", &[]), res("three", &[])],
         groups: vec![group("web", &["one", "two"], &[])],
+        ..Settings::default()
     };
     let mut b = Bench::up(all);
     b.say(Command::Stop("web".into()));

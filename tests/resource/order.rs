@@ -70,6 +70,7 @@ fn a_group_goes_up_in_order_and_stands_for_its_last() {
     let all = Settings {
         resources: vec![res("app", &["web"]), res("two", &[]), res("one", &[]), res("base", &[])],
         groups: vec![group("web", &["one", "two"], &["base"])],
+        ..Settings::default()
     };
     let mut b = Bench::new(all);
     b.raise();

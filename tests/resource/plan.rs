@@ -83,6 +83,10 @@ fn a_need_is_a_name_and_perhaps_promoted() {
     assert_eq!((need.name.as_str(), need.promoted), ("data", true));
     assert_eq!(need.to_string(), "data:promoted");
     assert_eq!("data".parse::<Need>().unwrap().to_string(), "data");
+    assert_eq!(Need::imported("data:master"), Ok(need.clone()));
+    assert_eq!(Need::imported("data:promoted"), Ok(need));
+    assert_eq!(Need::imported("data").unwrap().to_string(), "data");
+    assert_eq!(Need::imported(":master"), Err("no name".into()));
     assert_eq!("data:master".parse::<Need>(), Err("only :promoted may follow a name, not :master".into()));
     assert_eq!(":promoted".parse::<Need>(), Err("no name".into()));
 }

@@ -46,7 +46,7 @@ fn resource(i: usize, dice: &Dice, before: &[ResourceSettings]) -> ResourceSetti
     r.startup = flags >> 2 & 7 != 0;
     r.run_forever = flag(5);
     r.monitor = flag(6).then_some(Monitor { interval: secs(7) });
-    r.restart = Restart { attempts: u32::from(flags >> 7 & 3), window: secs(100) };
+    r.restart = Restart { attempts: u32::from(flags >> 7 & 3), window: secs(100), delay: secs(0) };
     r.stop_failure = if flag(9) { StopFailure::Reboot } else { StopFailure::Block };
     for (on, die) in before.iter().zip(needs).filter(|(_, die)| **die % 3 == 0) {
         let promoted = on.promotable && die % 2 == 0;
@@ -64,7 +64,7 @@ fn graph() -> impl Strategy<Value = Settings> {
             let next = resource(i, d, &resources);
             resources.push(next);
         }
-        let mut all = Settings { resources, groups: Vec::new() };
+        let mut all = Settings { resources, ..Settings::default() };
         if grouped && all.resources.len() > 3 {
             let with = with_group(&all, led);
             if Plan::new(with.clone()).is_ok() {

@@ -89,7 +89,7 @@ impl Watch {
                     *real = Real { low: *level, high: *level };
                 }
             }
-            Input::Timer => {}
+            Input::Timer | Input::Look(_) => {}
             Input::Command(command) => {
                 self.reversals += 1;
                 self.answer = None;
@@ -160,7 +160,10 @@ impl Watch {
                 self.reversals += 1;
                 self.adopt(settings);
             }
-            Output::Reboot { .. } | Output::CriticalFailed { .. } | Output::Notice(_) => {}
+            Output::Health { .. }
+            | Output::Reboot { .. }
+            | Output::CriticalFailed { .. }
+            | Output::Notice(_) => {}
         }
     }
 

@@ -31,9 +31,10 @@ impl Graph {
     /// Without regard to others.
     fn own_goal(&self, node: &Node) -> Goal {
         let mut goal = self.wanted(node);
-        for (cap, reason) in node.failed.iter().chain(&node.redo) {
-            if goal.level > *cap {
-                goal = Goal { level: *cap, reason: reason.clone() };
+        let failed = node.failed.iter().map(|f| (f.cap, &f.reason));
+        for (cap, reason) in failed.chain(node.redo.iter().map(|(cap, why)| (*cap, why))) {
+            if goal.level > cap {
+                goal = Goal { level: cap, reason: reason.clone() };
             }
         }
         goal
@@ -76,13 +77,7 @@ impl Graph {
     pub(super) fn critical(&self) -> Vec<bool> {
         let mut critical: Vec<bool> = self.nodes.iter().map(|n| n.entry.settings.critical).collect();
         for (i, node) in self.nodes.iter().enumerate().rev() {
-            let wanted = |j: &usize| {
-                self.nodes.get(*j).is_some_and(|n| match n.wish {
-                    Some(Wish::Up) => true,
-                    Some(Wish::Down) => false,
-                    None => n.entry.settings.startup,
-                })
-            };
+            let wanted = |j: &usize| self.nodes.get(*j).is_some_and(Node::is_wanted);
             let needed = node
                 .entry
                 .dependants

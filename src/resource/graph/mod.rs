@@ -1,6 +1,7 @@
 //! [`Graph`]: the state of all resources and of what was asked for.
 
 mod goals;
+mod health;
 mod node;
 mod operator;
 mod reload;
@@ -12,20 +13,22 @@ use super::error::GraphError;
 use super::output::{Change, Input, Notice, Output};
 use super::plan::Plan;
 use super::reason::Reason;
-use super::settings::Settings;
+use super::settings::{Group, Settings};
 use super::types::{Level, Name, Target};
 use crate::time::Instant;
+use goals::Goal;
 use node::Node;
-use std::collections::BTreeMap;
+use std::time::Duration;
 
-pub use status::{Condition, GraphStatus, ResourceStatus, RunningStep};
+pub use status::{Condition, GraphStatus, LastResult, ResourceStatus, RunningStep};
 
 /// Resources, their order, and where each is. See [the module](super) for the rules.
 #[derive(Clone, Debug)]
 pub struct Graph {
     /// Each after what it needs.
     nodes: Vec<Node>,
-    groups: BTreeMap<Name, Vec<Name>>,
+    groups: Vec<Group>,
+    failure_timeout: Option<Duration>,
     /// Settings that wait until what they change is down.
     pending: Option<Box<Plan>>,
     /// What was asked for last.
@@ -52,6 +55,7 @@ impl Graph {
         Graph {
             nodes: plan.entries.into_iter().map(|e| Node::new(e, Instant::ZERO)).collect(),
             groups: plan.groups,
+            failure_timeout: plan.failure_timeout,
             pending: None,
             target: None,
             rolled_back: None,
@@ -67,6 +71,7 @@ impl Graph {
         match input {
             Input::Target(target) => self.aim(now, target),
             Input::Found(name, level) => self.found(now, &name, level, out),
+            Input::Look(name) => self.look(&name, out),
             Input::StepDone { resource, step, result } => {
                 self.step_done(now, &resource, step, result, out);
             }
@@ -85,12 +90,33 @@ impl Graph {
         }
         self.target = Some(target);
         self.rolled_back = None;
-        self.raising = target == Target::Raised;
-        for node in &mut self.nodes {
+        self.nodes.iter_mut().for_each(|n| n.pause = None);
+        match target {
+            Target::Raised => self.try_raise(),
+            Target::Lowered => self.end_raise(),
+        }
+    }
+
+    /// A new chance for all but what is critical; while that has failed, there is no use in it.
+    fn try_raise(&mut self) {
+        let critical = self.critical();
+        for (node, _) in self.nodes.iter_mut().zip(critical).filter(|(_, critical)| !critical) {
             node.forget_failures();
-            if target == Target::Lowered {
-                node.end_of_the_raise();
-            }
+        }
+        self.rolled_back = self.against_raise();
+        self.raising = self.rolled_back.is_none();
+    }
+
+    fn end_raise(&mut self) {
+        self.raising = false;
+        self.nodes.iter_mut().for_each(Node::end_of_the_raise);
+    }
+
+    fn look(&mut self, name: &Name, out: &mut Vec<Output>) {
+        match self.nodes.iter_mut().find(|n| n.is(name)) {
+            None => out.push(warning(format!("{name} is not monitored: there is no such resource"))),
+            Some(_) if self.maintenance => {}
+            Some(node) => node.look = node.at > Level::Stopped || node.running.is_some(),
         }
     }
 
@@ -142,9 +168,12 @@ impl Graph {
     }
 
     /// Says so once when nothing runs any more and everything is where it should be, or cannot get there.
-    fn settle(&mut self, out: &mut Vec<Output>) {
+    fn settle(&mut self, goals: &[Goal], out: &mut Vec<Output>) {
         let Some(target) = self.effective() else { return };
         if self.unsettled.is_none() || self.maintenance || self.nodes.iter().any(Node::is_moving) {
+            return;
+        }
+        if self.pauses(goals) {
             return;
         }
         self.unsettled = None;
@@ -159,6 +188,12 @@ impl Graph {
                 out.push(Output::Blocked { resource, reason });
             }
         }
+    }
+
+    /// Something is going to be tried again.
+    fn pauses(&self, goals: &[Goal]) -> bool {
+        let waits = |(n, g): (&Node, &Goal)| n.next_try().is_some() && n.at < g.level;
+        self.blocked().is_none() && self.nodes.iter().zip(goals).any(waits)
     }
 
     /// What the settings want up at this target, and is not as far up as that.

@@ -2,7 +2,7 @@
 
 use crate::resource::plan::Entry;
 use crate::resource::reason::Reason;
-use crate::resource::types::{Level, Name, State, Step};
+use crate::resource::types::{Level, Name, State, Step, StepResult};
 use crate::time::Instant;
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ pub(super) struct Node {
     pub(super) at: Level,
     /// It has to go down to this level before it may go up again: it is broken, half up, or to be restarted.
     pub(super) redo: Option<(Level, Reason)>,
-    /// It failed too often and goes no higher than this.
-    pub(super) failed: Option<(Level, Reason)>,
+    /// It failed too often.
+    pub(super) failed: Option<Failed>,
     /// It could not be taken down, or its step does not end.
     pub(super) stuck: Option<Reason>,
     pub(super) wish: Option<Wish>,
@@ -25,12 +25,47 @@ pub(super) struct Node {
     pub(super) failures: Vec<Instant>,
     /// The newest failure, also when it no longer counts.
     pub(super) last_failure: Option<(Instant, Reason)>,
+    /// What it waits for, once down, before it is tried again.
+    pub(super) pause: Option<Pause>,
+    /// How the last step ended.
+    pub(super) last_result: Option<Ended>,
     pub(super) running: Option<Running>,
     pub(super) next_monitor: Option<Instant>,
+    /// It has to be monitored as soon as nothing else runs.
+    pub(super) look: bool,
     /// As reported last, since when and why.
     pub(super) state: State,
     pub(super) since: Instant,
     pub(super) reason: Reason,
+    /// [`Output::Health`](crate::resource::Output::Health) as reported last.
+    pub(super) health: Option<Reason>,
+}
+
+/// A resource is not tried any more.
+#[derive(Clone, Debug)]
+pub(super) struct Failed {
+    /// It goes no higher than this.
+    pub(super) cap: Level,
+    pub(super) reason: Reason,
+    pub(super) at: Instant,
+}
+
+/// What comes between a failure and the next try.
+#[derive(Clone, Debug)]
+pub(super) enum Pause {
+    /// So long from when it is down.
+    Due(Duration, Reason),
+    /// It is down, and waits until then.
+    Until(Instant, Reason),
+}
+
+/// How a step ended.
+#[derive(Clone, Debug)]
+pub(super) struct Ended {
+    pub(super) step: Step,
+    pub(super) result: StepResult,
+    pub(super) at: Instant,
+    pub(super) took: Duration,
 }
 
 /// What the operator wants of one resource.
@@ -51,6 +86,8 @@ pub(super) struct Running {
     pub(super) cancel: Option<Cancel>,
     /// It was cancelled and has not ended in time.
     pub(super) lost: bool,
+    /// Answers a [`Node::look`].
+    pub(super) look: bool,
 }
 
 /// It was asked to end.
@@ -60,6 +97,16 @@ pub(super) struct Cancel {
     pub(super) until: Instant,
     /// Its time was over. Otherwise it was no longer wanted, and that it fails means nothing.
     pub(super) late: bool,
+}
+
+impl Pause {
+    /// It is down since `now`.
+    fn from(self, now: Instant) -> Pause {
+        match self {
+            Pause::Due(delay, why) => Pause::Until(now + delay, why),
+            until @ Pause::Until(..) => until,
+        }
+    }
 }
 
 impl Running {
@@ -85,11 +132,15 @@ impl Node {
             leaving: false,
             failures: Vec::new(),
             last_failure: None,
+            pause: None,
+            last_result: None,
             running: None,
             next_monitor: None,
+            look: false,
             state: State::Stopped,
             since: now,
             reason: Reason::NotAsked,
+            health: None,
         }
     }
 
@@ -99,6 +150,15 @@ impl Node {
 
     pub(super) fn is(&self, name: &Name) -> bool {
         self.name() == name
+    }
+
+    /// It is up whenever the graph is.
+    pub(super) fn is_wanted(&self) -> bool {
+        match self.wish {
+            Some(Wish::Up) => true,
+            Some(Wish::Down) => false,
+            None => self.entry.settings.startup,
+        }
     }
 
     pub(super) fn runs(&self, which: fn(Step) -> bool) -> bool {
@@ -118,8 +178,10 @@ impl Node {
     /// It reached a level: the next monitor comes after a whole interval.
     pub(super) fn arrived(&mut self, now: Instant, level: Level) {
         self.at = level;
+        self.look &= level > Level::Stopped;
         if self.redo.as_ref().is_some_and(|(floor, _)| level <= *floor) {
             self.redo = None;
+            self.pause = self.pause.take().map(|p| p.from(now));
         }
         self.plan_monitor(now);
     }
@@ -132,6 +194,15 @@ impl Node {
     pub(super) fn found(&mut self, now: Instant, level: Level) {
         self.redo = None;
         self.arrived(now, level);
+        self.look = self.next_monitor.is_some();
+    }
+
+    /// When it is tried again, and after which failure. Until then it does not go up.
+    pub(super) fn next_try(&self) -> Option<(Instant, &Reason)> {
+        match &self.pause {
+            Some(Pause::Until(t, why)) => Some((*t, why)),
+            _ => None,
+        }
     }
 
     /// It has to go down to `floor`, or to where it already had to go if that is lower.
@@ -146,6 +217,7 @@ impl Node {
     pub(super) fn forget_failures(&mut self) {
         self.failed = None;
         self.failures.clear();
+        self.pause = None;
     }
 
     /// What was started by command with the rest up does not come back with the next raise.
@@ -177,6 +249,7 @@ impl Node {
             (Some(Step::Stop), _) => State::Stopping,
             _ if self.failed.is_some() => State::Failed,
             _ if self.redo.as_ref().is_some_and(|(_, why)| why.is_failure()) => State::Broken,
+            _ if self.next_try().is_some() => State::Broken,
             (_, Level::Stopped) => State::Stopped,
             (_, Level::Started) => State::Started,
             (_, Level::Promoted) => State::Promoted,

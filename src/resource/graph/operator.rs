@@ -27,17 +27,23 @@ impl Graph {
         self.asked(now);
         match command {
             Command::Start(_) => self.start(&places, name, out),
-            Command::Stop(_) => self.each(&places, |n| n.wish = Some(Wish::Down)),
+            Command::Stop(_) => self.each(&places, |n| (n.wish, n.pause) = (Some(Wish::Down), None)),
             Command::Restart(_) => self.restart(&places, name, out),
-            Command::Clear(_) => places.iter().for_each(|i| self.clear(now, *i, out)),
+            Command::Clear(_) => {
+                let failed = self.has_failed(&places);
+                places.iter().for_each(|i| self.clear(now, *i, out));
+                if failed {
+                    self.raise_again();
+                }
+            }
             Command::Maintenance(_) => {}
         }
     }
 
     /// The resource, or the members of the group.
     fn resolve(&self, name: &Name) -> BTreeSet<usize> {
-        match self.groups.get(name) {
-            Some(members) => members.iter().filter_map(|m| self.place(m)).collect(),
+        match self.groups.iter().find(|g| g.name == *name) {
+            Some(group) => group.members.iter().filter_map(|m| self.place(m)).collect(),
             None => self.place(name).into_iter().collect(),
         }
     }
@@ -50,15 +56,25 @@ impl Graph {
         }
     }
 
+    /// One of them is not tried any more, or stuck.
+    fn has_failed(&self, places: &BTreeSet<usize>) -> bool {
+        let mut nodes = places.iter().filter_map(|i| self.nodes.get(*i));
+        nodes.any(|n| n.failed.is_some() || n.stuck.is_some())
+    }
+
     fn start(&mut self, places: &BTreeSet<usize>, name: &Name, out: &mut Vec<Output>) {
+        let all = self.with_needs(places);
+        let failed = self.has_failed(&all);
+        self.each(&all, Node::forget_failures);
+        if failed {
+            self.raise_again();
+        }
         let raised = self.effective() == Some(Target::Raised);
         let forever = |i: &usize| self.nodes.get(*i).is_some_and(|n| n.entry.settings.run_forever);
         if !raised && !places.iter().all(forever) {
             return out.push(warning(format!("{name} is not started: this node is not active")));
         }
-        let all = self.with_needs(places);
         self.each(&all, |node| {
-            node.forget_failures();
             node.wish = (!node.entry.settings.startup).then_some(Wish::Up);
         });
     }
@@ -78,10 +94,14 @@ impl Graph {
     fn restart(&mut self, places: &BTreeSet<usize>, name: &Name, out: &mut Vec<Output>) {
         let up = |i: &usize| self.nodes.get(*i).is_some_and(|n| n.at > Level::Stopped);
         let up: BTreeSet<usize> = places.iter().copied().filter(up).collect();
+        let failed = self.has_failed(&up);
         self.each(&up, |n| {
             n.forget_failures();
             n.must_redo(Level::Stopped, Reason::Operator("restarted"));
         });
+        if failed {
+            self.raise_again();
+        }
         let down: BTreeSet<usize> = places.difference(&up).copied().collect();
         if !down.is_empty() {
             self.start(&down, name, out);
@@ -107,10 +127,12 @@ impl Graph {
         self.asked(now);
         for i in 0..self.nodes.len() {
             let Some(node) = self.nodes.get_mut(i) else { continue };
+            // Somebody has worked here: a look at everything at once.
+            node.look = !on && node.next_monitor.is_some();
             if !on {
-                // Somebody has worked here: a look at everything at once.
-                node.next_monitor = node.next_monitor.map(|_| now);
-            } else if node.running.is_some_and(|r| r.step == Step::Monitor && r.cancel.is_none()) {
+                continue;
+            }
+            if node.running.is_some_and(|r| r.step == Step::Monitor && r.cancel.is_none()) {
                 self.cancel(now, i, false, out);
             }
         }

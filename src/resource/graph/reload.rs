@@ -39,7 +39,7 @@ impl Graph {
                 None => Node::new(entry, now),
             })
             .collect();
-        self.groups = plan.groups;
+        (self.groups, self.failure_timeout) = (plan.groups, plan.failure_timeout);
         out.push(Output::Reconfigured);
     }
 }

@@ -1,6 +1,6 @@
 //! How steps end.
 
-use super::node::{Node, Running};
+use super::node::{Ended, Failed, Pause, Running};
 use super::{Graph, warning};
 use crate::resource::output::Output;
 use crate::resource::reason::Reason;
@@ -23,6 +23,8 @@ impl Graph {
             return;
         };
         let Some(running) = node.running.take() else { return };
+        let (at, took) = (now, now.since(running.since));
+        node.last_result = Some(Ended { step, result: believed(running, &result), at, took });
         if running.lost {
             // It did end. What comes of it follows.
             node.stuck = None;
@@ -46,6 +48,10 @@ impl Graph {
         let Some(node) = self.nodes.get_mut(i) else { return };
         node.plan_monitor(now);
         let counts = running.cancel.is_none_or(|c| c.late);
+        if !counts {
+            // Whatever it saw: nobody knows whether it was the end of what it was to see.
+            node.look |= running.look;
+        }
         match trouble(running, result).filter(|_| counts) {
             Some(trouble) => self.broke(now, i, running.step, trouble, Level::Stopped, out),
             None => self.show_as(now, i, &Reason::Done(running.step), out),
@@ -88,7 +94,9 @@ impl Graph {
         match trouble(running, result) {
             None => {
                 node.arrived(now, level);
-                self.show_as(now, i, &Reason::Done(step), out);
+                // While it waits for its next try, what it waits for says more.
+                let reason = node.next_try().map_or(Reason::Done(step), |(_, why)| why.clone());
+                self.show_as(now, i, &reason, out);
             }
             Some(trouble) => {
                 let reason = Reason::NotDown { step, trouble };
@@ -119,10 +127,13 @@ impl Graph {
         let reason = Reason::StepFailed { step, trouble, failures, attempts: policy.attempts };
         node.last_failure = Some((now, reason.clone()));
         node.must_redo(floor, reason.clone());
+        let delay = policy.delay_after(failures);
+        node.pause = (!delay.is_zero()).then(|| Pause::Due(delay, reason.clone()));
         if failures <= policy.attempts {
             return self.show_as(now, i, &reason, out);
         }
-        node.failed = Some((floor, reason.clone()));
+        node.failed = Some(Failed { cap: floor, reason: reason.clone(), at: now });
+        node.pause = None;
         self.show_as(now, i, &reason, out);
         if self.tell_critical(i, &reason, out) {
             self.roll_back(i, &reason);
@@ -171,8 +182,7 @@ impl Graph {
         let raising = self.raising && self.effective() == Some(Target::Raised);
         let Some(resource) = self.nodes.get(i).map(|n| n.name().clone()).filter(|_| raising) else { return };
         self.rolled_back = Some(Reason::RolledBack { resource, because: Box::new(because.clone()) });
-        self.raising = false;
-        self.nodes.iter_mut().for_each(Node::end_of_the_raise);
+        self.end_raise();
     }
 
     pub(super) fn show_as(&mut self, now: Instant, i: usize, reason: &Reason, out: &mut Vec<Output>) {
@@ -182,9 +192,12 @@ impl Graph {
     }
 }
 
-/// What went wrong. A step that was killed since its time was over took too long, whatever it says itself.
-fn trouble(running: Running, result: &StepResult) -> Option<String> {
+/// A step that was killed since its time was over took too long, whatever it says itself.
+fn believed(running: Running, result: &StepResult) -> StepResult {
     let late = running.cancel.is_some_and(|c| c.late);
-    let result = if late && *result != StepResult::Done { &StepResult::TimedOut } else { result };
-    result.trouble(running.limit)
+    if late && *result != StepResult::Done { StepResult::TimedOut } else { result.clone() }
+}
+
+fn trouble(running: Running, result: &StepResult) -> Option<String> {
+    believed(running, result).trouble(running.limit)
 }

@@ -20,7 +20,7 @@ impl Graph {
             .filter(|(n, g)| self.may_monitor(n, g))
             .filter_map(|(n, _)| n.next_monitor);
         let running = self.nodes.iter().filter_map(|n| n.running?.deadline());
-        monitors.chain(running).min()
+        monitors.chain(running).chain(self.chances()).min()
     }
 
     /// Begins and cancels what the goals ask for.
@@ -31,6 +31,7 @@ impl Graph {
             // Failures that were forgotten show nowhere else.
             self.show_as(now, i, &goal.reason, out);
         }
+        self.tell_health(out);
         if self.target.is_none() || self.maintenance {
             return;
         }
@@ -40,7 +41,7 @@ impl Graph {
             self.begin_up(now, &goals, out);
         }
         self.begin_monitors(now, &goals, out);
-        self.settle(out);
+        self.settle(&goals, out);
     }
 
     fn cancel_unwanted(&mut self, now: Instant, goals: &[Goal], out: &mut Vec<Output>) {
@@ -110,7 +111,7 @@ impl Graph {
 
     /// The step up that the order allows, whether or not a monitor runs.
     fn up_step(&self, node: &Node, goal: &Goal) -> Option<Step> {
-        if node.stuck.is_some() || node.at >= goal.level {
+        if node.stuck.is_some() || node.at >= goal.level || node.next_try().is_some() {
             return None;
         }
         let there = |i: &usize, need: Level| self.nodes.get(*i).is_some_and(|n| n.at >= need);
@@ -122,7 +123,7 @@ impl Graph {
     fn begin_monitors(&mut self, now: Instant, goals: &[Goal], out: &mut Vec<Output>) {
         for (i, goal) in goals.iter().enumerate() {
             let Some(node) = self.nodes.get(i).filter(|n| self.may_monitor(n, goal)) else { continue };
-            if node.next_monitor.is_some_and(|t| t <= now) {
+            if node.look || node.next_monitor.is_some_and(|t| t <= now) {
                 self.begin(now, i, Step::Monitor, &goal.reason, out);
             }
         }
@@ -138,7 +139,8 @@ impl Graph {
     fn begin(&mut self, now: Instant, i: usize, step: Step, reason: &Reason, out: &mut Vec<Output>) {
         let Some(node) = self.nodes.get_mut(i) else { return };
         let limit = node.limit(step);
-        node.running = Some(Running { step, since: now, limit, cancel: None, lost: false });
+        let look = step == Step::Monitor && std::mem::take(&mut node.look);
+        node.running = Some(Running { step, since: now, limit, cancel: None, lost: false, look });
         let resource = node.name().clone();
         if step != Step::Monitor {
             self.stir(now);
@@ -147,8 +149,9 @@ impl Graph {
         out.push(Output::Run { resource, step, deadline: now + limit });
     }
 
-    /// Steps whose time is over are cancelled; those that do not even end then are given up.
+    /// What waited for its time. Steps whose time is over are cancelled; those that do not even end then are given up.
     pub(super) fn deadlines(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.give_chances(now, out);
         for i in 0..self.nodes.len() {
             let running = self.nodes.get(i).and_then(|n| n.running);
             let Some(running) = running.filter(|r| r.deadline().is_some_and(|t| t <= now)) else { continue };
