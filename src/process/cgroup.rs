@@ -86,15 +86,18 @@ impl Home {
             let daemon = name.strip_prefix(&own).and_then(|rest| rest.split('-').next()?.parse().ok());
             let Some(daemon) = daemon.filter(|pid| proc::stat(*pid).is_none_or(|s| s.dead)) else { continue };
             let cgroup = Cgroup(entry.path());
-            if cgroup.is_empty() {
-                cgroup.remove();
-            } else if !cgroup.is_left() {
-                tracing::warn!(pids = ?cgroup.pids(), "a step of tandemd {daemon}, which is dead, still ran: killed ({name})");
-                cgroup.kill();
-                lock().push(entry.path());
-            } else {
-                lock().push(entry.path());
+            if cgroup.remove() {
+                continue;
             }
+            if !cgroup.is_left() {
+                let pids = cgroup.pids();
+                tracing::warn!(
+                    ?pids,
+                    "{name}: a step of tandemd {daemon}, which is dead, still ran: killed it"
+                );
+                cgroup.kill();
+            }
+            cgroup.remove_later();
         }
     }
 }
@@ -190,6 +193,11 @@ impl Cgroup {
     pub(super) fn leave(&self) {
         // Before Linux 5.7 there is no such mark; then nothing is ended at the next start.
         let _ = rustix::fs::setxattr(&self.0, LEFT, b"1", XattrFlags::empty());
+        self.remove_later();
+    }
+
+    /// Removes it as soon as it is empty.
+    pub(super) fn remove_later(&self) {
         lock().push(self.0.clone());
     }
 

@@ -84,6 +84,14 @@ impl Family {
         }
     }
 
+    /// Kills all of it, without waiting.
+    pub(super) fn abandon(&self) {
+        self.signal(Signal::SIGKILL);
+        if let Family::Cgroup(c) = self {
+            c.remove_later();
+        }
+    }
+
     /// Removes the cgroup, if nothing is in it any more.
     pub(crate) fn remove(&self) {
         if let Family::Cgroup(c) = self {

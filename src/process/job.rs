@@ -2,10 +2,10 @@
 
 use super::cgroup::{Cgroup, Home};
 use super::family::Family;
-use super::{Activity, RunAs};
+use super::user::myself;
+use super::{Activity, RunAs, check_script};
 use crate::config::ScriptCommand;
 use crate::net::{ffi, realtime};
-use nix::sys::signal::Signal;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
@@ -36,6 +36,8 @@ pub struct Program {
     pub keep: usize,
     /// Exit statuses that are no failure: what the program has left running then stays.
     pub success: &'static [i32],
+    /// Refused if somebody else could have changed it: for programs that users write (`check_script`).
+    pub checked: bool,
 }
 
 impl Program {
@@ -47,7 +49,15 @@ impl Program {
     ) -> Self {
         let args = args.into_iter().map(Into::into).collect();
         let command = ScriptCommand { program: program.into(), args };
-        Program { command, user: None, env: Vec::new(), input: Vec::new(), keep: 64 << 10, success: &[0] }
+        Program {
+            command,
+            user: None,
+            env: Vec::new(),
+            input: Vec::new(),
+            keep: 64 << 10,
+            success: &[0],
+            checked: false,
+        }
     }
 }
 
@@ -99,7 +109,7 @@ async fn run_in(
     let cgroup = home.and_then(|h| h.create(&name(&program.command)).ok());
     let (wanted, at) = (program.clone(), cgroup.clone());
     // A program on storage that hangs would keep this thread.
-    let mut starting = tokio::task::spawn_blocking(move || spawn(|| piped(&wanted), at));
+    let mut starting = tokio::task::spawn_blocking(move || spawn(&wanted, piped, at));
     let started = tokio::select! {
         started = &mut starting => started,
         () = cancel.cancelled() => {
@@ -119,31 +129,32 @@ async fn run_in(
     if let (Family::Group { .. }, Some(unused)) = (&family, cgroup) {
         unused.remove();
     }
-    Job { program, family: Owned(Some(family)), activity }.run(child, cancel).await
+    let pid = child.id().unwrap_or(0);
+    activity.started(pid, describe(&program.command));
+    Job { program, pid, family: Some(family), activity }.run(child, cancel).await
 }
 
 /// A program that has been started.
 struct Job<'a> {
     program: &'a Program,
-    family: Owned,
+    pid: u32,
+    /// None as soon as all is over.
+    family: Option<Family>,
     activity: &'a Activity,
 }
 
-/// Kills what is still in it when it goes out of scope: a future that is dropped leaves nothing running.
-struct Owned(Option<Family>);
-
-impl Drop for Owned {
+/// A future that is dropped leaves nothing running.
+impl Drop for Job<'_> {
     fn drop(&mut self) {
-        if let Some(family) = &self.0 {
-            family.signal(Signal::SIGKILL);
+        self.activity.ended(self.pid);
+        if let Some(family) = &self.family {
+            family.abandon();
         }
     }
 }
 
 impl Job<'_> {
     async fn run(mut self, mut child: Child, cancel: &CancellationToken) -> JobEnd {
-        let pid = child.id().unwrap_or(0);
-        self.activity.started(pid, describe(&self.program.command));
         let feed = tokio::spawn(feed(child.stdin.take(), self.program.input.clone()));
         let out = Output::collect(child.stdout.take(), self.program.keep);
         let err = Output::collect(child.stderr.take(), self.program.keep);
@@ -158,7 +169,6 @@ impl Job<'_> {
         // Reaped now, if it was not before.
         let _ = child.wait().await;
         feed.abort();
-        self.activity.ended(pid);
         let (stdout, stderr) = (out.text().await, err.text().await);
         match status {
             None => JobEnd::Cancelled,
@@ -172,7 +182,7 @@ impl Job<'_> {
 
     /// Leaves what a success has left, else ends everything.
     async fn tidy(&mut self, fine: bool) {
-        let Some(family) = &self.family.0 else { return };
+        let Some(family) = &self.family else { return };
         if !fine {
             family.end(GRACE, self.activity).await;
         }
@@ -180,7 +190,7 @@ impl Job<'_> {
             Family::Cgroup(c) if !c.is_empty() => c.leave(),
             _ => family.remove(),
         }
-        self.family.0 = None;
+        self.family = None;
     }
 }
 
@@ -195,31 +205,48 @@ fn name(command: &ScriptCommand) -> String {
     command.program.file_name().unwrap_or(command.program.as_os_str()).to_string_lossy().into_owned()
 }
 
-fn describe(command: &ScriptCommand) -> String {
+/// What it is, for people: its name and arguments, at most 80 characters.
+pub(crate) fn describe(command: &ScriptCommand) -> String {
     let words = std::iter::once(name(command)).chain(command.args.iter().cloned());
     let text = words.collect::<Vec<_>>().join(" ");
     text.chars().take(80).collect()
 }
 
-/// Starts it in the cgroup or, where that is refused, in a process group. Blocks until the program is loaded.
-pub(super) fn spawn(command: impl Fn() -> Command, cgroup: Option<Cgroup>) -> io::Result<(Child, Family)> {
+/// Starts it in the cgroup or, where that is refused, in a process group, with the outputs that `finish` gives it. Blocks
+/// until the program is loaded.
+pub(super) fn spawn(
+    program: &Program,
+    finish: impl Fn(&Program, &mut Command) -> io::Result<()>,
+    cgroup: Option<Cgroup>,
+) -> io::Result<(Child, Family)> {
+    if program.checked {
+        let user = program.user.clone().unwrap_or_else(myself);
+        check_script(&program.command.program, &user).map_err(io::Error::other)?;
+    }
+    let finished = || {
+        let mut c = command(program);
+        finish(program, &mut c)?;
+        Ok::<_, io::Error>(c)
+    };
     if let Some(cgroup) = cgroup
         && let Ok(door) = cgroup.door()
     {
-        let mut inside = command();
+        let mut inside = finished()?;
         ffi::join_cgroup(&mut inside, door);
         // If the program is what cannot be started, it says so once more below.
         if let Ok(child) = inside.spawn() {
             return Ok((child, Family::Cgroup(cgroup)));
         }
     }
-    let child = command().spawn()?;
+    let named =
+        |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", program.command.program.display()));
+    let child = finished()?.spawn().map_err(named)?;
     let pid = child.id().ok_or_else(|| io::Error::other("it has no process id"))?;
     Ok((child, Family::group(pid)))
 }
 
 /// The program as it is to be started, with a clean environment and as its user; without its outputs.
-pub(super) fn command(program: &Program) -> Command {
+fn command(program: &Program) -> Command {
     const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let mut c = Command::new(&program.command.program);
     c.args(&program.command.args)
@@ -238,11 +265,10 @@ pub(super) fn command(program: &Program) -> Command {
     c
 }
 
-fn piped(program: &Program) -> Command {
-    let mut c = command(program);
+fn piped(program: &Program, c: &mut Command) -> io::Result<()> {
     c.stdin(if program.input.is_empty() { Stdio::null() } else { Stdio::piped() });
     c.stdout(Stdio::piped()).stderr(Stdio::piped());
-    c
+    Ok(())
 }
 
 /// The end of what a program writes. It is read for as long as anybody may write: what a successful program has left

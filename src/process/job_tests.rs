@@ -3,6 +3,7 @@
 
 use super::super::proc;
 use super::*;
+use nix::sys::signal::Signal;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -232,7 +233,7 @@ async fn a_step_of_a_dead_daemon_is_ended_at_the_next_start_and_what_was_left_on
     gone.wait().unwrap();
     let start = |name: &str| {
         let cgroup = there.create_for(gone.id(), name).unwrap();
-        let (child, family) = spawn(|| command(&sh("exec sleep 60")), Some(cgroup.clone())).unwrap();
+        let (child, family) = spawn(&sh("exec sleep 60"), |_, _| Ok(()), Some(cgroup.clone())).unwrap();
         assert!(matches!(family, Family::Cgroup(_)));
         (child, cgroup)
     };

@@ -74,7 +74,8 @@ fn look_up(name: &str) -> Result<Option<User>, ProcessError> {
     User::from_name(name).map_err(|source| ProcessError::LookUp { name: name.into(), source })
 }
 
-fn myself() -> RunAs {
+/// The identity that the daemon has.
+pub(super) fn myself() -> RunAs {
     let name = User::from_uid(geteuid()).ok().flatten().map_or_else(|| geteuid().to_string(), |u| u.name);
     RunAs { name, uid: geteuid(), gid: getegid(), change: false }
 }

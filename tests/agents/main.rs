@@ -1,0 +1,8 @@
+//! The agents, each against the real thing or what stands in for it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods, reason = "a test waits, and measures by the real clock")]
+
+mod exec;
+#[path = "../lab/mod.rs"]
+mod lab;
+mod support;
