@@ -37,9 +37,4 @@ impl Config {
         };
         self.resources.iter().filter_map(effect).collect()
     }
-
-    /// What the resource core is told.
-    pub fn resource_settings(&self) -> crate::resource::Settings {
-        crate::resource::Settings::default()
-    }
 }

@@ -180,7 +180,7 @@ impl Resources {
                 self.carry_out(orders);
             }
             Happening::Noticed(Report { resource, what: Noticed::Look }) => {
-                let _ = resource;
+                self.input(Input::Look(resource));
             }
             Happening::Noticed(Report { resource, what: Noticed::Event { warning, text } }) => {
                 self.note(resource, warning, text);
@@ -222,12 +222,8 @@ impl Resources {
         self.input(Input::Command(command))
     }
 
-    /// Whether there is a resource or group of this name.
-    pub(crate) fn knows(&self, name: &str) -> bool {
-        self.config.resources.iter().any(|r| r.name == name)
-    }
-
     /// The agent of a resource.
+    #[allow(dead_code, reason = "asked by the data commands")]
     pub(crate) fn agent(&self, name: &str) -> Option<Arc<dyn Agent>> {
         self.agents.get(&Name::from(name)).map(|(_, agent)| agent.clone())
     }
@@ -396,6 +392,8 @@ impl Resources {
                 error!(%resource, "{resource}: {reason}: the machine is rebooted (on_stop_failure)");
                 self.effects.push(Effect::Reboot(format!("{resource}: {reason}")));
             }
+            // Told to the virtual routers by `reports`.
+            Output::Health { .. } => {}
             Output::CriticalFailed { resource, reason } => {
                 error!(%resource, "this node cannot serve: {resource}: {reason}");
             }
