@@ -21,6 +21,7 @@ mod pacing;
 mod packets;
 mod prefix;
 mod reload;
+mod resources;
 mod rfc;
 mod routes;
 mod service;
