@@ -6,6 +6,7 @@ use super::instance::{InstanceDraft, warn_weighted_owner};
 use super::interface::{self, GarpDraft, InterfaceDraft};
 use super::model::{TrackKind, TrackRef};
 use super::report::{At, Problem, Report, Spot, did_you_mean, nearest};
+use super::resource::{self, ActivationDraft, ResourceDraft};
 use super::routing;
 use super::tracks::{RefDraft, TrackDraft};
 use super::virtual_addresses::named;
@@ -24,6 +25,8 @@ pub(super) struct Drafts {
     pub(super) tracks: Vec<TrackDraft>,
     pub(super) interfaces: Vec<InterfaceDraft>,
     pub(super) garp_groups: Vec<GarpDraft>,
+    pub(super) resources: Vec<ResourceDraft>,
+    pub(super) activation: Option<ActivationDraft>,
 }
 
 /// Records every mistake between tables, and fills in the tracks of instances and groups.
@@ -40,6 +43,8 @@ pub(super) fn check(report: &Report<'_>, drafts: &mut Drafts) {
     let shown = |path: &std::path::PathBuf| path.display().to_string();
     unique(report, state_files, shown, "is already the state file of the instance at");
     bfd::check_sessions(report, &drafts.tracks);
+    let activation = drafts.activation.as_ref();
+    resource::check(report, &mut drafts.instances, &drafts.resources, activation);
     resolve(report, drafts);
 }
 
@@ -68,6 +73,7 @@ fn check_names(report: &Report<'_>, drafts: &Drafts) {
     unique(report, drafts.groups.iter().filter_map(|g| g.name.as_ref()), String::clone, USED);
     unique(report, drafts.interfaces.iter().filter_map(|i| i.name.as_ref()), String::clone, USED);
     unique(report, drafts.garp_groups.iter().filter_map(|g| g.name.as_ref()), String::clone, USED);
+    unique(report, drafts.resources.iter().filter_map(|r| r.name.as_ref()), String::clone, USED);
     let paced = drafts.garp_groups.iter().flat_map(|g| &g.interfaces);
     unique(report, paced, String::clone, "is already in a garp_group at");
     for kind in DEFINED {

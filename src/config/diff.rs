@@ -1,7 +1,8 @@
 //! What a reload changes: who is the same, who is new, who is gone, and which keys differ.
 
 use super::model::{Config, Instance};
-use super::render::{self, Pairs, Rendered};
+use super::render::{self, Pairs, Rendered, find};
+use super::resource::{self, Resource, ResourceKind};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -19,6 +20,10 @@ pub struct Diff {
     pub interfaces: Section,
     /// `[[garp_group]]`; always in place.
     pub garp_groups: Section,
+    /// `[[resource]]`. Not in place: it is stopped with the old settings and started with the new ones.
+    pub resources: Section,
+    /// Changed keys of `[activation]`; all of them if it came or went.
+    pub activation: Vec<KeyChange>,
     /// `[[track.script]]`. Not in place: its results begin anew.
     pub scripts: Section,
     /// `[[track.process]]`, as scripts.
@@ -89,16 +94,19 @@ impl fmt::Display for KeyChange {
 impl Diff {
     /// True if a reload has nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.node.is_empty() && self.sections().iter().all(|(_, s, _)| s.is_same())
+        self.node.is_empty()
+            && self.activation.is_empty()
+            && self.sections().iter().all(|(_, s, _)| s.is_same())
     }
 
-    fn sections(&self) -> [(&'static str, &Section, &'static str); 8] {
+    fn sections(&self) -> [(&'static str, &Section, &'static str); 9] {
         const ANEW: &str = "starts anew";
         [
             ("vrrp_instance", &self.instances, "is replaced"),
             ("sync_group", &self.groups, "is replaced"),
             ("interface", &self.interfaces, "is replaced"),
             ("garp_group", &self.garp_groups, "is replaced"),
+            ("resource", &self.resources, "is restarted"),
             ("track.script", &self.scripts, ANEW),
             ("track.process", &self.processes, ANEW),
             ("track.file", &self.files, ANEW),
@@ -118,6 +126,7 @@ impl Diff {
                 lines.push(format!("{kind} \"{}\": {}{how}", changed.name, keys.join("; ")));
             }
         }
+        lines.extend(self.activation.iter().map(|k| format!("activation: {k}")));
         if lines.is_empty() {
             lines.push("nothing changed".to_owned());
         }
@@ -143,6 +152,8 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
         groups: section(&old.groups, &new.groups, |g| &g.name, render::group, |_| true),
         interfaces: section(&old.interfaces, &new.interfaces, |i| &i.name, render::interface, |_| true),
         garp_groups: section(&old.garp_groups, &new.garp_groups, |g| &g.name, render::garp_group, |_| true),
+        resources: resources(&old.resources, &new.resources),
+        activation: keys(&activation(old), &activation(new)),
         scripts: section(&old.tracks.scripts, &new.tracks.scripts, |t| &t.name, render::script, only_weight),
         processes: section(
             &old.tracks.processes,
@@ -176,19 +187,43 @@ fn instances(old: &[Instance], new: &[Instance]) -> Section {
     section
 }
 
+fn activation(config: &Config) -> Pairs {
+    config.activation.as_ref().map(resource::render_activation).unwrap_or_default()
+}
+
+/// What is not of the kind itself changes while the resource is up.
+fn resources(old: &[Resource], new: &[Resource]) -> Section {
+    let definitions: HashMap<_, _> = old.iter().map(|r| (&r.name, r.definition())).collect();
+    let mut section = section(old, new, |r| &r.name, resource::render, |_| true);
+    for now in new {
+        let is_group = matches!(now.kind, ResourceKind::Group(_));
+        let restarts = !is_group && definitions.get(&now.name).is_some_and(|d| *d != now.definition());
+        let before = old.iter().find(|r| r.name == now.name);
+        if let Some(key) = before.and_then(|before| resource::hides_a_change(before, now)) {
+            let text = find(&resource::render(now), key);
+            add_change(&mut section, &now.name, change(key, text.clone(), text));
+        }
+        section.changed.iter_mut().filter(|c| c.name == now.name).for_each(|c| c.in_place = !restarts);
+    }
+    section
+}
+
 /// Secrets are written as the same mask, so the texts may not show that they differ.
 fn secret_changed(section: &mut Section, before: &Instance, now: &Instance, key: &'static str) {
-    let text = |i: &Instance| render::instance(i).into_iter().find(|(k, _)| *k == key).map(|(_, v)| v);
+    let text = |i: &Instance| find(&render::instance(i), key);
     let (Some(old), Some(new)) = (text(before), text(now)) else { return };
     if old != new {
         return;
     }
-    let key = change(key, Some(old), Some(new));
-    match section.changed.iter_mut().find(|c| c.name == now.name) {
+    add_change(section, &now.name, change(key, Some(old), Some(new)));
+}
+
+fn add_change(section: &mut Section, name: &str, key: KeyChange) {
+    match section.changed.iter_mut().find(|c| c.name == name) {
         Some(changed) => changed.keys.push(key),
         None => {
-            section.unchanged.retain(|name| *name != now.name);
-            section.changed.push(Changed { name: now.name.clone(), keys: vec![key], in_place: true });
+            section.unchanged.retain(|other| other != name);
+            section.changed.push(Changed { name: name.to_owned(), keys: vec![key], in_place: true });
         }
     }
 }
@@ -222,8 +257,7 @@ fn section<T>(
 }
 
 fn keys(old: &Pairs, new: &Pairs) -> Vec<KeyChange> {
-    let find = |pairs: &Pairs, key| pairs.iter().find(|(k, _)| *k == key).map(|(_, v)| v.clone());
-    let gone = old.iter().filter(|(key, _)| find(new, *key).is_none());
+    let gone = old.iter().filter(|(key, _)| find(new, key).is_none());
     let all = new.iter().chain(gone).map(|(key, _)| *key);
     all.map(|key| (key, find(old, key), find(new, key)))
         .filter(|(_, old, new)| old != new)

@@ -39,6 +39,8 @@ pub(super) struct InstanceDraft {
     pub(super) listed: usize,
     pub(super) refs: Vec<RefDraft>,
     pub(super) owner: bool,
+    /// `handover`, if it is written.
+    pub(super) handover: Option<Spot<Handover>>,
     pub(super) vmac: Option<VmacDraft>,
     /// Whole, but for its tracks; none: a required key is missing or wrong.
     pub(super) built: Option<Instance>,
@@ -75,6 +77,7 @@ pub(super) fn read(table: &Table<'_>, default_version: Version) -> InstanceDraft
         listed: listed.listed.len(),
         refs: tracks::references(table),
         owner: priority.is_owner(),
+        handover: read_handover(table),
         vmac,
         built: None,
     };
@@ -90,7 +93,7 @@ fn build(
     router: Option<RouterSettings>,
     listed: &Listed,
 ) -> Option<Instance> {
-    let notify = tracks::notify(table);
+    let notify = tracks::notify_and_pre(table);
     let ignore_interface_down = table.flag("dont_track_primary");
     let accept = vmac::read_accept(table, draft.owner);
     Some(Instance {
@@ -136,12 +139,6 @@ fn router(
             ("pseudo_header", ChecksumPolicy::PseudoHeader),
         ])
     });
-    let handover = table.get("handover").and_then(|v| {
-        v.choice(&[
-            ("make_before_break", Handover::MakeBeforeBreak),
-            ("break_before_make", Handover::BreakBeforeMake),
-        ])
-    });
     let announce = read_announce(table);
     Some(RouterSettings {
         vrid: draft.vrid.as_ref()?.value,
@@ -159,7 +156,7 @@ fn router(
         v3_checksum: v3_checksum.unwrap_or_default(),
         transport: draft.lane.transport(),
         announce,
-        handover: handover.unwrap_or_default(),
+        handover: draft.handover.as_ref().map(|h| h.value).unwrap_or_default(),
         stays: false,
     })
 }
@@ -262,6 +259,15 @@ fn read_preempt(table: &Table<'_>, priority: Priority) -> (bool, Duration) {
         value.add(value.refuse("contradicts nopreempt").help("remove one of the two"));
     }
     (!nopreempt, delay)
+}
+
+fn read_handover(table: &Table<'_>) -> Option<Spot<Handover>> {
+    let value = table.get("handover")?;
+    let choice = value.choice(&[
+        ("make_before_break", Handover::MakeBeforeBreak),
+        ("break_before_make", Handover::BreakBeforeMake),
+    ])?;
+    Some(value.spot(choice))
 }
 
 fn read_announce(table: &Table<'_>) -> AnnounceSettings {

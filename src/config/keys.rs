@@ -1,5 +1,8 @@
 //! Every key that a file may have, and for keepalived's words that are none of them what to do instead.
 
+#[cfg(test)]
+use super::resource;
+
 /// The keys of one kind of table.
 pub(super) struct Keys {
     /// Keys that are read.
@@ -10,7 +13,13 @@ pub(super) struct Keys {
 
 /// The tables and their keys, for the documentation's test: name as in `docs/configuration.md`, keys.
 #[cfg(test)]
-pub(super) const ALL: [(&str, &Keys); 17] = [
+pub(super) fn all() -> Vec<(&'static str, &'static Keys)> {
+    let kinds = resource::KINDS.iter().map(|(_, keys)| ("[[resource]]", keys));
+    TABLES.into_iter().chain(kinds).collect()
+}
+
+#[cfg(test)]
+const TABLES: [(&str, &Keys); 19] = [
     ("top level", &TOP),
     ("[node]", &NODE),
     ("[[vrrp_instance]]", &INSTANCE),
@@ -28,10 +37,21 @@ pub(super) const ALL: [(&str, &Keys); 17] = [
     ("[[track.process]]", &PROCESS),
     ("[[track.file]]", &FILE),
     ("[[track.bfd]]", &BFD),
+    ("[[resource]]", &resource::TRACK),
+    ("[activation]", &resource::ACTIVATION),
 ];
 
 pub(super) const TOP: Keys = Keys {
-    known: &["node", "vrrp_instance", "sync_group", "track", "interface", "garp_group"],
+    known: &[
+        "node",
+        "vrrp_instance",
+        "sync_group",
+        "track",
+        "interface",
+        "garp_group",
+        "resource",
+        "activation",
+    ],
     elsewhere: &[
         ("global_defs", "write [node]"),
         ("vrrp_script", "write [[track.script]]"),
@@ -52,7 +72,7 @@ pub(super) const TOP: Keys = Keys {
         ("virtual_server_group", "load balancing is not part of tandemd"),
         ("include", "put further files into conf.d/ beside this file; each *.toml there is read"),
         ("pair", NOT_YET),
-        ("resource", NOT_YET),
+        ("resources", "write [[resource]]"),
     ],
 };
 
@@ -140,6 +160,9 @@ pub(super) const INSTANCE: Keys = Keys {
         "notify_fault",
         "notify_stop",
         "notify",
+        "pre_master",
+        "pre_backup",
+        "pre_timeout",
         "state_file",
         "dont_track_primary",
     ],
@@ -342,7 +365,7 @@ mod tests {
 
     #[test]
     fn no_key_is_known_and_foreign_at_once() {
-        for (table, keys) in ALL.iter().chain([&("[track]", &TRACK)]) {
+        for (table, keys) in all().into_iter().chain([("[track]", &TRACK)]) {
             for (word, _) in keys.elsewhere {
                 assert!(!keys.known.contains(word), "{table}: {word}");
             }
@@ -353,7 +376,7 @@ mod tests {
     #[test]
     fn every_known_key_is_in_the_documentation() {
         let docs = include_str!("../../docs/configuration.md");
-        for (table, keys) in ALL {
+        for (table, keys) in all() {
             let section = docs.split("\n## ").find(|s| s.lines().next().unwrap_or("").contains(table));
             let section = section.unwrap_or_else(|| panic!("no section for {table}"));
             for key in keys.known {

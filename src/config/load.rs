@@ -5,9 +5,10 @@ use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::keys;
 use super::model::{Config, Tracks};
 use super::reader::Table;
-use super::report::{At, Problem, Report, Source};
+use super::report::{At, Problem, Report, Source, printable};
 use super::tracks::{Built, TrackDraft};
-use super::{group, instance, interface, node, tracks};
+use super::{group, instance, interface, node, resource, tracks};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,27 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// The files that were read, in the order in which they count.
     pub files: Vec<PathBuf>,
+    /// Where each resource's table begins: file, line, column.
+    places: BTreeMap<String, (PathBuf, usize, usize)>,
+}
+
+impl Loaded {
+    /// Something about a key of a resource that the text alone does not show, such as what an OCF agent's meta-data says
+    /// of its parameters, at the place of the resource's table.
+    pub fn about(&self, severity: Severity, resource: &str, key: &str, message: &str) -> Diagnostic {
+        let (file, line, column) = self.places.get(resource).cloned().unwrap_or_default();
+        Diagnostic {
+            severity,
+            file,
+            line,
+            column,
+            key: format!("resource \"{resource}\": {key}"),
+            message: printable(message),
+            found: None,
+            allowed: None,
+            help: None,
+        }
+    }
 }
 
 /// What [`parse`] cannot find in the text.
@@ -136,11 +158,15 @@ fn check(sources: &[Source], options: &Options, whole: bool) -> Result<Loaded, D
         tracks: tops.iter().flat_map(tracks::read_all).collect(),
         interfaces: tops.iter().flat_map(interface::read_all).collect(),
         garp_groups: tops.iter().flat_map(interface::read_groups).collect(),
+        resources: tops.iter().flat_map(resource::read_all).collect(),
+        activation: resource::read_activation(&tops),
     };
     if whole && tops.len() == sources.len() {
         cross::check(&report, &mut drafts);
     }
     drop(tops);
+    let named = drafts.resources.iter().filter_map(|r| Some((r.name.as_ref()?.value.clone(), r.at)));
+    let places = named.map(|(name, at)| (name, report.place(at))).collect();
     let found = report.finish();
     if found.counts().0 > 0 {
         return Err(found);
@@ -152,11 +178,12 @@ fn check(sources: &[Source], options: &Options, whole: bool) -> Result<Loaded, D
         tracks: sorted(drafts.tracks),
         interfaces: drafts.interfaces.into_iter().filter_map(|i| i.built).collect(),
         garp_groups: drafts.garp_groups.into_iter().filter_map(|g| g.built).collect(),
-        resources: Vec::new(),
-        activation: None,
+        resources: drafts.resources.into_iter().filter_map(|r| r.built).collect(),
+        activation: drafts.activation.map(|a| a.built),
     };
     let config = config.tie();
-    Ok(Loaded { config, warnings: found.0, files: sources.iter().map(|s| s.path.clone()).collect() })
+    let files = sources.iter().map(|s| s.path.clone()).collect();
+    Ok(Loaded { config, warnings: found.0, files, places })
 }
 
 fn first_line(message: &str) -> String {

@@ -3,6 +3,8 @@
 use super::duration;
 use super::keys::Keys;
 use super::report::{At, Problem, Report, Spot, did_you_mean};
+use super::resource;
+use std::borrow::Cow;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 use toml::Spanned;
@@ -58,13 +60,18 @@ impl<'a> Table<'a> {
 
     /// Says what to write instead. The value is not shown: it may be a secret under a misspelt key.
     fn unknown(&self, key: &str, span: Range<usize>) {
+        let at = At { source: self.source, offset: span.start };
+        let problem = |message: &str| Problem::error(at, self.path(key), message).found(key.to_owned());
+        if let Some((message, help)) = resource::foreign(self.keys, key) {
+            self.report.add(problem(&message).help(help));
+            return;
+        }
         let elsewhere = self.keys.elsewhere.iter().find(|(name, _)| *name == key);
         let help = match elsewhere {
             Some((_, help)) => Some((*help).to_owned()),
             None => did_you_mean(key, self.keys.known.iter().copied()),
         };
-        let at = At { source: self.source, offset: span.start };
-        let problem = Problem::error(at, self.path(key), "unknown key").found(key.to_owned()).help_if(help);
+        let problem = problem("unknown key").help_if(help);
         let few = self.keys.known.len() <= 10;
         self.report.add(if few { problem.allowed(self.keys.known.join(", ")) } else { problem });
     }
@@ -122,6 +129,15 @@ impl<'a> Table<'a> {
 
     /// The tables of `[[key]]`.
     pub(super) fn tables(&self, key: &'static str, keys: &'static Keys) -> Vec<Table<'a>> {
+        self.tables_by(key, |_| keys)
+    }
+
+    /// The tables of `[[key]]`, each of which says itself which keys it may have.
+    pub(super) fn tables_by(
+        &self,
+        key: &'static str,
+        keys: impl Fn(&DeTable<'_>) -> &'static Keys,
+    ) -> Vec<Table<'a>> {
         let Some(value) = self.get(key) else { return Vec::new() };
         let place = if self.place.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place) };
         let Some(items) = value.node.get_ref().as_array() else {
@@ -129,7 +145,7 @@ impl<'a> Table<'a> {
             return Vec::new();
         };
         let items = items.iter().enumerate();
-        items.filter_map(|(n, node)| self.element(&place, n, node, &value, keys)).collect()
+        items.filter_map(|(n, node)| self.element(&place, n, node, &value, &keys)).collect()
     }
 
     fn element(
@@ -138,7 +154,7 @@ impl<'a> Table<'a> {
         index: usize,
         node: &'a Spanned<DeValue<'a>>,
         list: &Value<'a>,
-        keys: &'static Keys,
+        keys: impl Fn(&DeTable<'_>) -> &'static Keys,
     ) -> Option<Table<'a>> {
         let Some(map) = node.get_ref().as_table() else {
             let element = Value { node, ..list.clone() };
@@ -147,7 +163,7 @@ impl<'a> Table<'a> {
         };
         let name = map.get("name").and_then(|n| n.get_ref().as_str()).filter(|n| n.len() <= 64);
         let place = name.map_or_else(|| format!("{place}[{index}]"), |name| format!("{place} \"{name}\""));
-        Some(Table::new(self.report, self.source, place, map, node.span(), keys))
+        Some(Table::new(self.report, self.source, place, map, node.span(), keys(map)))
     }
 
     /// The table `[key]`.
@@ -252,15 +268,20 @@ impl<'a> Value<'a> {
         flag
     }
 
-    pub(super) fn duration(&self) -> Option<Duration> {
-        let duration = match self.node.get_ref() {
+    /// The duration, if it is one; nothing is recorded otherwise.
+    pub(super) fn as_duration(&self) -> Option<Duration> {
+        match self.node.get_ref() {
             DeValue::String(text) => duration::parse(text),
             DeValue::Integer(_) => {
                 self.as_integer().and_then(|n| u64::try_from(n).ok()).map(Duration::from_secs)
             }
             DeValue::Float(number) => duration::parse_seconds(&number.as_str().replace('_', "")),
             _ => None,
-        };
+        }
+    }
+
+    pub(super) fn duration(&self) -> Option<Duration> {
+        let duration = self.as_duration();
         if duration.is_none() {
             self.add(self.refuse("is not a duration").allowed(duration::FORM));
         }
@@ -288,6 +309,34 @@ impl<'a> Value<'a> {
             self.add(self.refuse("is not one of the allowed words").allowed(allowed).help_if(help));
         }
         choice.map(|(_, value)| *value)
+    }
+
+    /// A string, or what has an obvious text: a whole number, true or false.
+    pub(super) fn scalar(&self) -> Option<String> {
+        let node = self.node.get_ref();
+        let text = match node {
+            DeValue::String(text) => Some(text.to_string()),
+            DeValue::Integer(_) => self.as_integer().map(|n| n.to_string()),
+            DeValue::Boolean(flag) => Some(flag.to_string()),
+            _ => None,
+        };
+        if text.is_none() {
+            self.add(self.refuse("must be a string, a whole number, true or false"));
+        }
+        text
+    }
+
+    /// The keys and values of a table that may have any. Values are secret: nobody knows what they are.
+    pub(super) fn entries(&self) -> Option<Vec<(String, Value<'a>)>> {
+        let Some(map) = self.node.get_ref().as_table() else {
+            self.add(self.refuse("must be a table").help("write { NAME = \"value\" }"));
+            return None;
+        };
+        let entry = |(name, node): (&'a Spanned<Cow<'a, str>>, &'a Spanned<DeValue<'a>>)| {
+            let name = name.get_ref().to_string();
+            (name.clone(), Value { key: format!("{}: {name}", self.key), node, secret: true, ..self.clone() })
+        };
+        Some(map.iter().map(entry).collect())
     }
 
     /// The elements of a list.

@@ -6,6 +6,7 @@ use super::model::{
     BfdTrack, Config, FileTrack, GarpGroup, Instance, InterfaceSettings, Node, NotifyScripts, ProcessTrack,
     Realtime, ScriptCommand, ScriptTrack, SyncGroup, TrackRef, UserRef,
 };
+use super::resource;
 use super::tracks::REFERENCES;
 use crate::bfd::Path as BfdPath;
 use crate::vrrp::{AntiReplay, AuthHmac, ChecksumPolicy, Handover, Transport};
@@ -23,6 +24,11 @@ pub(super) enum Rendered {
 /// The keys and values of a table, in the order of the documentation. Keys without a value are left out.
 pub(super) type Pairs = Vec<(&'static str, Rendered)>;
 
+/// The value of a key.
+pub(super) fn find(pairs: &Pairs, key: &str) -> Option<Rendered> {
+    pairs.iter().find(|(k, _)| *k == key).map(|(_, v)| v.clone())
+}
+
 /// The effective configuration as TOML that [`parse`](super::parse) reads back; only secrets are lost. Where keys of
 /// `auth_hmac` stood it is refused, so that nobody signs with a mask.
 pub fn effective_toml(config: &Config) -> String {
@@ -39,6 +45,12 @@ pub fn effective_toml(config: &Config) -> String {
     }
     for item in &config.garp_groups {
         table(&mut out, "[[garp_group]]", &garp_group(item));
+    }
+    if let Some(activation) = &config.activation {
+        table(&mut out, "[activation]", &resource::render_activation(activation));
+    }
+    for item in &config.resources {
+        table(&mut out, "[[resource]]", &resource::render(item));
     }
     for item in &config.tracks.scripts {
         table(&mut out, "[[track.script]]", &script(item));
@@ -72,19 +84,19 @@ fn table(out: &mut String, head: &str, pairs: &Pairs) {
 }
 
 /// A TOML basic string.
-fn quoted(text: impl Display) -> String {
+pub(super) fn quoted(text: impl Display) -> String {
     toml::Value::String(text.to_string()).to_string()
 }
 
-fn one(text: impl Display) -> Option<Rendered> {
+pub(super) fn one(text: impl Display) -> Option<Rendered> {
     Some(Rendered::One(text.to_string()))
 }
 
-fn string(text: impl Display) -> Option<Rendered> {
+pub(super) fn string(text: impl Display) -> Option<Rendered> {
     one(quoted(text))
 }
 
-fn span(d: Duration) -> Option<Rendered> {
+pub(super) fn span(d: Duration) -> Option<Rendered> {
     string(duration::format(d))
 }
 
@@ -96,29 +108,29 @@ fn realtime(realtime: Realtime) -> Option<Rendered> {
     }
 }
 
-fn path(path: &Path) -> Option<Rendered> {
+pub(super) fn path(path: &Path) -> Option<Rendered> {
     string(path.display())
 }
 
-fn user(user: &UserRef) -> Option<Rendered> {
+pub(super) fn user(user: &UserRef) -> Option<Rendered> {
     match &user.group {
         Some(group) => string(format_args!("{}:{group}", user.user)),
         None => string(&user.user),
     }
 }
 
-fn strings(items: impl IntoIterator<Item = impl Display>) -> Option<Rendered> {
+pub(super) fn strings(items: impl IntoIterator<Item = impl Display>) -> Option<Rendered> {
     Some(Rendered::List(items.into_iter().map(quoted).collect()))
 }
 
 /// On one line: the words of a command belong together.
-fn command(command: &ScriptCommand) -> Option<Rendered> {
+pub(super) fn command(command: &ScriptCommand) -> Option<Rendered> {
     let program = quoted(command.program.display());
     let words: Vec<_> = std::iter::once(program).chain(command.args.iter().map(quoted)).collect();
     one(format_args!("[{}]", words.join(", ")))
 }
 
-fn kept(pairs: impl IntoIterator<Item = (&'static str, Option<Rendered>)>) -> Pairs {
+pub(super) fn kept(pairs: impl IntoIterator<Item = (&'static str, Option<Rendered>)>) -> Pairs {
     pairs.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
@@ -172,6 +184,7 @@ pub(super) fn instance(instance: &Instance) -> Pairs {
     ]));
     pairs.extend(references(&instance.tracks));
     pairs.extend(notify(&instance.notify));
+    pairs.extend(pre(&instance.notify));
     pairs.extend(kept([
         ("state_file", instance.state_file.as_deref().and_then(path)),
         ("dont_track_primary", one(instance.ignore_interface_down)),
@@ -231,6 +244,16 @@ fn notify(scripts: &NotifyScripts) -> Pairs {
         ("notify_fault", scripts.fault.as_ref().and_then(command)),
         ("notify_stop", scripts.stop.as_ref().and_then(command)),
         ("notify", scripts.any.as_ref().and_then(command)),
+    ])
+}
+
+/// Without a script the time is left out: nothing waits.
+fn pre(scripts: &NotifyScripts) -> Pairs {
+    let any = scripts.pre_master.is_some() || scripts.pre_backup.is_some();
+    kept([
+        ("pre_master", scripts.pre_master.as_ref().and_then(command)),
+        ("pre_backup", scripts.pre_backup.as_ref().and_then(command)),
+        ("pre_timeout", any.then(|| span(scripts.pre_timeout)).flatten()),
     ])
 }
 

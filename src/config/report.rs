@@ -123,6 +123,12 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// File, line and column.
+    pub(super) fn place(&self, at: At) -> (PathBuf, usize, usize) {
+        let (line, column) = self.position(at);
+        (self.sources.get(at.source).map(|s| s.path.clone()).unwrap_or_default(), line, column)
+    }
+
     /// What was found, in order of file and place.
     pub(super) fn finish(self) -> Diagnostics {
         let mut problems = self.problems.take();
@@ -131,10 +137,10 @@ impl<'a> Report<'a> {
     }
 
     fn diagnostic(&self, p: Problem) -> Diagnostic {
-        let (line, column) = self.position(p.at);
+        let (file, line, column) = self.place(p.at);
         Diagnostic {
             severity: p.severity,
-            file: self.sources.get(p.at.source).map(|s| s.path.clone()).unwrap_or_default(),
+            file,
             line,
             column,
             key: printable(&p.key),
@@ -147,7 +153,7 @@ impl<'a> Report<'a> {
 }
 
 /// Control characters escaped: a file must not be able to paint on the terminal of who checks it.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         if c.is_control() {
             out.extend(c.escape_default())

@@ -18,6 +18,8 @@ pub(super) const REFERENCES: [(&str, TrackKind); 5] = [
 ];
 
 const SHORTEST: Duration = Duration::from_millis(100);
+/// Everybody waits meanwhile.
+const PRE_LONGEST: Duration = Duration::from_secs(600);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -168,6 +170,21 @@ fn file(table: &Table<'_>) -> TrackDraft {
     let own = name.clone().map(|n| n.value);
     let built = own.zip(path).map(|(name, file)| Built::File(FileTrack { name, file, weight }));
     TrackDraft { kind: TrackKind::File, name, weight, built }
+}
+
+/// Reads `notify_*`, `pre_master`, `pre_backup` and `pre_timeout` of an instance.
+pub(super) fn notify_and_pre(table: &Table<'_>) -> NotifyScripts {
+    let script = |key| table.get(key).and_then(|v| names::command(&v));
+    let (pre_master, pre_backup) = (script("pre_master"), script("pre_backup"));
+    let default = NotifyScripts::default().pre_timeout;
+    let mut pre_timeout = table.duration("pre_timeout", SHORTEST..=PRE_LONGEST, default);
+    if pre_master.is_none() && pre_backup.is_none() {
+        pre_timeout = default;
+        if let Some(value) = table.get("pre_timeout") {
+            value.add(value.warn("does nothing without `pre_master` and `pre_backup`").help("remove it"));
+        }
+    }
+    NotifyScripts { pre_master, pre_backup, pre_timeout, ..notify(table) }
 }
 
 /// Reads `notify_*` of an instance or group.

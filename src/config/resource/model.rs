@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::model::{ScriptCommand, UserRef};
+use crate::config::model::{ScriptCommand, UserRef};
 
 /// `[[resource]]`: something that is started and stopped, or a group of such (`kind = "group"`).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -19,7 +19,7 @@ pub struct Resource {
     pub depend_on: Vec<Need>,
     /// `startup`: started with the rest (default), or only on command.
     pub startup: bool,
-    /// `run_forever`: up, though not promoted, also while this node is standby.
+    /// `run_forever`: up, though not promoted, also while this node is standby (default for drbd and postgresql).
     pub run_forever: bool,
     /// `critical`: without it this node cannot serve (default).
     pub critical: bool,
@@ -67,8 +67,8 @@ pub enum ResourceKind {
 }
 
 impl ResourceKind {
-    /// The word of the configuration.
-    pub fn word(&self) -> &'static str {
+    /// The word that `kind` has in the file.
+    pub const fn word(&self) -> &'static str {
         match self {
             ResourceKind::Systemd(_) => "systemd",
             ResourceKind::Exec(_) => "exec",
@@ -78,6 +78,16 @@ impl ResourceKind {
             ResourceKind::Postgresql(_) => "postgresql",
             ResourceKind::File(_) => "file",
             ResourceKind::Group(_) => "group",
+        }
+    }
+
+    /// True if the resource has a level above started.
+    pub const fn is_promotable(&self) -> bool {
+        match self {
+            ResourceKind::Drbd(_) | ResourceKind::Postgresql(_) => true,
+            ResourceKind::Ocf(ocf) => ocf.promotable,
+            ResourceKind::Exec(exec) => matches!(exec.run, ExecRun::Commands { promote: Some(_), .. }),
+            _ => false,
         }
     }
 }
@@ -137,7 +147,8 @@ pub struct FilesystemResource {
     pub options: Vec<String>,
     /// `fsck`.
     pub fsck: Fsck,
-    /// `kill_holders`: a busy file system's users are ended (SIGTERM, then SIGKILL), so that it can be unmounted.
+    /// `kill_holders`: a busy file system's users are ended (SIGTERM, then SIGKILL), so that it can be unmounted
+    /// (default).
     pub kill_holders: bool,
 }
 

@@ -1,0 +1,149 @@
+//! What concerns several resources, or resources and instances.
+
+mod graph;
+
+use super::activation::ActivationDraft;
+use super::common::ResourceDraft;
+use super::model::{AddressOrder, FilesystemResource, ResourceKind};
+use crate::config::instance::{InstanceDraft, warn_weighted_owner};
+use crate::config::report::{At, Problem, Report, Spot, did_you_mean};
+use crate::vrrp::Handover;
+use std::collections::HashMap;
+
+/// Records every mistake between resources and other tables, and decides how the activating instances hand over.
+pub(in crate::config) fn check(
+    report: &Report<'_>,
+    instances: &mut [InstanceDraft],
+    resources: &[ResourceDraft],
+    activation: Option<&ActivationDraft>,
+) {
+    check_exclusive(report, resources);
+    graph::check(report, resources);
+    for filesystem in resources {
+        check_promoted(report, filesystem, resources);
+    }
+    check_tracks(report, instances, resources);
+    match activation {
+        Some(activation) => check_activation(report, activation, instances, resources),
+        None => check_never_started(report, resources),
+    }
+}
+
+/// A file system, unit or disk has one resource.
+fn check_exclusive(report: &Report<'_>, resources: &[ResourceDraft]) {
+    let mut first: HashMap<(&str, &str), (At, &str)> = HashMap::new();
+    for resource in resources {
+        let Some(spot) = &resource.exclusive else { continue };
+        let key = (spot.value.0, spot.value.1.as_str());
+        let Some((before, place)) = first.get(&key) else {
+            first.insert(key, (spot.at, &resource.place));
+            continue;
+        };
+        let message = format!("is already that of {place} at {}", report.line_of(*before, spot.at));
+        let problem = Problem::error(spot.at, spot.key.clone(), message);
+        report.add(problem.found(format!("\"{}\"", spot.value.1)));
+    }
+}
+
+/// A file system on DRBD can be mounted only where it is promoted.
+fn check_promoted(report: &Report<'_>, resource: &ResourceDraft, all: &[ResourceDraft]) {
+    let Some(ResourceKind::Filesystem(FilesystemResource { device, .. })) = resource.kind() else { return };
+    if !device.starts_with("/dev/drbd") {
+        return;
+    }
+    let is_drbd = |name: &str| {
+        let named = |r: &&ResourceDraft| r.name.as_ref().is_some_and(|n| n.value == name);
+        matches!(all.iter().find(named).and_then(ResourceDraft::kind), Some(ResourceKind::Drbd(_)))
+    };
+    for need in resource.needs.iter().filter(|n| !n.value.promoted && is_drbd(n.value.name.as_str())) {
+        let message = format!("{device} cannot be mounted before DRBD is promoted");
+        let problem = Problem::warning(need.at, need.key.clone(), message);
+        let help = format!("write \"{}:promoted\"", need.value.name);
+        report.add(problem.found(format!("\"{}\"", need.value)).help(help));
+    }
+}
+
+fn unknown_instance(name: &Spot<String>, instances: &[InstanceDraft]) -> Option<Problem> {
+    let known = instances.iter().filter_map(|i| i.name.as_ref()).map(|n| n.value.as_str());
+    if known.clone().any(|n| n == name.value) {
+        return None;
+    }
+    let problem = Problem::error(name.at, name.key.clone(), "no vrrp_instance has this name");
+    Some(problem.found(format!("\"{}\"", name.value)).help_if(did_you_mean(&name.value, known)))
+}
+
+fn check_tracks(report: &Report<'_>, instances: &[InstanceDraft], resources: &[ResourceDraft]) {
+    for track in resources.iter().flat_map(|r| &r.track) {
+        let name = Spot { value: track.value.instance.clone(), at: track.at, key: track.key.clone() };
+        if let Some(problem) = unknown_instance(&name, instances) {
+            report.add(problem);
+        }
+        let named = |i: &&InstanceDraft| i.name.as_ref().is_some_and(|n| n.value == name.value);
+        let owner = instances.iter().find(named).filter(|_| track.value.weight != 0);
+        if let Some(warning) = owner.and_then(|i| warn_weighted_owner(i, &name)) {
+            report.add(warning);
+        }
+    }
+}
+
+fn check_activation(
+    report: &Report<'_>,
+    activation: &ActivationDraft,
+    instances: &mut [InstanceDraft],
+    resources: &[ResourceDraft],
+) {
+    if resources.is_empty() {
+        let problem = Problem::warning(activation.at, "activation", "there is no [[resource]]");
+        report.add(problem.help("add one, or remove [activation]"));
+    }
+    for name in &activation.instances {
+        if let Some(problem) = unknown_instance(name, instances) {
+            report.add(problem);
+        }
+        let named = |i: &&mut InstanceDraft| i.name.as_ref().is_some_and(|n| n.value == name.value);
+        for instance in instances.iter_mut().filter(named) {
+            if instance.owner {
+                let message = "an owner (priority 255) takes over at once, wherever the data are";
+                let problem = Problem::warning(name.at, name.key.clone(), message);
+                let problem = problem.found(format!("\"{}\"", name.value));
+                report.add(problem.help("use a priority below 255 there"));
+            }
+            hand_over(report, activation, instance);
+        }
+    }
+}
+
+/// With data behind the addresses the old master is done before the new one begins.
+fn hand_over(report: &Report<'_>, activation: &ActivationDraft, instance: &mut InstanceDraft) {
+    match &instance.handover {
+        None => {
+            if let Some(built) = &mut instance.built {
+                built.router.handover = Handover::BreakBeforeMake;
+            }
+        }
+        Some(written) if written.value == Handover::MakeBeforeBreak => {
+            if activation.built.addresses == AddressOrder::Late {
+                let message = "the other node would begin before the resources are down here";
+                let problem = Problem::error(written.at, written.key.clone(), message);
+                let problem = problem.found("\"make_before_break\"".to_owned());
+                let help = "remove it; an instance in [activation] breaks before it makes";
+                report.add(problem.allowed("\"break_before_make\"").help(help));
+            }
+        }
+        Some(_) => {}
+    }
+}
+
+/// Without [activation] only `run_forever` resources ever start; one warning is enough.
+fn check_never_started(report: &Report<'_>, resources: &[ResourceDraft]) {
+    let idle = |r: &&ResourceDraft| r.members.is_none() && r.built.as_ref().is_some_and(|b| !b.run_forever);
+    let mut idle = resources.iter().filter(idle);
+    let Some(first) = idle.next() else { return };
+    let more = match idle.count() {
+        0 => String::new(),
+        n => format!(" (nor {n} more)"),
+    };
+    let message = format!("nothing starts it{more}: there is no [activation]");
+    let problem = Problem::warning(first.at, first.place.clone(), message);
+    report.add(problem.help("add [activation] with vrrp_instance = [\"...\"], or run_forever = true"));
+}
