@@ -19,6 +19,10 @@ mod properties;
 mod ranges;
 #[path = "config/reload.rs"]
 mod reload;
+#[path = "config/resource_mistakes.rs"]
+mod resource_mistakes;
+#[path = "config/resources.rs"]
+mod resources;
 #[path = "config/routing.rs"]
 mod routing;
 #[path = "config/vmac.rs"]

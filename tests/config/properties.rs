@@ -2,12 +2,13 @@
 
 use crate::helpers::{loaded, source};
 use proptest::prelude::*;
-use tandemd::config::{Options, effective_toml, parse};
+use tandemd::config::{Config, Options, ResourceKind, effective_toml, parse};
 use tandemd::vrrp::AuthPass;
 
 const RICH: &str = include_str!("rich.toml");
-const EXAMPLES: [&str; 4] = [
+const EXAMPLES: [&str; 5] = [
     RICH,
+    include_str!("resources.toml"),
     include_str!("../../conf/tracking.toml"),
     include_str!("../../conf/dual-stack.toml"),
     include_str!("../../conf/unicast-cloud.toml"),
@@ -23,8 +24,23 @@ fn the_effective_configuration_reads_back_as_the_same() {
             let masked = instance.router.auth_pass.as_ref().map(|_| AuthPass::new("********"));
             instance.router.auth_pass = masked;
         }
+        mask_resources(&mut config);
         assert_eq!(config, again, "{written}");
         assert_eq!(written, effective_toml(&again));
+    }
+}
+
+/// As they are shown: what looks like a password is stars.
+fn mask_resources(config: &mut Config) {
+    for resource in &mut config.resources {
+        let (values, secret) = match &mut resource.kind {
+            ResourceKind::Exec(exec) => (&mut exec.environment, "DB_PASSWORD"),
+            ResourceKind::Ocf(ocf) => (&mut ocf.parameters, "passwd"),
+            _ => continue,
+        };
+        if let Some(value) = values.get_mut(secret) {
+            *value = "********".to_owned();
+        }
     }
 }
 

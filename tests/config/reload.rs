@@ -1,6 +1,7 @@
 //! What a reload is told to change.
 
 use crate::helpers::{config, instance, loaded, named};
+use crate::resources::resource;
 use tandemd::config::{Diff, diff};
 
 fn between(old: &str, new: &str) -> Diff {
@@ -114,4 +115,88 @@ fn trackers_groups_and_node() {
     assert!(d.groups.changed[0].in_place, "{:?}", d.summary());
     let node = |name: &str| config(&format!("[node]\nname = \"{name}\"\n"));
     assert_eq!(diff(&node("x"), &node("y")).summary(), ["node: name \"x\" -> \"y\""]);
+}
+
+#[test]
+fn resources_come_go_and_change() {
+    let old = resource("systemd", "unit = \"a.service\"");
+    let more = "[[resource]]\nname = \"more\"\nkind = \"file\"\npath = \"/\"\nmin_free = \"1GB\"\n";
+    let new = old.replace("\"r\"", "\"s\"").replace("a.service", "b.service");
+    let d = between(&(old.clone() + more), &(new + more));
+    assert_eq!(
+        (d.resources.unchanged, d.resources.added, d.resources.removed),
+        (vec!["more".into()], vec!["s".into()], vec!["r".into()])
+    );
+    // How it is watched and tied in changes while it is up; what it is does not.
+    for (lines, in_place) in [
+        ("unit = \"b.service\"", false),
+        ("unit = \"a.service\"\ncritical = false", true),
+        ("unit = \"a.service\"\nmonitor_interval = 1\nrestart_attempts = 9\nstop_timeout = 7", true),
+        ("unit = \"a.service\"\nrun_forever = true\non_stop_failure = \"reboot\"\ntrack = \"a\"", true),
+    ] {
+        let d = between(&old, &resource("systemd", lines));
+        assert_eq!(d.resources.changed[0].in_place, in_place, "{lines}");
+        assert!(!d.is_empty() && d.resources.unchanged.is_empty());
+    }
+    let d = between(&old, &resource("systemd", "unit = \"b.service\"\ncritical = false"));
+    assert_eq!(
+        d.summary(),
+        ["resource \"r\": unit \"a.service\" -> \"b.service\"; critical true -> false (is restarted)"]
+    );
+    let d = between(&old, &resource("exec", "command = \"/bin/cat\""));
+    assert!(d.summary()[0].ends_with("(is restarted)"), "{:?}", d.summary());
+}
+
+#[test]
+fn members_of_a_group_change_in_place() {
+    let text = |members: &str| {
+        resource("systemd", "unit = \"a.service\"")
+            + "[[resource]]\nname = \"f\"\nkind = \"file\"\npath = \"/\"\nmin_free = \"1GB\"\n"
+            + &format!("[[resource]]\nname = \"g\"\nkind = \"group\"\nmembers = [{members}]\n")
+    };
+    let d = between(&text("\"r\""), &text("\"r\", \"f\""));
+    assert_eq!(d.summary(), ["resource \"g\": members +\"f\""]);
+}
+
+#[test]
+fn a_changed_password_of_a_resource_restarts_it_and_is_not_shown() {
+    let text = |password: &str, x: u8| {
+        resource("ocf", &format!("agent = \"a:b\"\nparameters = {{ password = \"{password}\", x = {x} }}"))
+    };
+    let d = between(&text("oldpass", 1), &text("newpass", 1));
+    assert_eq!(d.summary(), ["resource \"r\": parameters changed (is restarted)"]);
+    assert!(d.resources.unchanged.is_empty() && !serde_json::to_string(&d).unwrap().contains("newpass"));
+    let d = between(&text("oldpass", 1), &text("newpass", 2));
+    assert!(d.summary()[0].ends_with("x = \"2\" } (is restarted)"), "{:?}", d.summary());
+    assert!(between(&text("same", 1), &text("same", 1)).is_empty());
+}
+
+#[test]
+fn the_activation_changes_key_by_key() {
+    let with = |lines: &str| {
+        resource("systemd", "unit = \"a.service\"\nrun_forever = true")
+            .replace("vrrp_instance = \"a\"", &format!("vrrp_instance = \"a\"\n{lines}"))
+    };
+    let d = between(&with(""), &with("addresses = \"early\"\nfailure_timeout = 60"));
+    assert_eq!(
+        d.summary(),
+        ["activation: addresses \"late\" -> \"early\"", "activation: failure_timeout \"0s\" -> \"1m\""]
+    );
+    assert!(!d.is_empty());
+    let without = with("").replace("[activation]\nvrrp_instance = \"a\"\n", "");
+    let d = between(&with(""), &without);
+    assert_eq!(d.activation.len(), 4, "{:?}", d.summary());
+    // The instance hands over in another way as well.
+    assert_eq!(d.instances.changed[0].keys[0].key, "handover");
+    assert_eq!(d.summary()[1], "activation: vrrp_instance -\"a\"");
+}
+
+#[test]
+fn scripts_that_are_waited_for_change_in_place() {
+    let d = between(&instance(""), &instance("pre_master = \"/x\""));
+    assert!(d.instances.changed[0].in_place);
+    assert_eq!(
+        d.summary(),
+        ["vrrp_instance \"a\": pre_master (not set) -> [\"/x\"]; pre_timeout (not set) -> \"10s\""]
+    );
 }

@@ -24,7 +24,7 @@ pub(in crate::config) fn read(tops: &[Table<'_>]) -> Option<ActivationDraft> {
     let mut tables = tops.iter().filter_map(|top| top.table("activation", &keys::ACTIVATION));
     let first = tables.next()?;
     for again in tables {
-        let message = format!("is already in {}", again.report.line_of(first.at(), again.at()));
+        let message = format!("stands already at {}", again.report.line_of(first.at(), again.at()));
         again.report.add(Problem::error(again.at(), "activation", message).help("keep one of the two"));
     }
     Some(read_one(&first))

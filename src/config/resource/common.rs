@@ -196,9 +196,8 @@ impl Default for Common {
 
 fn read_common(table: &Table<'_>, defaults: &Defaults, word: Option<&str>) -> Common {
     let switch = |key, default| table.get(key).and_then(|v: Value<'_>| v.boolean()).unwrap_or(default);
-    let startup = switch("startup", true);
     let run_forever = switch("run_forever", defaults.run_forever);
-    check_switches(table, startup, run_forever, defaults, word);
+    check_replication(table, run_forever, defaults, word);
     let limit = |key, default| table.duration(key, SHORTEST..=DAY, default);
     let mut timeouts = Timeouts {
         start: limit("start_timeout", defaults.timeouts.start),
@@ -211,7 +210,7 @@ fn read_common(table: &Table<'_>, defaults: &Defaults, word: Option<&str>) -> Co
         timeouts.demote = limit("demote_timeout", timeouts.demote);
     }
     Common {
-        startup,
+        startup: switch("startup", true),
         run_forever,
         critical: switch("critical", true),
         timeouts,
@@ -228,19 +227,8 @@ fn read_attempts(table: &Table<'_>, default: u32) -> u32 {
     u32::try_from(table.integer("restart_attempts", 0..=1000, i64::from(default))).unwrap_or(default)
 }
 
-fn check_switches(
-    table: &Table<'_>,
-    startup: bool,
-    run_forever: bool,
-    defaults: &Defaults,
-    word: Option<&str>,
-) {
-    let Some(value) = table.get("run_forever") else { return };
-    if !startup && run_forever {
-        let help = "it is either always up or only on command: remove one of the two";
-        value.add(value.refuse("contradicts startup = false").help(help));
-    }
-    if startup && defaults.run_forever && !run_forever {
+fn check_replication(table: &Table<'_>, run_forever: bool, defaults: &Defaults, word: Option<&str>) {
+    if let Some(value) = table.get("run_forever").filter(|_| defaults.run_forever && !run_forever) {
         let word = word.unwrap_or_default();
         let message = format!("a {word} resource that is down while this node is standby replicates nothing");
         value.add(value.warn(message).help("remove it"));

@@ -1,18 +1,21 @@
 //! Configuration texts: never a panic, each mistake has a place, and what is accepted reads back as the same.
 
 use super::Bytes;
-use tandemd::config::{Config, Diagnostic, Options, Severity, Source, effective_toml, parse};
+use std::collections::BTreeMap;
+use tandemd::config::{Config, Diagnostic, Options, ResourceKind, Severity, Source, effective_toml, parse};
+use tandemd::resource::Plan;
 use tandemd::vrrp::AuthPass;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     include_str!("../../config/rich.toml"),
+    include_str!("../../config/resources.toml"),
     include_str!("../../../conf/tracking.toml"),
     include_str!("../../../conf/dual-stack.toml"),
     include_str!("../../../conf/unicast-cloud.toml"),
 ];
 
 /// What a file is made of, and what does not belong there.
-const PIECES: [&str; 40] = [
+const PIECES: [&str; 48] = [
     "0",
     "-1",
     "1",
@@ -52,6 +55,14 @@ const PIECES: [&str; 40] = [
     "nopreempt = true\n",
     "no_virtual_ipaddress = true\n",
     "[[vrrp_instance]]\n",
+    "[[resource]]\n",
+    "[activation]\n",
+    "\"data:promoted\"",
+    "\"room\"",
+    "{ A = \"x\", B_TOKEN = \"x\" }",
+    "kind = \"group\"\n",
+    "\"5%\"",
+    "\"1.5GiB\"",
     "\r\n",
 ];
 
@@ -105,7 +116,19 @@ fn masked(mut config: Config) -> Config {
     for instance in &mut config.instances {
         instance.router.auth_pass = instance.router.auth_pass.as_ref().map(|_| AuthPass::new("********"));
     }
+    for resource in &mut config.resources {
+        match &mut resource.kind {
+            ResourceKind::Exec(exec) => mask(&mut exec.environment),
+            ResourceKind::Ocf(ocf) => mask(&mut ocf.parameters),
+            _ => {}
+        }
+    }
     config
+}
+
+/// Of values that may be passwords only the names are compared.
+fn mask(values: &mut BTreeMap<String, String>) {
+    values.values_mut().for_each(String::clear);
 }
 
 /// True for a text that was accepted.
@@ -119,6 +142,7 @@ pub fn run(data: &[u8]) -> bool {
         }
         Ok(loaded) => {
             loaded.warnings.iter().for_each(|d| has_place(d, &text));
+            assert!(Plan::new(loaded.config.resource_settings()).is_ok(), "the core refuses it:\n{text}");
             let written = effective_toml(&loaded.config);
             let again = parse(&[source(&written)], &Options::default())
                 .unwrap_or_else(|e| panic!("{text}\n---- as written by us\n{written}\n----\n{e}"));
