@@ -34,7 +34,7 @@ impl Config {
             ResourceKind::Group(group) => group.members.contains(name),
             _ => false,
         };
-        let of_groups = |name| self.resources.iter().filter(|g| has(g, name)).find_map(written);
+        let of_groups = |name: &String| self.resources.iter().filter(|g| has(g, name)).find_map(written);
         let effect = |r: &Resource| {
             if matches!(r.kind, ResourceKind::Group(_)) {
                 return None;

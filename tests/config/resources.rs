@@ -205,10 +205,24 @@ fn an_activating_instance_breaks_before_it_makes() {
     let text = resource("systemd", "unit = \"a.service\"");
     assert_eq!(config(&text).instances[0].router.handover, Handover::BreakBeforeMake);
     assert_eq!(only_instance(&instance("")).router.handover, Handover::MakeBeforeBreak);
-    let early = text
-        .replace("vrrp_instance = \"a\"", "vrrp_instance = \"a\"\naddresses = \"early\"")
-        .replace("[activation]", "handover = \"make_before_break\"\n[activation]");
-    assert_eq!(config(&early).instances[0].router.handover, Handover::MakeBeforeBreak, "as somebody wanted");
+    let with_script = only_instance(&instance("pre_backup = \"/x\""));
+    assert_eq!(with_script.router.handover, Handover::BreakBeforeMake);
+}
+
+#[test]
+fn instances_suffer_from_what_is_tied_to_them() {
+    let config = config(RESOURCES);
+    let tracks = |instance: &str| {
+        let all = config.resource_tracks(instance);
+        all.into_iter().map(|t| (t.name, t.weight)).collect::<Vec<_>>()
+    };
+    // Both activate, so all that is critical counts; `log` and `once` are of the group that tracks lan.
+    let kad = tracks("kad");
+    assert!(!kad.iter().any(|(name, _)| name == "log" || name == "services"), "{kad:?}");
+    assert!(kad.contains(&("portal".to_owned(), 0)) && kad.contains(&("data".to_owned(), 0)), "{kad:?}");
+    let lan = tracks("lan");
+    assert!(lan.contains(&("log".to_owned(), 0)) && lan.contains(&("portal".to_owned(), -20)), "{lan:?}");
+    assert!(!lan.iter().any(|(name, _)| name == "services"), "{lan:?}");
 }
 
 #[test]
