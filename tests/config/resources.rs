@@ -52,7 +52,7 @@ fn a_drbd_resource() {
     assert!(r.run_forever && r.startup && r.critical && r.kind.is_promotable());
     assert_eq!((r.timeouts.promote, r.timeouts.demote), (seconds(90), seconds(60)));
     assert_eq!(r.monitor_interval, Some(seconds(5)));
-    assert_eq!(r.restart, Restart { attempts: 3, window: seconds(600) });
+    assert_eq!(r.restart, Restart { attempts: 3, window: seconds(600), delay: seconds(1) });
     assert_eq!((r.on_stop_failure, r.track.len()), (None, 0));
 }
 
@@ -124,7 +124,7 @@ fn a_process_of_tandemds_own_and_commands() {
         (r.monitor_interval, r.timeouts.monitor),
         (Some(Duration::from_millis(500)), Duration::from_millis(400))
     );
-    assert_eq!(r.restart, Restart { attempts: 0, window: seconds(3600) });
+    assert_eq!(r.restart, Restart { attempts: 0, window: seconds(3600), delay: Duration::from_millis(2500) });
     let track = |instance: &str, weight| ResourceTrack { instance: instance.to_owned(), weight };
     assert_eq!(r.track, [track("kad", 0), track("lan", -20)]);
     assert!(!r.kind.is_promotable());
@@ -252,6 +252,7 @@ fn the_core_takes_every_configuration_that_was_accepted() {
     let config = config(RESOURCES);
     let settings = config.resource_settings();
     assert_eq!((settings.resources.len(), settings.groups.len()), (11, 1));
+    assert_eq!(settings.failure_timeout, Some(seconds(300)));
     let find = |name: &str| settings.resources.iter().find(|r| r.name.as_str() == name).unwrap();
     assert_eq!(find("data").stop_failure, StopFailure::Reboot, "of [activation]");
     assert_eq!(find("filesystem").stop_failure, StopFailure::Block, "its own");

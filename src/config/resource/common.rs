@@ -10,6 +10,7 @@ use crate::resource::{Need, Restart, StopFailure, Timeouts};
 use std::time::Duration;
 
 const SHORTEST: Duration = Duration::from_millis(100);
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -218,6 +219,7 @@ fn read_common(table: &Table<'_>, defaults: &Defaults, word: Option<&str>) -> Co
         restart: Restart {
             attempts: read_attempts(table, defaults.restart_attempts),
             window: table.duration("restart_window", SECOND..=DAY, Restart::default().window),
+            delay: table.duration("restart_delay", Duration::ZERO..=HOUR, Restart::default().delay),
         },
         on_stop_failure: stop_failure(table),
     }
@@ -296,16 +298,14 @@ fn read_needs(table: &Table<'_>) -> Vec<Spot<Need>> {
     let mut needs: Vec<Spot<Need>> = Vec::new();
     for item in &items {
         let Some(text) = item.string() else { continue };
-        let old = text.strip_suffix(":master").or_else(|| text.strip_suffix(":Master"));
-        let need = old.map_or_else(|| text.to_owned(), |name| format!("{name}:promoted"));
-        let need: Need = match need.parse() {
+        let need = match Need::imported(text) {
             Ok(need) => need,
             Err(why) => {
                 item.add(item.refuse(why).allowed(FORM));
                 continue;
             }
         };
-        if old.is_some() {
+        if text.ends_with(":master") {
             item.add(item.warn(":master is an old word").help(format!("write \"{need}\"")));
         }
         if needs.iter().any(|n| n.value.name == need.name) {

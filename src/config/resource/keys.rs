@@ -7,7 +7,8 @@ macro_rules! keys {
     (common: $($own:literal)*) => {
         &[
             "name", "kind", "depend_on", "startup", "run_forever", "critical", "start_timeout", "stop_timeout",
-            "monitor_interval", "monitor_timeout", "restart_attempts", "restart_window", "on_stop_failure", "track",
+            "monitor_interval", "monitor_timeout", "restart_attempts", "restart_window", "restart_delay",
+            "on_stop_failure", "track",
             $($own,)*
         ]
     };

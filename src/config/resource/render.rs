@@ -75,6 +75,7 @@ fn common(resource: &Resource) -> Pairs {
         ("monitor_timeout", span(timeouts.monitor)),
         ("restart_attempts", one(resource.restart.attempts)),
         ("restart_window", span(resource.restart.window)),
+        ("restart_delay", span(resource.restart.delay)),
         ("on_stop_failure", resource.on_stop_failure.and_then(|f| string(stop_failure(f)))),
     ])
 }
