@@ -27,11 +27,20 @@ impl Config {
     }
 
     /// The resources that an instance suffers from: those whose `track` names it, and, if it activates them, all that
-    /// are critical.
+    /// are critical. What a group tracks, each of its members does that says nothing else.
     pub fn resource_tracks(&self, instance: &str) -> Vec<TrackRef> {
+        let written = |r: &Resource| r.track.iter().find(|t| t.instance == instance).map(|t| t.weight);
+        let has = |group: &&Resource, name: &String| match &group.kind {
+            ResourceKind::Group(group) => group.members.contains(name),
+            _ => false,
+        };
+        let of_groups = |name: &String| self.resources.iter().filter(|g| has(g, name)).find_map(written);
         let effect = |r: &Resource| {
-            let own = r.track.iter().find(|t| t.instance == instance).map(|t| t.weight);
-            let tied = r.critical && self.activates(instance) && !matches!(r.kind, ResourceKind::Group(_));
+            if matches!(r.kind, ResourceKind::Group(_)) {
+                return None;
+            }
+            let own = written(r).or_else(|| of_groups(&r.name));
+            let tied = r.critical && self.activates(instance);
             let weight = own.or(tied.then_some(0))?;
             Some(TrackRef { kind: TrackKind::Resource, name: r.name.clone(), weight, reverse: false })
         };

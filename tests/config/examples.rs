@@ -14,7 +14,21 @@ fn every_example_loads_without_errors_and_warnings() {
         assert!(!loaded.config.instances.is_empty(), "{}", path.display());
         seen += 1;
     }
-    assert!(seen >= 6, "only {seen} examples");
+    assert!(seen >= 7, "only {seen} examples");
+}
+
+#[test]
+fn the_pair_with_data_stops_in_the_reverse_of_its_order() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/esc-pair.toml");
+    let settings = load(&path).unwrap().config.resource_settings();
+    let needs = |name: &str| {
+        let all = settings.resources.iter().find(|r| r.name.as_str() == name).unwrap();
+        all.depend_on.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(needs("filesystem"), ["drbd:promoted"]);
+    assert_eq!(needs("database"), ["filesystem"]);
+    assert_eq!(needs("portal"), ["managers"]);
+    assert!(settings.resources.iter().any(|r| r.run_forever && r.promotable), "replicates on the standby");
 }
 
 #[test]
@@ -31,12 +45,18 @@ fn the_two_nodes_of_the_simple_pair_agree() {
 
 #[test]
 fn every_toml_block_of_the_documentation_parses() {
-    let docs = include_str!("../../docs/configuration.md");
-    let blocks: Vec<_> = docs.split("```toml\n").skip(1).map(|b| b.split("```").next().unwrap()).collect();
-    assert!(blocks.len() >= 5, "only {} blocks", blocks.len());
-    for block in blocks {
-        let source = Source { path: "docs/configuration.md".into(), text: block.to_owned() };
-        let loaded = parse(&[source], &Default::default()).unwrap_or_else(|e| panic!("{block}\n{e}"));
-        assert_eq!(loaded.warnings, [], "{block}");
+    let pages = [
+        ("docs/configuration.md", include_str!("../../docs/configuration.md"), 5),
+        ("docs/resources.md", include_str!("../../docs/resources.md"), 9),
+    ];
+    for (page, docs, least) in pages {
+        let blocks = docs.split("```toml\n").skip(1).map(|b| b.split("```").next().unwrap());
+        let blocks: Vec<_> = blocks.collect();
+        assert!(blocks.len() >= least, "only {} blocks in {page}", blocks.len());
+        for block in blocks {
+            let source = Source { path: page.into(), text: block.to_owned() };
+            let loaded = parse(&[source], &Default::default()).unwrap_or_else(|e| panic!("{block}\n{e}"));
+            assert_eq!(loaded.warnings, [], "{page}:\n{block}");
+        }
     }
 }

@@ -36,6 +36,7 @@ fn keys_that_all_kinds_have() {
         ("monitor_interval = \"50ms\"", "monitor_interval", "0s (none), or 100ms to 24h"),
         ("restart_attempts = 1001", "restart_attempts", "0 to 1000"),
         ("restart_window = \"500ms\"", "restart_window", "1s to 24h"),
+        ("restart_delay = \"61m\"", "restart_delay", "0s to 1h"),
         ("on_stop_failure = \"rebot\"", "on_stop_failure", "did you mean `reboot`?"),
         ("critical = 1", "critical", "true or false"),
         ("startup = \"no\"", "startup", "true or false"),
@@ -514,18 +515,21 @@ fn what_is_probably_not_meant_so() {
 }
 
 #[test]
-fn handing_over_before_the_resources_are_down_is_refused() {
-    let text = resource("systemd", UNIT).replacen(
-        "[activation]",
-        "handover = \"make_before_break\"\n[activation]",
-        1,
-    );
-    let d = error(&text);
-    assert_eq!(d.key, "vrrp_instance \"a\": handover");
-    assert!(
-        contains(&d, "before the resources are down here") && contains(&d, "\"break_before_make\""),
-        "{d}"
-    );
+fn handing_over_before_everything_is_down_is_refused() {
+    let make = "handover = \"make_before_break\"\n";
+    let late = resource("systemd", UNIT).replacen("[activation]", &format!("{make}[activation]"), 1);
+    let early = late.replacen("vrrp_instance = \"a\"", "vrrp_instance = \"a\"\naddresses = \"early\"", 1);
+    for text in [late, early] {
+        let d = error(&text);
+        assert_eq!(d.key, "vrrp_instance \"a\": handover");
+        assert!(
+            contains(&d, "before the resources are down here") && contains(&d, "\"break_before_make\""),
+            "{d}"
+        );
+    }
+    let d = error(&instance(&format!("{make}pre_backup = \"/x\"")));
+    assert!(contains(&d, "before `pre_backup` is done"), "{d}");
+    assert!(mistakes(&instance(&format!("{make}pre_master = \"/x\""))).is_empty());
 }
 
 #[test]

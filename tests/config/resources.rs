@@ -124,7 +124,7 @@ fn a_process_of_tandemds_own_and_commands() {
         (r.monitor_interval, r.timeouts.monitor),
         (Some(Duration::from_millis(500)), Duration::from_millis(400))
     );
-    assert_eq!(r.restart, Restart { attempts: 0, window: seconds(3600), delay: seconds(1) });
+    assert_eq!(r.restart, Restart { attempts: 0, window: seconds(3600), delay: Duration::from_millis(2500) });
     let track = |instance: &str, weight| ResourceTrack { instance: instance.to_owned(), weight };
     assert_eq!(r.track, [track("kad", 0), track("lan", -20)]);
     assert!(!r.kind.is_promotable());
@@ -205,10 +205,24 @@ fn an_activating_instance_breaks_before_it_makes() {
     let text = resource("systemd", "unit = \"a.service\"");
     assert_eq!(config(&text).instances[0].router.handover, Handover::BreakBeforeMake);
     assert_eq!(only_instance(&instance("")).router.handover, Handover::MakeBeforeBreak);
-    let early = text
-        .replace("vrrp_instance = \"a\"", "vrrp_instance = \"a\"\naddresses = \"early\"")
-        .replace("[activation]", "handover = \"make_before_break\"\n[activation]");
-    assert_eq!(config(&early).instances[0].router.handover, Handover::MakeBeforeBreak, "as somebody wanted");
+    let with_script = only_instance(&instance("pre_backup = \"/x\""));
+    assert_eq!(with_script.router.handover, Handover::BreakBeforeMake);
+}
+
+#[test]
+fn instances_suffer_from_what_is_tied_to_them() {
+    let config = config(RESOURCES);
+    let tracks = |instance: &str| {
+        let all = config.resource_tracks(instance);
+        all.into_iter().map(|t| (t.name, t.weight)).collect::<Vec<_>>()
+    };
+    // Both activate, so all that is critical counts; `log` and `once` are of the group that tracks lan.
+    let kad = tracks("kad");
+    assert!(!kad.iter().any(|(name, _)| name == "log" || name == "services"), "{kad:?}");
+    assert!(kad.contains(&("portal".to_owned(), 0)) && kad.contains(&("data".to_owned(), 0)), "{kad:?}");
+    let lan = tracks("lan");
+    assert!(lan.contains(&("log".to_owned(), 0)) && lan.contains(&("portal".to_owned(), -20)), "{lan:?}");
+    assert!(!lan.iter().any(|(name, _)| name == "services"), "{lan:?}");
 }
 
 #[test]
@@ -238,6 +252,7 @@ fn the_core_takes_every_configuration_that_was_accepted() {
     let config = config(RESOURCES);
     let settings = config.resource_settings();
     assert_eq!((settings.resources.len(), settings.groups.len()), (11, 1));
+    assert_eq!(settings.failure_timeout, Some(seconds(300)));
     let find = |name: &str| settings.resources.iter().find(|r| r.name.as_str() == name).unwrap();
     assert_eq!(find("data").stop_failure, StopFailure::Reboot, "of [activation]");
     assert_eq!(find("filesystem").stop_failure, StopFailure::Block, "its own");

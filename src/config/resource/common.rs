@@ -6,10 +6,11 @@ use super::{drbd, exec, file, filesystem, group, ocf, postgresql, systemd};
 use crate::config::names;
 use crate::config::reader::{Table, Value};
 use crate::config::report::{At, Problem, Spot, did_you_mean};
-use crate::resource::{MAX_RESTART_DELAY, Need, Restart, StopFailure, Timeouts};
+use crate::resource::{Need, Restart, StopFailure, Timeouts};
 use std::time::Duration;
 
 const SHORTEST: Duration = Duration::from_millis(100);
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -218,11 +219,7 @@ fn read_common(table: &Table<'_>, defaults: &Defaults, word: Option<&str>) -> Co
         restart: Restart {
             attempts: read_attempts(table, defaults.restart_attempts),
             window: table.duration("restart_window", SECOND..=DAY, Restart::default().window),
-            delay: table.duration(
-                "restart_delay",
-                Duration::ZERO..=MAX_RESTART_DELAY,
-                Restart::default().delay,
-            ),
+            delay: table.duration("restart_delay", Duration::ZERO..=HOUR, Restart::default().delay),
         },
         on_stop_failure: stop_failure(table),
     }
@@ -301,16 +298,14 @@ fn read_needs(table: &Table<'_>) -> Vec<Spot<Need>> {
     let mut needs: Vec<Spot<Need>> = Vec::new();
     for item in &items {
         let Some(text) = item.string() else { continue };
-        let old = text.strip_suffix(":master").or_else(|| text.strip_suffix(":Master"));
-        let need = old.map_or_else(|| text.to_owned(), |name| format!("{name}:promoted"));
-        let need: Need = match need.parse() {
+        let need = match Need::imported(text) {
             Ok(need) => need,
             Err(why) => {
                 item.add(item.refuse(why).allowed(FORM));
                 continue;
             }
         };
-        if old.is_some() {
+        if text.ends_with(":master") {
             item.add(item.warn(":master is an old word").help(format!("write \"{need}\"")));
         }
         if needs.iter().any(|n| n.value.name == need.name) {

@@ -27,7 +27,7 @@ pub struct Resource {
     pub timeouts: Timeouts,
     /// `monitor_interval`; none: `"0s"`, it is not looked at.
     pub monitor_interval: Option<Duration>,
-    /// `restart_attempts` within `restart_window`.
+    /// `restart_attempts` within `restart_window`, `restart_delay`.
     pub restart: Restart,
     /// `on_stop_failure`; none: that of `[activation]`.
     pub on_stop_failure: Option<StopFailure>,

@@ -11,11 +11,8 @@ impl Config {
     pub fn resource_settings(&self) -> Settings {
         let default = self.activation.as_ref().map_or(StopFailure::Block, |a| a.on_stop_failure);
         let resources = self.resources.iter().filter_map(|r| r.settings(default)).collect();
-        Settings {
-            resources,
-            groups: self.resources.iter().filter_map(group).collect(),
-            failure_timeout: self.activation.as_ref().and_then(|a| a.failure_timeout),
-        }
+        let failure_timeout = self.activation.as_ref().and_then(|a| a.failure_timeout);
+        Settings { resources, groups: self.resources.iter().filter_map(group).collect(), failure_timeout }
     }
 }
 

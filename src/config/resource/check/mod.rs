@@ -4,16 +4,16 @@ mod graph;
 
 use super::activation::ActivationDraft;
 use super::common::ResourceDraft;
-use super::model::{AddressOrder, FilesystemResource, ResourceKind};
+use super::model::{FilesystemResource, ResourceKind};
 use crate::config::instance::{InstanceDraft, warn_weighted_owner};
 use crate::config::report::{At, Problem, Report, Spot, did_you_mean};
 use crate::vrrp::Handover;
 use std::collections::HashMap;
 
-/// Records every mistake between resources and other tables, and decides how the activating instances hand over.
+/// Records every mistake between resources and other tables, and what they demand of instances.
 pub(in crate::config) fn check(
     report: &Report<'_>,
-    instances: &mut [InstanceDraft],
+    instances: &[InstanceDraft],
     resources: &[ResourceDraft],
     activation: Option<&ActivationDraft>,
 ) {
@@ -23,6 +23,7 @@ pub(in crate::config) fn check(
         check_promoted(report, filesystem, resources);
     }
     check_tracks(report, instances, resources);
+    check_handover(report, activation, instances);
     match activation {
         Some(activation) => check_activation(report, activation, instances, resources),
         None => check_never_started(report, resources),
@@ -89,7 +90,7 @@ fn check_tracks(report: &Report<'_>, instances: &[InstanceDraft], resources: &[R
 fn check_activation(
     report: &Report<'_>,
     activation: &ActivationDraft,
-    instances: &mut [InstanceDraft],
+    instances: &[InstanceDraft],
     resources: &[ResourceDraft],
 ) {
     if resources.is_empty() {
@@ -100,37 +101,37 @@ fn check_activation(
         if let Some(problem) = unknown_instance(name, instances) {
             report.add(problem);
         }
-        let named = |i: &&mut InstanceDraft| i.name.as_ref().is_some_and(|n| n.value == name.value);
-        for instance in instances.iter_mut().filter(named) {
+        let named = |i: &&InstanceDraft| i.name.as_ref().is_some_and(|n| n.value == name.value);
+        for instance in instances.iter().filter(named) {
             if instance.owner {
                 let message = "an owner (priority 255) takes over at once, wherever the data are";
                 let problem = Problem::warning(name.at, name.key.clone(), message);
                 let problem = problem.found(format!("\"{}\"", name.value));
                 report.add(problem.help("use a priority below 255 there"));
             }
-            hand_over(report, activation, instance);
         }
     }
 }
 
-/// With data behind the addresses the old master is done before the new one begins.
-fn hand_over(report: &Report<'_>, activation: &ActivationDraft, instance: &mut InstanceDraft) {
-    match &instance.handover {
-        None => {
-            if let Some(built) = &mut instance.built {
-                built.router.handover = Handover::BreakBeforeMake;
-            }
+/// What goes down on the way to BACKUP is down before another node begins; `Config::tie` sees to that.
+fn check_handover(report: &Report<'_>, activation: Option<&ActivationDraft>, instances: &[InstanceDraft]) {
+    for instance in instances {
+        let activates = activation.is_some_and(|a| {
+            instance.name.as_ref().is_some_and(|n| a.instances.iter().any(|i| i.value == n.value))
+        });
+        let waits = instance.built.as_ref().is_some_and(|b| b.notify.pre_backup.is_some());
+        let message = match (activates, waits) {
+            (true, _) => "another node would begin before the resources are down here",
+            (false, true) => "another node would begin before `pre_backup` is done",
+            (false, false) => continue,
+        };
+        let make = instance.handover.as_ref().filter(|h| h.value == Handover::MakeBeforeBreak);
+        if let Some(written) = make {
+            let problem = Problem::error(written.at, written.key.clone(), message);
+            let problem = problem.found("\"make_before_break\"".to_owned());
+            let problem = problem.allowed("\"break_before_make\"");
+            report.add(problem.help("remove it: this instance always breaks before it makes"));
         }
-        Some(written) if written.value == Handover::MakeBeforeBreak => {
-            if activation.built.addresses == AddressOrder::Late {
-                let message = "the other node would begin before the resources are down here";
-                let problem = Problem::error(written.at, written.key.clone(), message);
-                let problem = problem.found("\"make_before_break\"".to_owned());
-                let help = "remove it; an instance in [activation] breaks before it makes";
-                report.add(problem.allowed("\"break_before_make\"").help(help));
-            }
-        }
-        Some(_) => {}
     }
 }
 
