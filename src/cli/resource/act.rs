@@ -132,3 +132,7 @@ pub(in crate::cli) async fn maintenance(
     };
     print(&(text + "\n"))
 }
+
+#[cfg(test)]
+#[path = "act_tests.rs"]
+mod tests;
