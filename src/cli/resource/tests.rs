@@ -223,7 +223,7 @@ base             systemd
 #[test]
 fn the_plain_status_in_one_line() {
     let text = |r: &ResourcesStatus| summary(r, &moment(), false);
-    let well = "resources: at raised, 4 of 4 up, 1 promoted; addresses of web: in place\n";
+    let well = "resources: raised, 4 of 4 up, 1 promoted; addresses of web: in place\n";
     assert_eq!(text(&stack()), well);
     let expected = "\
 resources: blocked, 2 of 4 up; addresses of web: off (kept off)
@@ -242,7 +242,7 @@ resources: blocked, 2 of 4 up; addresses of web: off (kept off)
     assert_eq!(text(&r), well.to_owned() + expected);
     assert_eq!(summary(&r, &moment(), true).lines().count(), 3, "the details say it");
     (r.activation, r.reconfiguring) = (None, true);
-    assert!(text(&r).starts_with("resources: at raised, 4 of 4 up, 1 promoted; the new configuration"));
+    assert!(text(&r).starts_with("resources: raised, 4 of 4 up, 1 promoted; the new configuration"));
 }
 
 #[test]
