@@ -2,19 +2,29 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::disallowed_methods, reason = "a test waits, and measures by the real clock")]
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tandemd::control::api::{InstanceStatus, LogLevel, Maintenance, Outcome, ResourceCommand, Stats, Status};
+use tandemd::control::api::{
+    InstanceStatus, LogLevel, Maintenance, Outcome, ResourceCommand, ResourcesStatus, Stats, Status,
+};
 use tandemd::control::server::{Backend, BackendError, ControlError, Peer, Server};
 use tandemd::vrrp::{Family, State};
 use tokio::sync::oneshot;
 
-#[derive(Clone)]
-struct Cardboard;
+#[path = "tandemadm/resources.rs"]
+mod resources;
+
+/// Each look at the status sees the next of these, the last one for ever.
+#[derive(Clone, Default)]
+struct Cardboard {
+    resources: Arc<Mutex<VecDeque<ResourcesStatus>>>,
+}
 
 fn instance(n: usize) -> InstanceStatus {
     InstanceStatus {
@@ -47,6 +57,13 @@ fn instance(n: usize) -> InstanceStatus {
     }
 }
 
+impl Cardboard {
+    fn next(&self) -> Option<ResourcesStatus> {
+        let mut all = self.resources.lock().unwrap();
+        if all.len() > 1 { all.pop_front() } else { all.front().cloned() }
+    }
+}
+
 impl Backend for Cardboard {
     async fn status(&self) -> Result<Status, BackendError> {
         Ok(Status {
@@ -60,7 +77,7 @@ impl Backend for Cardboard {
             instances: (0..50).map(instance).collect(),
             groups: vec![],
             tracks: vec![],
-            resources: None,
+            resources: self.next(),
         })
     }
 
@@ -94,7 +111,11 @@ impl Backend for Cardboard {
         command: ResourceCommand,
         _: Peer,
     ) -> Result<Outcome, BackendError> {
-        Ok(Outcome { ok: true, message: format!("{name}: {command} is asked for") })
+        let ok = name != "refused";
+        Ok(Outcome {
+            ok,
+            message: format!("{name}: {command} {}", if ok { "is asked for" } else { "is refused" }),
+        })
     }
 
     async fn maintenance(&self, mode: Maintenance, _: Peer) -> Result<Outcome, BackendError> {
@@ -111,6 +132,10 @@ struct Served {
 
 impl Served {
     fn start() -> Self {
+        Served::with(Cardboard::default())
+    }
+
+    fn with(daemon: Cardboard) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let path = dir.path().join("control.sock");
@@ -122,7 +147,7 @@ impl Served {
                 let server = Server::bind(&path).unwrap();
                 ready.send(()).unwrap();
                 server
-                    .serve(Cardboard, async {
+                    .serve(daemon, async {
                         let _ = closed.await;
                     })
                     .await;
@@ -207,7 +232,20 @@ fn the_json_of_status_has_what_scripts_are_written_against() {
 #[test]
 fn text_fits_80_columns_and_has_no_colour_in_a_pipe() {
     let served = Served::start();
-    for words in ["status", "why", "stats", "config show", "log-level", "--help", "status --help"] {
+    for words in [
+        "status",
+        "why",
+        "stats",
+        "config show",
+        "log-level",
+        "--help",
+        "status --help",
+        "resource --help",
+        "resource graph --help",
+        "resource stop --help",
+        "health --help",
+        "maintenance --help",
+    ] {
         let out = served.adm(words);
         assert!(out.status.success(), "{words}: {}", stderr(&out));
         for line in stdout(&out).lines() {
@@ -317,8 +355,10 @@ fn another_user_may_look_but_not_change() {
             .output()
             .unwrap()
     };
-    assert!(other("status").status.success());
-    for words in ["reload", "log-level debug"] {
+    for words in ["status", "health", "resource list", "maintenance"] {
+        assert!(other(words).status.success(), "{words}");
+    }
+    for words in ["reload", "log-level debug", "resource stop mail", "maintenance on"] {
         let out = other(words);
         assert_eq!(out.status.code(), Some(77), "{words}");
         assert!(stderr(&out).contains("uid 65534 may look but not change anything"), "{}", stderr(&out));

@@ -121,6 +121,9 @@ pub(super) enum ResourceWords {
         /// As JSON, for scripts
         #[arg(long, conflicts_with = "dot")]
         json: bool,
+        /// Of this configuration file instead of the running daemon; without states
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Bring it up, with what it needs; where this node is to be active
     Start(Act),

@@ -14,8 +14,6 @@ use std::io::{IsTerminal, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
-const NO_RESOURCES: &str = "no resources are configured\n";
-
 /// Reads the command line, does it, and says how it went.
 pub fn run() -> ExitCode {
     let args = match Args::try_parse() {
@@ -85,13 +83,16 @@ async fn execute(args: Args) -> Result<(), Failure> {
 async fn resources(client: &Client, words: ResourceWords) -> Result<(), Failure> {
     let (command, act) = match words {
         ResourceWords::List { json } => return list_resources(client, json).await,
-        ResourceWords::Graph { dot, json } => {
+        ResourceWords::Graph { dot, json, config } => {
             let form = match (dot, json) {
                 (true, _) => GraphForm::Dot,
                 (_, true) => GraphForm::Json,
                 _ => GraphForm::Text,
             };
-            return graph(client, form).await;
+            return match config {
+                Some(file) => config::graph(&file, form),
+                None => graph(client, form).await,
+            };
         }
         ResourceWords::Start(act) => (ResourceCommand::Start, act),
         ResourceWords::Stop(act) => (ResourceCommand::Stop, act),
@@ -107,14 +108,14 @@ async fn list_resources(client: &Client, json: bool) -> Result<(), Failure> {
     let r = client.status().await?.resources;
     match r {
         r if json => print_value(&r),
-        None => print(NO_RESOURCES),
+        None => print(resource::NONE),
         Some(r) => print(&resource::list(&r, &Moment::now(clock::wall()), Style::of_stdout())),
     }
 }
 
 async fn graph(client: &Client, form: GraphForm) -> Result<(), Failure> {
     match client.status().await?.resources {
-        None if form == GraphForm::Text => print(NO_RESOURCES),
+        None if form == GraphForm::Text => print(resource::NONE),
         r => print(&resource::graph(r.as_ref(), form, Style::of_stdout())),
     }
 }

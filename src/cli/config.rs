@@ -1,7 +1,8 @@
-//! `config check` and `config show --file`: the daemon's own parser, without the daemon.
+//! `config check`, `config show --file`, `resource graph --config`: the daemon's own parser, without the daemon.
 
 use super::exit::Failure;
-use super::text::print;
+use super::resource::{self, GraphForm};
+use super::text::{Style, print};
 use crate::config::{self, Diagnostic};
 use std::path::Path;
 
@@ -37,4 +38,13 @@ fn to_json(mistakes: &[Diagnostic], ok: bool) -> Result<String, Failure> {
 pub(super) fn show_file(file: &Path) -> Result<(), Failure> {
     let loaded = config::load(file).map_err(|mistakes| Failure::Config(mistakes.to_string()))?;
     print(&config::effective_toml(&loaded.config))
+}
+
+/// What would stand on what.
+pub(super) fn graph(file: &Path, form: GraphForm) -> Result<(), Failure> {
+    let loaded = config::load(file).map_err(|mistakes| Failure::Config(mistakes.to_string()))?;
+    if loaded.config.resources.is_empty() && form == GraphForm::Text {
+        return print(resource::NONE);
+    }
+    print(&resource::graph_of(&loaded.config.resources, form, Style::of_stdout()))
 }

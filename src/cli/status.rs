@@ -30,7 +30,7 @@ pub(super) fn render(s: &Status, m: &Moment, style: Style, verbose: bool) -> Str
     }
     if let Some(r) = &s.resources {
         out.push('\n');
-        out.push_str(&resource::summary(r, m));
+        out.push_str(&resource::summary(r, m, verbose));
     }
     if verbose {
         out.push_str(&tracks::render(&s.tracks, m));

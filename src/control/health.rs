@@ -149,9 +149,6 @@ impl Findings {
             resource::State::Failed | resource::State::Broken => self.warning(text),
             _ => {}
         }
-        if r.running.as_ref().is_some_and(|step| step.cancelled) && r.state != resource::State::Stuck {
-            self.warning(format!("resource {name}: a step was told to end, and runs on"));
-        }
         if r.stopped_by_operator {
             self.warning(format!("resource {name} was stopped by the operator"));
         }

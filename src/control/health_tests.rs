@@ -1,7 +1,7 @@
 use super::*;
-use crate::control::api::{ActivationStatus, Condition, RunningStep, TrackEffect};
+use crate::control::api::{ActivationStatus, Condition, TrackEffect};
 use crate::control::samples::{master, stack, status_of};
-use crate::resource::{Level, State, Step};
+use crate::resource::State;
 
 fn with(change: impl FnOnce(&mut ResourcesStatus)) -> Health {
     let mut r = stack();
@@ -89,12 +89,6 @@ fn resources_that_are_not_where_they_should_be() {
     }
     let stopped = with(|r| r.resources[3].stopped_by_operator = true);
     assert_eq!(only(&stopped), (HealthLevel::Warning, "resource mail was stopped by the operator"));
-    let hangs = with(|r| {
-        let since = r.resources[3].since;
-        let step = RunningStep { step: Step::Start, since, limit_ms: 1, cancelled: true, processes: vec![] };
-        (r.resources[3].running, r.resources[3].level) = (Some(step), Level::Stopped);
-    });
-    assert_eq!(only(&hangs).0, HealthLevel::Warning);
     let full = with(|r| r.resources[1].warnings.push("400 MiB are free, less than 500 MiB".into()));
     assert_eq!(only(&full), (HealthLevel::Warning, "resource fs: 400 MiB are free, less than 500 MiB"));
 }

@@ -16,7 +16,7 @@ pub struct ResourcesStatus {
     pub target: Option<Target>,
     /// How far it is.
     pub condition: Condition,
-    /// The same in words: `at raised without mail`, `on the way to raised`, `fs: stop failed: ...`.
+    /// The same in words: `raised without mail`, `on the way to raised`, `fs: stop failed: ...`.
     pub condition_text: String,
     /// `tandemadm maintenance on`: nothing is monitored and nothing moves.
     pub maintenance: bool,

@@ -108,12 +108,10 @@ pub(crate) fn stack() -> ResourcesStatus {
     let mut data = resource("data", "drbd", &[]);
     (data.state, data.level, data.goal) = (State::Promoted, Level::Promoted, Level::Promoted);
     data.reason = "promote succeeded".into();
-    let mut all = resources(vec![
+    resources(vec![
         data,
         resource("fs", "filesystem", &["data:promoted"]),
         resource("db", "postgresql", &["fs"]),
         resource("mail", "systemd", &["fs"]),
-    ]);
-    all.condition_text = "at raised".into();
-    all
+    ])
 }

@@ -1,5 +1,6 @@
 //! `resource start|stop|restart|clear` and `maintenance`.
 
+use super::super::commands::print_value;
 use super::super::exit::Failure;
 use super::super::text::{Moment, print, unknown};
 use super::select;
@@ -125,10 +126,12 @@ pub(in crate::cli) async fn maintenance(
         return print(&format!("{}\n", done.message));
     }
     let on = client.status().await?.resources.is_some_and(|r| r.maintenance);
-    let text = if json {
-        format!("{{\"on\": {on}}}")
-    } else {
-        format!("maintenance is {}", if on { "on" } else { "off" })
-    };
-    print(&(text + "\n"))
+    if json {
+        return print_value(&Maintenance { on });
+    }
+    print(if on { "maintenance is on\n" } else { "maintenance is off\n" })
 }
+
+#[cfg(test)]
+#[path = "act_tests.rs"]
+mod tests;

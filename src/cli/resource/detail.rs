@@ -1,7 +1,7 @@
 //! Each resource at length, below a verbose `status`.
 
 use super::super::text::{Moment, Style, millis, wrap};
-use super::words::running;
+use super::words::{period, running};
 use crate::control::api::{LastResult, ResourceGroupStatus, ResourceStatus, ResourcesStatus};
 
 /// Everything that is known of each resource.
@@ -23,18 +23,11 @@ pub(in crate::cli) fn render(r: &ResourcesStatus, m: &Moment, style: Style) -> S
 }
 
 fn head(x: &ResourceStatus, m: &Moment, style: Style) -> String {
-    let first = |style: Style| format!("{} {}: {} ", x.kind, x.name, style.resource(x.state, 0));
-    let line = format!("{}for {}, {}", first(Style::Plain), m.ago(x.since), x.reason);
-    let wrapped = wrap("", &line);
-    // Colours have no width: the line is broken without them.
-    match wrapped.strip_prefix(&first(Style::Plain)) {
-        Some(rest) => first(style) + rest,
-        None => wrapped,
-    }
+    format!("{} {}: {} for {}\n", x.kind, x.name, style.resource(x.state, 0), m.ago(x.since))
 }
 
 fn body(x: &ResourceStatus, m: &Moment) -> Vec<String> {
-    let mut out = Vec::new();
+    let mut out = vec![x.reason.clone()];
     let is =
         if x.level == x.goal { String::from(", as it should be") } else { format!(", should be {}", x.goal) };
     out.push(format!("level {}{is}: {}", x.level, x.goal_reason));
@@ -72,7 +65,7 @@ fn ended(last: &LastResult, m: &Moment) -> String {
 fn habits(x: &ResourceStatus) -> String {
     let monitored = x
         .monitor_interval_ms
-        .map_or_else(|| "not monitored".to_owned(), |ms| format!("monitored every {}", millis(ms)));
+        .map_or_else(|| "not monitored".to_owned(), |ms| format!("monitored every {}", period(ms)));
     let critical = if x.critical { "critical" } else { "not critical" };
     let group = x.group.as_ref().map_or_else(String::new, |g| format!(", in group {g}"));
     format!("{monitored}, {critical}{group}")

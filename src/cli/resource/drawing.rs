@@ -1,5 +1,6 @@
 //! The graph as it is drawn: resources, and what stands on what.
 
+use crate::config::{Resource, ResourceKind};
 use crate::control::api::{ResourceGroupStatus, ResourcesStatus};
 use crate::resource::{Level, Need, State};
 use serde::Serialize;
@@ -49,6 +50,30 @@ impl Drawing {
         });
         let needs = r.resources.iter().map(|x| (x.name.as_str(), x.needs.as_slice()));
         Drawing::new(nodes.collect(), needs, &r.groups)
+    }
+
+    pub(super) fn of_config(all: &[Resource]) -> Drawing {
+        let texts = |needs: &[Need]| needs.iter().map(Need::to_string).collect::<Vec<_>>();
+        let mut groups = Vec::new();
+        for r in all {
+            if let ResourceKind::Group(g) = &r.kind {
+                let (members, needs) = (g.members.clone(), texts(&r.depend_on));
+                groups.push(ResourceGroupStatus { name: r.name.clone(), members, needs });
+            }
+        }
+        let single = || all.iter().filter(|r| !matches!(r.kind, ResourceKind::Group(_)));
+        let group = |name: &String| groups.iter().find(|g| g.members.contains(name)).map(|g| g.name.clone());
+        let nodes = single().map(|r| Node {
+            name: r.name.clone(),
+            kind: r.kind.word().to_owned(),
+            group: group(&r.name),
+            state: None,
+            goal: None,
+        });
+        let needs: Vec<(&str, Vec<String>)> =
+            single().map(|r| (r.name.as_str(), texts(&r.depend_on))).collect();
+        let borrowed = needs.iter().map(|(name, list)| (*name, list.as_slice()));
+        Drawing::new(nodes.collect(), borrowed, &groups)
     }
 
     /// As the resource core reads it: who needs a group needs its last member, each member needs the one before it, the

@@ -14,8 +14,12 @@ pub(super) use detail::render as details;
 pub(super) use list::render as list;
 pub(super) use summary::{alarm, mark, render as summary};
 
+use crate::config::Resource;
 use crate::control::api::{ResourceStatus, ResourcesStatus};
 use drawing::Drawing;
+
+/// Said in place of an empty table.
+pub(super) const NONE: &str = "no resources are configured\n";
 
 /// How a graph is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +32,11 @@ pub(super) enum GraphForm {
 /// What stands on what.
 pub(super) fn graph(r: Option<&ResourcesStatus>, form: GraphForm, style: super::text::Style) -> String {
     draw(&r.map(Drawing::of_status).unwrap_or_default(), form, style)
+}
+
+/// The same of a configuration; nothing runs.
+pub(super) fn graph_of(r: &[Resource], form: GraphForm, style: super::text::Style) -> String {
+    draw(&Drawing::of_config(r), form, style)
 }
 
 fn draw(d: &Drawing, form: GraphForm, style: super::text::Style) -> String {
@@ -47,3 +56,7 @@ fn select<'a>(r: &'a ResourcesStatus, name: &str) -> Vec<&'a ResourceStatus> {
     };
     r.resources.iter().filter(wanted).collect()
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

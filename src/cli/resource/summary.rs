@@ -1,7 +1,7 @@
 //! What the plain `status` says of resources.
 
 use super::super::text::{Moment, Style, wrap};
-use super::words::{is_trouble, why};
+use super::words::{is_trouble, running, why};
 use crate::control::api::{AddressPlace, Condition, ResourceStatus, ResourcesStatus};
 use crate::resource::{Level, State};
 
@@ -10,13 +10,17 @@ pub(in crate::cli) fn mark(r: Option<&ResourcesStatus>) -> &'static str {
     if r.is_some_and(|r| r.maintenance) { ", MAINTENANCE" } else { "" }
 }
 
-/// One line, and below it everything that is not as it should be.
-pub(in crate::cli) fn render(r: &ResourcesStatus, m: &Moment) -> String {
+/// One line, and below it everything that is not as it should be; of each resource only if no details follow.
+pub(in crate::cli) fn render(r: &ResourcesStatus, m: &Moment, details_follow: bool) -> String {
     let mut out = wrap("", &line(r));
     if let Some(why) = &r.rolled_back {
         out.push_str(&wrap("    ! ", &format!("this node could not become active: {why}")));
     }
-    for x in &r.resources {
+    if details_follow {
+        return out;
+    }
+    // What is stuck stands at the top.
+    for x in r.resources.iter().filter(|x| x.state != State::Stuck) {
         if is_trouble(x.state) || x.running.as_ref().is_some_and(|s| s.cancelled) {
             let text = format!("resource {} is {}: {}", x.name, x.state, why(x, m));
             out.push_str(&wrap("    ! ", &text));
@@ -67,7 +71,7 @@ pub(in crate::cli) fn alarm(r: &ResourcesStatus, m: &Moment, style: Style) -> St
     out.push_str(&wrap("  ", note));
     let stuck: Vec<&ResourceStatus> = r.resources.iter().filter(|x| x.state == State::Stuck).collect();
     for x in &stuck {
-        out.push_str(&wrap("  ", &remedy(x, m)));
+        remedy(x, m).iter().for_each(|line| out.push_str(&wrap("  ", line)));
     }
     if stuck.is_empty() {
         out.push_str(&wrap("  ", "What is in the way: tandemadm resource list"));
@@ -75,14 +79,13 @@ pub(in crate::cli) fn alarm(r: &ResourcesStatus, m: &Moment, style: Style) -> St
     out
 }
 
-fn remedy(x: &ResourceStatus, m: &Moment) -> String {
-    let runs = x.running.as_ref().map_or_else(String::new, |s| {
-        format!(
-            "{} ({}). End what hangs; if that cannot be, reboot this machine. ",
-            x.name,
-            super::words::running(s, m)
-        )
-    });
+fn remedy(x: &ResourceStatus, m: &Moment) -> Vec<String> {
     let name = &x.name;
-    format!("{runs}When nothing keeps {name} up any more: tandemadm resource clear {name}")
+    let mut out = Vec::new();
+    if let Some(step) = &x.running {
+        out.push(format!("{name}: {}", running(step, m)));
+        out.push("What even SIGKILL does not end goes only with a reboot of this machine.".to_owned());
+    }
+    out.push(format!("When nothing keeps {name} up any more: tandemadm resource clear {name}"));
+    out
 }

@@ -12,8 +12,8 @@ struct Line {
     /// The branches before the name.
     branches: String,
     node: usize,
-    /// The level at which it needs what it stands on; none for what stands on nothing.
-    on: Option<Level>,
+    /// What it stands on here, and at which level it needs that; none for what stands on nothing.
+    on: Option<(usize, Level)>,
     /// What stands on it is drawn further up.
     above: bool,
 }
@@ -33,21 +33,24 @@ pub(super) fn render(d: &Drawing, style: Style) -> String {
     for line in &lines {
         let Some(node) = d.resources.get(line.node) else { continue };
         let label = format!("{}{}", line.branches, node.name);
-        let state = node.state.map_or_else(String::new, |s| style.resource(s, 9));
-        let text = format!("{label:names$} {:kinds$} {state} {}", node.kind, notes(line, node));
+        let notes = notes(d, line, node);
+        let padded = if notes.is_empty() { 0 } else { 9 };
+        let state = node.state.map_or_else(String::new, |s| style.resource(s, padded));
+        let text = format!("{label:names$} {:kinds$} {state} {notes}", node.kind);
         out.push_str(text.trim_end());
         out.push('\n');
     }
     out
 }
 
-fn notes(line: &Line, node: &Node) -> String {
+fn notes(d: &Drawing, line: &Line, node: &Node) -> String {
     let mut notes = Vec::new();
     if let Some(goal) = node.goal {
         notes.push(format!("should be {goal}"));
     }
-    if line.on == Some(Level::Promoted) {
-        notes.push("needs it promoted".to_owned());
+    let promoted = line.on.filter(|(_, level)| *level == Level::Promoted);
+    if let Some(below) = promoted.and_then(|(i, _)| d.resources.get(i)) {
+        notes.push(format!("needs {} promoted", below.name));
     }
     if let Some(group) = &node.group {
         notes.push(format!("group {group}"));
@@ -89,7 +92,7 @@ fn lines(d: &Drawing) -> Vec<Line> {
 /// A place on the way down: the branches of what stands on it, and those before its own name.
 struct Place {
     node: usize,
-    on: Option<Level>,
+    on: Option<(usize, Level)>,
     branches: String,
     below: String,
 }
@@ -108,7 +111,7 @@ fn grow(root: usize, dependants: &[Vec<(usize, Level)>], seen: &mut [bool], out:
             let (branch, beyond) = if i == last { ("`-- ", "    ") } else { ("|-- ", "|   ") };
             todo.push(Place {
                 node: *child,
-                on: Some(*level),
+                on: Some((node, *level)),
                 branches: format!("{below}{branch}"),
                 below: format!("{below}{beyond}"),
             });

@@ -6,13 +6,14 @@ use crate::resource::{Level, State};
 
 /// Why it is where it is, and what it waits for, in one line of list.
 pub(super) fn why(r: &ResourceStatus, m: &Moment) -> String {
-    if let Some(step) = r.running.as_ref().filter(|_| is_moving(r.state)) {
-        return running(step, m);
-    }
-    let mut text = if r.level == r.goal && r.goal == Level::Stopped && !is_trouble(r.state) {
-        r.goal_reason.clone()
-    } else {
-        r.reason.clone()
+    let step = r.running.as_ref().map(|step| running(step, m));
+    let mut text = match step {
+        Some(step) if is_moving(r.state) => return step,
+        Some(step) if r.state == State::Stuck => format!("{}; {step}", r.reason),
+        _ if r.level == Level::Stopped && r.goal == Level::Stopped && !is_trouble(r.state) => {
+            r.goal_reason.clone()
+        }
+        _ => r.reason.clone(),
     };
     if r.level != r.goal {
         text.push_str(&format!("; should be {}: {}", r.goal, r.goal_reason));
@@ -23,9 +24,9 @@ pub(super) fn why(r: &ResourceStatus, m: &Moment) -> String {
     text
 }
 
-/// `stop runs for 12s, at most 60 s: pid 812 umount /srv (SIGTERM)`.
+/// `stop runs for 12s, at most 60 s: pid 812 umount /srv (SIGTERM sent)`.
 pub(super) fn running(s: &RunningStep, m: &Moment) -> String {
-    let mut text = format!("{} runs for {}, at most {}", s.step, m.ago(s.since), millis(s.limit_ms));
+    let mut text = format!("{} runs for {}, at most {}", s.step, m.ago(s.since), period(s.limit_ms));
     if s.cancelled {
         text.push_str(", told to end");
     }
@@ -41,6 +42,11 @@ pub(super) fn running(s: &RunningStep, m: &Moment) -> String {
         text.push_str(&format!(": {}", processes.join(", ")));
     }
     text
+}
+
+/// As in the configuration: `60 s`, `1.5 s`, `500 ms`.
+pub(super) fn period(ms: u64) -> String {
+    if ms >= 1000 && ms % 1000 == 0 { format!("{} s", ms / 1000) } else { millis(ms) }
 }
 
 /// A step up or down runs; looking moves nothing.
