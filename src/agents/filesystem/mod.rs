@@ -35,8 +35,8 @@ pub struct FilesystemAgent {
     services: Services,
     threads: Threads,
     seen: Mutex<Seen>,
-    /// It was unmounted here, and the kernel had not let go of the device yet.
-    unreleased: AtomicBool,
+    /// It has been seen mounted, and nobody has made sure since that the kernel has let go of the device.
+    in_use: AtomicBool,
 }
 
 /// What was seen last.
@@ -79,7 +79,7 @@ impl FilesystemAgent {
             services,
             threads: Threads::default(),
             seen: Mutex::default(),
-            unreleased: AtomicBool::new(false),
+            in_use: AtomicBool::new(false),
         }
     }
 

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long somebody who is only passing through (a backup, `df`, a namespace that ends) is waited for; a third of the
-/// step's limit if that is less.
+/// How long somebody who is only passing through (a backup, `df`, a namespace that ends) is waited for; a quarter of
+/// the step's limit if that is less.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Unmounts it, and makes sure that the kernel has let go of the device.
@@ -101,15 +101,19 @@ async fn unmount(
     device: &Device,
     ending: &mut Ending,
 ) -> Try<()> {
+    let mut done = None;
     loop {
         let place = match before_umount(&read_table(agent, context).await?, device, point) {
             Down::Gone => return Ok(()),
             Down::Blocked(text) => return failed(text),
             Down::There(place) => place,
         };
+        if done == Some(place.mount) {
+            return failed(format!("umount {} ended well, and it still is mounted", point.display()));
+        }
         let said = agent.tool(context, "umount", &[&point.display().to_string()]).await?;
         if said.status == 0 {
-            agent.unreleased.store(true, Ordering::Relaxed);
+            done = Some(place.mount);
             continue;
         }
         if !said.stderr.contains("busy") {
@@ -188,10 +192,10 @@ impl Holder {
 
 impl Ending {
     fn new(context: &Context) -> Self {
-        let patience = PATIENCE.min(context.limit / 3);
+        let patience = PATIENCE.min(context.limit / 4);
         Ending {
             patience: clock::now() + patience,
-            last: clock::now() + context.limit.mul_f32(0.75),
+            last: clock::now() + context.limit.mul_f32(0.7),
             grace: patience,
             told: Told::new(),
         }
@@ -269,13 +273,13 @@ async fn released(agent: &FilesystemAgent, context: &Context, device: &Device) -
     if !device.is_exclusive(&agent.settings.options) {
         return Ok(());
     }
-    let until = clock::now() + PATIENCE.min(context.limit / 3);
+    let until = clock::now() + PATIENCE.min(context.limit / 4);
     loop {
-        let (device_, held) = (device.clone(), agent.unreleased.load(Ordering::Relaxed));
+        let (device_, held) = (device.clone(), agent.in_use.load(Ordering::Relaxed));
         let look = move || still_used(&device_, held);
         match agent.ask(context, "looking for who still has the device", look).await? {
             None => {
-                agent.unreleased.store(false, Ordering::Relaxed);
+                agent.in_use.store(false, Ordering::Relaxed);
                 return Ok(());
             }
             Some(text) if clock::now() >= until => return failed(text),
@@ -284,7 +288,7 @@ async fn released(agent: &FilesystemAgent, context: &Context, device: &Device) -
     }
 }
 
-/// Who still has the device mounted, in words. `held`: it was mounted a moment ago, so whoever has it now has it from then.
+/// Who still has the device mounted, in words. `held`: it was this resource's until now, so that nobody else can have it yet.
 fn still_used(device: &Device, held: bool) -> Option<String> {
     let path = device.path().display();
     let table = namespaces::own_table().ok()?;
@@ -309,7 +313,7 @@ fn still_used(device: &Device, held: bool) -> Option<String> {
     (held && namespaces::is_held(device.path())).then(|| {
         format!(
             "{path} is mounted nowhere that can be seen, but the kernel has not let go of it: something is still open \
-             after an `umount -l`, or another machine layer uses it"
+             after an `umount -l`, or LVM, md or another program uses it"
         )
     })
 }

@@ -6,6 +6,7 @@ use super::{FilesystemAgent, Trouble, Try, failed, namespaces};
 use crate::agents::Context;
 use crate::resource::Level;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// A step of [`crate::resource::Step::Monitor`].
 pub(super) async fn monitor(agent: &FilesystemAgent, context: &Context) -> Try<()> {
@@ -86,7 +87,7 @@ pub(super) fn judge<'a>(
 }
 
 impl FilesystemAgent {
-    /// Keeps what people may want to know of it.
+    /// It is mounted: keeps what people may want to know of it.
     pub(super) fn describe(&self, mount: &Mount, space: Option<(u64, u64)>) {
         let word = |name: &str, value: String| (name.to_owned(), value);
         let mut details = vec![
@@ -99,6 +100,7 @@ impl FilesystemAgent {
             details.extend([word("used", size(used)), word("free", size(free))]);
         }
         self.seen(|s| s.details = details);
+        self.in_use.store(true, Ordering::Relaxed);
     }
 }
 
