@@ -146,6 +146,13 @@ impl Drop for Holder {
     }
 }
 
+/// Some shared library.
+fn a_library() -> String {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let path = maps.lines().find_map(|l| l.split_whitespace().last().filter(|p| p.contains("/libgcc_s")));
+    path.expect("this program is linked to libgcc_s").to_owned()
+}
+
 const WAIT: &str = "echo ready; while :; do sleep 0.1; done";
 
 #[test]
@@ -237,6 +244,13 @@ fn who_keeps_it_busy_is_named_and_left_alone() {
         let inner = loop_device("/run/t/data/inner");
         let mut there = Holder::shell(POINT, WAIT);
         let mut file = Holder::shell("/", &format!("exec 7>{POINT}/log; {WAIT}"));
+        std::fs::copy(a_library(), "/run/t/data/lib.so").unwrap();
+        let preload = format!("echo ready; LD_PRELOAD={POINT}/lib.so exec sleep 1000");
+        let mut mapped = Holder::shell("/", &preload);
+        let maps = format!("/proc/{}/maps", mapped.pid());
+        wait_until(secs(10), "the library is mapped", || {
+            std::fs::read_to_string(&maps).is_ok_and(|t| t.contains("/run/t/data/lib.so"))
+        });
         let mut other = Holder::shell("/run/t", WAIT);
         let text = failure(b.step(&agent, Step::Stop, secs(4)));
         run(&format!("losetup -d {inner}"));
@@ -244,15 +258,17 @@ fn who_keeps_it_busy_is_named_and_left_alone() {
             "/run/t/data is busy: held by ".to_owned(),
             format!("pid {} (sh: working directory /run/t/data)", there.pid()),
             format!("pid {} (sh: open file /run/t/data/log)", file.pid()),
+            format!("pid {} (sleep: mapped file /run/t/data/lib.so)", mapped.pid()),
             format!("the kernel: {inner}, made of /run/t/data/inner (losetup -d {inner})"),
             "end them, or set kill_holders".to_owned(),
         ] {
             assert!(text.contains(&part), "{part}: {text}");
         }
         assert!(!text.contains(&format!("pid {} ", other.pid())), "{text}");
-        assert!(is_mounted() && there.is_alive() && file.is_alive() && other.is_alive());
+        assert!(is_mounted() && there.is_alive() && file.is_alive());
+        assert!(mapped.is_alive() && other.is_alive());
         assert_eq!(b.go(&agent, Step::Monitor), StepResult::Done);
-        drop((there, file));
+        drop((there, file, mapped));
         assert_eq!(b.go(&agent, Step::Stop), StepResult::Done);
     });
 }
