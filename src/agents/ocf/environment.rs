@@ -1,5 +1,6 @@
 //! What an agent finds in its environment: the OCF resource agent API 1.1, and what Pacemaker adds to it.
 
+use super::exit_code::Action;
 use crate::config::OcfResource;
 use crate::resource::Name;
 use std::path::Path;
@@ -13,18 +14,20 @@ pub(super) const STATE_DIR: &str = "/run/resource-agents";
 /// What one run of an agent is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Occasion {
+    /// What is asked for.
+    pub(super) action: Action,
     /// How long it may take.
     pub(super) limit: Duration,
     /// The time between two monitors; zero: this is a probe, which asks whether it runs although nobody started it.
     pub(super) interval: Duration,
 }
 
-/// The whole environment. `shims` and `path`: see [`super::shim`].
+/// The whole environment. `shims`: the directory of [`super::shim`], if it is to be used; `path`: PATH without it.
 pub(super) fn environment(
     resource: &Name,
     settings: &OcfResource,
     occasion: Occasion,
-    shims: &Path,
+    shims: Option<&Path>,
     path: &str,
 ) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::new();
@@ -46,11 +49,13 @@ pub(super) fn environment(
     set("OCF_RESKEY_crm_feature_set", "3.19.0");
     set("OCF_RESKEY_CRM_meta_timeout", &occasion.limit.as_millis().to_string());
     set("OCF_RESKEY_CRM_meta_interval", &occasion.interval.as_millis().to_string());
-    set("OCF_RESKEY_CRM_meta_name", "");
+    set("OCF_RESKEY_CRM_meta_name", occasion.action.word());
     set("HA_RSCTMP", STATE_DIR);
-    if settings.promotable {
+    if let Some(shims) = shims {
         set("HA_SBIN_DIR", &shims.display().to_string());
         set("PATH", &format!("{}:{path}", shims.display()));
+    }
+    if settings.promotable {
         for (name, value) in PROMOTABLE {
             set(&format!("OCF_RESKEY_CRM_meta_{name}"), value);
         }
@@ -86,8 +91,9 @@ mod tests {
             promotable,
             check_level: 10,
         };
-        let occasion = Occasion { limit: Duration::from_secs(20), interval: Duration::ZERO };
-        environment(&"web".into(), &settings, occasion, Path::new("/run/t/ocf"), "/bin").into_iter().collect()
+        let occasion = Occasion { action: Action::Monitor, limit: Duration::from_secs(20), interval: Duration::ZERO };
+        let shims = promotable.then_some(Path::new("/run/t/ocf"));
+        environment(&"web".into(), &settings, occasion, shims, "/bin").into_iter().collect()
     }
 
     #[test]
@@ -105,6 +111,7 @@ mod tests {
             ("OCF_RESKEY_state", "/x"),
             ("OCF_RESKEY_CRM_meta_timeout", "20000"),
             ("OCF_RESKEY_CRM_meta_interval", "0"),
+            ("OCF_RESKEY_CRM_meta_name", "monitor"),
             ("HA_RSCTMP", "/run/resource-agents"),
         ] {
             assert_eq!(e.get(name).map(String::as_str), Some(value), "{name}");
