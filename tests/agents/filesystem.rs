@@ -88,7 +88,7 @@ impl Drop for Bench {
     }
 }
 
-fn loop_device(image: &str) -> String {
+pub(crate) fn loop_device(image: &str) -> String {
     run(&format!("truncate -s 16M {image}"));
     let out = try_run(&format!("losetup -f --show {image}"));
     assert!(
@@ -299,7 +299,10 @@ fn holders_are_ended_if_that_is_wanted_and_nobody_else() {
         assert!(!willing.is_alive() && !deaf.is_alive() && !runs.is_alive() && !is_mounted());
         assert!(alike.is_alive() && other.is_alive());
         let told = b.told();
-        assert!(told.contains(&format!("/run/t/data is busy: SIGTERM to pid {} (sh)", willing.pid())), "{told}");
+        assert!(
+            told.contains(&format!("/run/t/data is busy: SIGTERM to pid {} (sh)", willing.pid())),
+            "{told}"
+        );
         assert!(told.contains(&format!("SIGKILL to pid {} (sh)", deaf.pid())), "{told}");
         assert!(!told.contains(&format!("SIGKILL to pid {} ", willing.pid())), "{told}");
         assert!(!told.contains(&format!("pid {} ", other.pid())), "{told}");

@@ -46,9 +46,7 @@ pub(super) fn look(device: &str, options: &[String]) -> Result<Device, String> {
     } else if kind.is_file() {
         Ok(Device::Image(path))
     } else if kind.is_dir() {
-        Err(format!(
-            "device {device} is a directory: to show it in a second place, add \"bind\" to options"
-        ))
+        Err(format!("device {device} is a directory: to show it in a second place, add \"bind\" to options"))
     } else {
         Ok(Device::Other(path))
     }
@@ -58,16 +56,16 @@ impl Device {
     /// What mount(8) is given.
     pub(super) fn path(&self) -> &Path {
         match self {
-            Device::Block { path, .. } | Device::Image(path) | Device::Bind(path) | Device::Other(path) => path,
+            Device::Block { path, .. } | Device::Image(path) | Device::Bind(path) | Device::Other(path) => {
+                path
+            }
         }
     }
 
     /// Whether this mount shows it.
     pub(super) fn is_shown_by(&self, mount: &Mount, table: &Table) -> bool {
         match self {
-            Device::Block { number, .. } => {
-                mount.device == *number || mount.source_device == Some(*number)
-            }
+            Device::Block { number, .. } => mount.device == *number || mount.source_device == Some(*number),
             Device::Image(path) => mount.backing_file.as_ref() == Some(path),
             // Where the directory itself is mounted counts as well: that is how one looks that is mounted on itself.
             Device::Bind(path) => {

@@ -51,11 +51,7 @@ fn prepare(path: &Path) -> Result<(PathBuf, bool), String> {
     }
     let parent = path.parent().unwrap_or(Path::new("/"));
     if !parent.is_dir() {
-        return Err(trouble(format!(
-            "{} is missing: mkdir -p {}",
-            parent.display(),
-            path.display()
-        )));
+        return Err(trouble(format!("{} is missing: mkdir -p {}", parent.display(), path.display())));
     }
     std::fs::create_dir(path).map_err(|e| trouble(format!("cannot be made: {e}")))?;
     Ok((super::locate(path), true))

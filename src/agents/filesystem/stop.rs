@@ -136,7 +136,8 @@ async fn busy(agent: &FilesystemAgent, context: &Context, place: Place, ending: 
     let round = move || if kill { end_holders(&place, told, grace) } else { look_around(&place) };
     let round = agent.ask(context, "looking for who keeps it busy", round).await?;
     for (holder, signal) in &round.sent {
-        let text = format!("{point} is busy: {signal} to pid {} ({})", holder.process.pid, holder.process.command);
+        let text =
+            format!("{point} is busy: {signal} to pid {} ({})", holder.process.pid, holder.process.command);
         // Once for each signal and process; SIGKILL is repeated.
         if ending.told.get(&holder.key()).is_none_or(|t| t.last != *signal) {
             agent.event(true, text);
@@ -148,7 +149,8 @@ async fn busy(agent: &FilesystemAgent, context: &Context, place: Place, ending: 
         return Ok(());
     }
     let who = in_words(&round.holders, &round.kernel);
-    let remedy = if kill { "what is left of them has to be ended by hand" } else { "end them, or set kill_holders" };
+    let remedy =
+        if kill { "what is left of them has to be ended by hand" } else { "end them, or set kill_holders" };
     failed(format!("{point} is busy: held by {who}; {remedy}"))
 }
 
@@ -228,7 +230,8 @@ fn look_around(place: &Place) -> Round {
 fn end_holders(place: &Place, told: Told, grace: Duration) -> Round {
     let mut round = Round { told, ..look_around(place) };
     // Between the look and the signal the world moves on. What is no mount point now holds nobody who has to go.
-    let still = namespaces::own_table().is_ok_and(|t| t.on(&place.point).is_some_and(|m| m.id == place.mount));
+    let still =
+        namespaces::own_table().is_ok_and(|t| t.on(&place.point).is_some_and(|m| m.id == place.mount));
     if !still {
         return round;
     }

@@ -91,7 +91,8 @@ mod tests {
             promotable,
             check_level: 10,
         };
-        let occasion = Occasion { action: Action::Monitor, limit: Duration::from_secs(20), interval: Duration::ZERO };
+        let occasion =
+            Occasion { action: Action::Monitor, limit: Duration::from_secs(20), interval: Duration::ZERO };
         let shims = promotable.then_some(Path::new("/run/t/ocf"));
         environment(&"web".into(), &settings, occasion, shims, "/bin").into_iter().collect()
     }

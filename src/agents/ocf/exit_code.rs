@@ -88,9 +88,7 @@ pub fn judge(action: Action, expected: Level, status: i32, reason: &str) -> Verd
         (_, 0) => Verdict::Good,
         (Action::Stop | Action::Demote, NOT_RUNNING) => Verdict::Good,
         // Started or promoted, but at risk.
-        (Action::Start, 190) | (Action::Promote, 191) => {
-            Verdict::Degraded(in_words(action, status, reason))
-        }
+        (Action::Start, 190) | (Action::Promote, 191) => Verdict::Degraded(in_words(action, status, reason)),
         _ => bad(),
     }
 }

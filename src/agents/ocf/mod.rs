@@ -164,7 +164,9 @@ impl Call<'_> {
                 make_state_dir();
             }
             let shims = run_dir.filter(|_| promotable || calls.scores);
-            shims.map(|dir| shim::directory(&dir).map_err(|e| format!("{}/ocf: {e}", dir.display()))).transpose()
+            shims
+                .map(|dir| shim::directory(&dir).map_err(|e| format!("{}/ocf: {e}", dir.display())))
+                .transpose()
         };
         tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string())?
     }

@@ -115,9 +115,9 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn without_comment(line: &str) -> &str {
-    let at = line
-        .char_indices()
-        .find(|(at, c)| *c == '#' && line.get(..*at).is_some_and(|l| l.is_empty() || l.ends_with([' ', '\t', ';'])));
+    let at = line.char_indices().find(|(at, c)| {
+        *c == '#' && line.get(..*at).is_some_and(|l| l.is_empty() || l.ends_with([' ', '\t', ';']))
+    });
     at.and_then(|(at, _)| line.get(..at)).unwrap_or(line)
 }
 
