@@ -349,6 +349,8 @@ fn an_agent_is_told_what_it_may_expect() {
             std::fs::read_to_string("/run/t/which").unwrap(),
             "/run/t/ocf/crm_attribute\n/run/t/ocf\n"
         );
+        let agent = b.write_agent("Proud", "exit 8");
+        assert_eq!(b.find(&agent), Err("it is promoted, but promotable is not set".into()));
         // The reason is the agent's own.
         let text = "echo log >&2; echo ocf-exit-reason:no disk >&2; echo more >&2; exit 5";
         let agent = b.write_agent("Fail", text);

@@ -54,7 +54,7 @@ pub(super) fn calls(path: &Path) -> Result<Calls, String> {
     }
     let needs: Vec<&str> = calls.needs.iter().map(String::as_str).collect();
     Err(format!(
-        "{} works only with Pacemaker: it calls {}, which read or keep the state of its cluster",
+        "{} works only with Pacemaker, whose cluster's state it reads or keeps: it calls {}",
         path.display(),
         needs.join(", ")
     ))
@@ -62,7 +62,8 @@ pub(super) fn calls(path: &Path) -> Result<Calls, String> {
 
 fn look(resource: &OcfResource) -> Result<(), String> {
     let path = path(resource);
-    if !path.is_file() {
+    let plain = |name: &str| !name.starts_with('.') && !name.contains('/');
+    if !path.is_file() || !plain(&resource.provider) || !plain(&resource.agent) {
         return Err(missing(resource, &path, &Path::new(OCF_ROOT).join("resource.d")));
     }
     calls(&path)?;
@@ -118,7 +119,11 @@ fn mistakes(resource: &OcfResource, meta: &MetaData) -> Vec<String> {
             None => format!("it has no parameter {name}"),
         });
     }
-    for p in meta.parameters.iter().filter(|p| p.required && !resource.parameters.contains_key(&p.name)) {
+    for p in meta
+        .parameters
+        .iter()
+        .filter(|p| p.required && !p.has_default && !resource.parameters.contains_key(&p.name))
+    {
         errors.push(format!("its parameter {} is required", p.name));
     }
     let needed = ["start", "stop", "monitor"].into_iter();
@@ -206,7 +211,8 @@ mod tests {
 
     fn meta() -> MetaData {
         MetaData::parse(
-            "<resource-agent><parameter name='device' required='1'/><parameter name='directory'/>\
+            "<resource-agent><parameter name='device' required='1'/>\
+             <parameter name='mode' required='1'><content default='rw'/></parameter><parameter name='directory'/>\
              <parameter name='old' deprecated='1'/><action name='start' timeout='90s'/>\
              <action name='stop' timeout='60'/><action name='monitor' timeout='20'/>\
              <action name='promote' timeout='600'/><action name='notify'/></resource-agent>",
@@ -229,6 +235,9 @@ mod tests {
         );
         let nothing = MetaData::default();
         assert_eq!(mistakes(&resource("x", &[], false), &nothing).len(), 3);
+        for hidden in [".ocf-shellfuncs", "../../lib/heartbeat/ocf-binaries"] {
+            assert!(look(&resource(hidden, &[], false)).unwrap_err().starts_with("there is no agent"));
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(super) struct Parameter {
     pub(super) name: String,
     /// Has to be given.
     pub(super) required: bool,
+    /// Without it the agent uses something sensible, required or not.
+    pub(super) has_default: bool,
     /// Should not be given any more.
     pub(super) deprecated: bool,
 }
@@ -63,7 +65,9 @@ impl MetaData {
 
 fn parameter(node: Node<'_, '_>) -> Option<Parameter> {
     let is = |name| node.attribute(name).is_some_and(|v| matches!(v, "1" | "true" | "yes"));
+    let content = || node.children().filter(|c| c.has_tag_name("content"));
     Some(Parameter {
+        has_default: content().any(|c| c.attribute("default").is_some_and(|d| !d.is_empty())),
         name: node.attribute("name")?.to_owned(),
         required: is("required"),
         deprecated: is("deprecated") || node.children().any(|c| c.has_tag_name("deprecated")),
@@ -103,8 +107,8 @@ mod tests {
 <!DOCTYPE resource-agent SYSTEM "ra-api-1.dtd">
 <resource-agent name="x" version="1.0">
 <parameters>
-<parameter name="a" required="1"><content type="string"/></parameter>
-<parameter name="b" unique="1" deprecated="true"/>
+<parameter name="a" required="1"><content type="string" default=""/></parameter>
+<parameter name="b" unique="1" deprecated="true"><content type="string" default="x"/></parameter>
 </parameters>
 <actions>
 <action name="start" timeout="60s"/>
@@ -120,6 +124,7 @@ mod tests {
         let m = MetaData::parse(TEXT).unwrap();
         let p: Vec<_> = m.parameters.iter().map(|p| (p.name.as_str(), p.required, p.deprecated)).collect();
         assert_eq!(p, [("a", true, false), ("b", false, true)]);
+        assert!(m.parameters.iter().all(|p| p.has_default == (p.name == "b")));
         assert_eq!(m.advised("start", 0), Some(Duration::from_secs(60)));
         assert_eq!(m.advised("stop", 0), Some(Duration::from_secs(90)));
         assert_eq!(m.advised("monitor", 0), Some(Duration::from_millis(500)));

@@ -202,9 +202,13 @@ impl Agent for OcfAgent {
             match self.act(Action::Monitor, Duration::ZERO, context).await {
                 Err(NoStatus::Cancelled) => Err("cancelled".to_owned()),
                 Err(NoStatus::Failed(text)) => Err(text),
-                Ok(Ended { status, reason }) => {
-                    level(status).ok_or_else(|| in_words(Action::Monitor, status, &reason))
-                }
+                Ok(Ended { status, reason }) => match level(status) {
+                    Some(Level::Promoted) if !self.settings.promotable => {
+                        Err("it is promoted, but promotable is not set".to_owned())
+                    }
+                    Some(level) => Ok(level),
+                    None => Err(in_words(Action::Monitor, status, &reason)),
+                },
             }
         })
     }
