@@ -110,7 +110,9 @@ pub fn agent(resource: &Resource, services: &Services) -> Option<Arc<dyn Agent>>
         ResourceKind::Systemd(s) => Arc::new(systemd::SystemdAgent::new(name, s, services)),
         ResourceKind::Exec(s) => Arc::new(exec::ExecAgent::new(name, s, services)),
         ResourceKind::Filesystem(s) => Arc::new(filesystem::FilesystemAgent::new(name, s, services)),
-        ResourceKind::Ocf(s) => Arc::new(ocf::OcfAgent::new(name, s, services)),
+        ResourceKind::Ocf(s) => {
+            Arc::new(ocf::OcfAgent::new(name, s, services).every(resource.monitor_interval))
+        }
         ResourceKind::Drbd(s) => Arc::new(drbd::DrbdAgent::new(name, s, services)),
         ResourceKind::Postgresql(s) => Arc::new(postgresql::PostgresqlAgent::new(name, s, services)),
         ResourceKind::File(s) => Arc::new(file::FileAgent::new(name, s, services)),
