@@ -3,6 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "a test waits, and measures by the real clock")]
 
 mod exec;
+mod file;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod support;
+mod systemd;
