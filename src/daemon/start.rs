@@ -109,6 +109,8 @@ fn daemon(args: Args, log: LogControl, ward: Option<Ward>) -> u8 {
         let supervisor = Supervisor::start(args, loaded, log, ward)?;
         supervisor.run(server).await
     });
+    // A thread that hangs on storage must not keep the daemon from ending.
+    runtime.shutdown_background();
     match ended {
         Ok(()) => 0,
         Err(e) => {

@@ -187,6 +187,8 @@ async fn a_job_that_survives_even_sigkill_never_ends_and_is_named() {
     std::fs::write(dir.path().join("cgroup.procs"), format!("{pid}\n")).unwrap();
     std::fs::write(dir.path().join("cgroup.events"), "populated 1\n").unwrap();
     std::fs::write(dir.path().join("cgroup.kill"), "").unwrap();
+    // Not the moment between fork and exec.
+    until("it is sleep", || (proc::describe(pid) == "sleep 60").then_some(())).await;
     // SIGTERM would end it; it is stopped, and gets that when it goes on.
     let stopped = nix::unistd::Pid::from_raw(pid.cast_signed());
     nix::sys::signal::kill(stopped, Signal::SIGSTOP).unwrap();

@@ -3,8 +3,10 @@
 #![allow(clippy::disallowed_methods, reason = "a test waits, and measures by the real clock")]
 
 mod exec;
+mod file;
 mod filesystem;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod ocf;
 mod support;
+mod systemd;
