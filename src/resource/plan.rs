@@ -29,7 +29,7 @@ pub(super) struct Entry {
 impl Plan {
     /// No resources.
     pub fn empty() -> Plan {
-        Plan { entries: Vec::new(), groups: BTreeMap::new() }
+        Plan { entries: Vec::new(), groups: Vec::new(), failure_timeout: None }
     }
 
     /// Checks the settings; all mistakes are reported at once.

@@ -2,7 +2,7 @@
 
 use crate::config::TrackKind;
 use crate::net::clock;
-use crate::resource::{GraphStatus, State};
+use crate::resource::GraphStatus;
 use crate::track::{Report, TrackId, Verdict};
 use std::collections::BTreeMap;
 
@@ -16,8 +16,7 @@ impl Tracks {
         let mut news = Vec::new();
         for r in &status.resources {
             let name = r.name.as_str().to_owned();
-            let failed = matches!(r.state, State::Failed | State::Stuck);
-            let failure = failed.then(|| r.reason.to_string());
+            let failure = r.failed.as_ref().map(ToString::to_string);
             let verdict = if failure.is_some() { Verdict::Down } else { Verdict::Up };
             let detail = failure.unwrap_or_else(|| "has not failed".to_owned());
             let same = |old: &Report| old.verdict == verdict && old.detail == detail;
