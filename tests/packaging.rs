@@ -26,7 +26,9 @@ fn the_unit_fits_the_daemon() {
     assert!(value(&unit, "WatchdogSec").ends_with('s'));
     assert_eq!(value(&unit, "NotifyAccess"), "main", "only the daemon itself says READY and WATCHDOG");
     assert_eq!(value(&unit, "RuntimeDirectoryPreserve"), "restart", "the list of managed addresses stays");
-    assert_eq!(value(&unit, "KillMode"), "mixed", "scripts are ended by tandemd, not by systemd");
+    assert_eq!(value(&unit, "KillMode"), "process", "the daemon and what it runs are ended by tandemd");
+    assert!(!unit.contains("SendSIGKILL="), "with =no systemd starts nothing while an old process lives");
+    assert_eq!(value(&unit, "ExecReload"), "/usr/local/sbin/tandemadm reload", "it says what was refused");
     let caps = value(&unit, "CapabilityBoundingSet");
     for cap in ["NET_ADMIN", "NET_RAW", "SETUID", "SETGID", "KILL", "CHOWN", "SETPCAP"] {
         assert!(caps.split(' ').any(|c| c == format!("CAP_{cap}")), "CAP_{cap}");

@@ -102,6 +102,7 @@ pub fn guard(clean: Clean<'_>) -> Result<Role, String> {
         match guardian.start()? {
             Start::Daemon(ward) => {
                 guardian.signals.unblock();
+                wake_when_guardian_dies();
                 return Ok(Role::Daemon(ward));
             }
             Start::Guardian(daemon) => {
@@ -110,6 +111,14 @@ pub fn guard(clean: Clean<'_>) -> Result<Role, String> {
                 }
             }
         }
+    }
+}
+
+/// In the daemon: one that is stopped (SIGSTOP to the whole service) goes on when its guardian is killed, and so sees that,
+/// and leaves. Nobody else would ever end it, and it would be in its successor's way.
+fn wake_when_guardian_dies() {
+    if let Err(e) = nix::sys::prctl::set_pdeathsig(Signal::SIGCONT) {
+        warn!("a stopped daemon will not notice that its guardian is gone: {e}");
     }
 }
 
