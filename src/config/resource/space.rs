@@ -66,7 +66,7 @@ fn parse(text: &str) -> Option<u64> {
 }
 
 fn plain(digits: &str) -> Option<u64> {
-    let legal = !digits.is_empty() && digits.len() <= 18 && digits.bytes().all(|b| b.is_ascii_digit());
+    let legal = !digits.is_empty() && digits.len() <= 19 && digits.bytes().all(|b| b.is_ascii_digit());
     legal.then(|| digits.parse().ok())?
 }
 
