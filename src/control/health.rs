@@ -142,7 +142,7 @@ impl Findings {
 
     fn resource(&mut self, r: &ResourceStatus) {
         let name = &r.name;
-        let text = format!("resource {name} is {}: {}", r.state, r.reason);
+        let text = format!("resource {name} is {}: {}", r.state, r.why());
         match r.state {
             resource::State::Stuck => self.failed(text),
             resource::State::Failed if r.critical => self.failed(text),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::control::api::{ActivationStatus, Condition, TrackEffect};
+use crate::control::api::{ActivationStatus, Condition, LastFailure, TrackEffect};
 use crate::control::samples::{master, stack, status_of};
 use crate::resource::State;
 
@@ -87,6 +87,12 @@ fn resources_that_are_not_where_they_should_be() {
     ] {
         assert_eq!(state(given, critical), level, "{given} {critical}");
     }
+    let down = with(|r| {
+        let mail = &mut r.resources[3];
+        (mail.state, mail.reason) = (State::Failed, "stop succeeded".into());
+        mail.last_failure = Some(LastFailure { at: mail.since, text: "start failed: no such unit".into() });
+    });
+    assert_eq!(only(&down).1, "resource mail is failed: start failed: no such unit");
     let stopped = with(|r| r.resources[3].stopped_by_operator = true);
     assert_eq!(only(&stopped), (HealthLevel::Warning, "resource mail was stopped by the operator"));
     let full = with(|r| r.resources[1].warnings.push("400 MiB are free, less than 500 MiB".into()));

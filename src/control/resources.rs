@@ -140,6 +140,16 @@ pub struct ResourceStatus {
     pub details: Vec<(String, String)>,
 }
 
+impl ResourceStatus {
+    /// Why it is in this state, for people: what has failed is down since it was stopped, but that is not what they ask.
+    pub fn why(&self) -> &str {
+        match (&self.last_failure, self.state) {
+            (Some(failure), State::Broken | State::Failed) => &failure.text,
+            _ => &self.reason,
+        }
+    }
+}
+
 /// A step that runs.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RunningStep {

@@ -96,6 +96,8 @@ fn the_graph_of_a_file_needs_no_daemon() {
         stdout(&adm(dir.path(), &(words + " --json"))),
         "{\n  \"resources\": [],\n  \"edges\": []\n}\n"
     );
+    let tree = stdout(&adm(dir.path(), "resource graph --config tests/config/resources.toml"));
+    assert!(tree.contains("\n`-- filesystem         filesystem  needs data promoted\n"), "{tree}");
     let missing = adm(dir.path(), "resource graph --config /no/such/file.toml");
     assert_eq!(missing.status.code(), Some(78));
 }

@@ -52,10 +52,11 @@ fn trouble() -> ResourcesStatus {
     (db.state, db.level, db.reason) = (State::Stopped, Level::Stopped, "stop succeeded".into());
     let mail = &mut r.resources[3];
     (mail.state, mail.level) = (State::Failed, Level::Stopped);
-    mail.reason = "start failed: exit status 7; no try is left of 3".into();
+    mail.reason = "stop succeeded".into();
     mail.failures = 4;
     let at = "2026-11-21T12:27:00Z".parse().unwrap();
-    mail.last_failure = Some(LastFailure { at, text: "start failed: exit status 7".into() });
+    mail.last_failure =
+        Some(LastFailure { at, text: "start failed: exit status 7; no try is left of 3".into() });
     r
 }
 
@@ -302,11 +303,12 @@ filesystem fs: stuck for 12s
     last step: monitor done at 12:28:30, took 12 ms
     monitored every 10 s, critical
 systemd mail: failed for 3m 10s
-    start failed: exit status 7; no try is left of 3
+    stop succeeded
     level stopped, as it should be: this node is not to be active
     needs fs
     monitored every 10 s, critical
-    ! last failure at 12:27:00, 4 of late: start failed: exit status 7
+    ! last failure at 12:27:00, 4 of late: start failed: exit status 7; no try
+      is left of 3
 group office: db, mail; needs fs
 ";
     assert_eq!(details(&r, &moment(), Style::Plain), expected);

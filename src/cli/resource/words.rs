@@ -9,11 +9,11 @@ pub(super) fn why(r: &ResourceStatus, m: &Moment) -> String {
     let step = r.running.as_ref().map(|step| running(step, m));
     let mut text = match step {
         Some(step) if is_moving(r.state) => return step,
-        Some(step) if r.state == State::Stuck => format!("{}; {step}", r.reason),
+        Some(step) if r.state == State::Stuck => format!("{}; {step}", r.why()),
         _ if r.level == Level::Stopped && r.goal == Level::Stopped && !is_trouble(r.state) => {
             r.goal_reason.clone()
         }
-        _ => r.reason.clone(),
+        _ => r.why().to_owned(),
     };
     if r.level != r.goal {
         text.push_str(&format!("; should be {}: {}", r.goal, r.goal_reason));
@@ -46,7 +46,7 @@ pub(super) fn running(s: &RunningStep, m: &Moment) -> String {
 
 /// As in the configuration: `60 s`, `1.5 s`, `500 ms`.
 pub(super) fn period(ms: u64) -> String {
-    if ms >= 1000 && ms % 1000 == 0 { format!("{} s", ms / 1000) } else { millis(ms) }
+    if ms >= 1000 && ms.is_multiple_of(1000) { format!("{} s", ms / 1000) } else { millis(ms) }
 }
 
 /// A step up or down runs; looking moves nothing.
