@@ -292,8 +292,7 @@ fn agents_that_need_pacemaker_are_refused_with_the_reason() {
         ] {
             let errors = b.check(&ocf(name, &[])).unwrap_err();
             let [text] = errors.as_slice() else { panic!("{name}: {errors:?}") };
-            let start =
-                format!("/usr/lib/ocf/resource.d/heartbeat/{name} works only with Pacemaker: it calls ");
+            let start = format!("/usr/lib/ocf/resource.d/heartbeat/{name} works only with Pacemaker, ");
             assert!(text.starts_with(&start) && text.contains(command), "{name}: {text}");
             // At run time too, if nobody checked.
             let agent = b.agent(ocf(name, &[]));
@@ -392,8 +391,9 @@ fn config_check_asks_the_agents() {
     isolated("ocf::config_check_asks_the_agents", || {
         std::fs::create_dir("/run/t").unwrap();
         let check = |resource: &str| {
-            let text =
-                format!("[node]\nname = \"a\"\n\n[[resource]]\nname = \"web\"\nkind = \"ocf\"\n{resource}\n");
+            let text = format!(
+                "[node]\nname = \"a\"\n\n[[resource]]\nname = \"web\"\nkind = \"ocf\"\nrun_forever = true\n{resource}\n"
+            );
             std::fs::write("/run/t/tandem.toml", text).unwrap();
             let out =
                 try_run(&format!("{} config check /run/t/tandem.toml", env!("CARGO_BIN_EXE_tandemadm")));
