@@ -103,6 +103,15 @@ pub enum Noticed {
     },
 }
 
+/// What only the system knows of a resource's settings, asked without touching the resource: warnings or, if it cannot be
+/// used like this, errors. Takes some seconds at most.
+pub async fn check(resource: &Resource) -> Result<Vec<String>, Vec<String>> {
+    match &resource.kind {
+        ResourceKind::Ocf(settings) => ocf::check(settings, &resource.timeouts).await,
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// The agent of a resource; none for a group, which has nothing of its own.
 pub fn agent(resource: &Resource, services: &Services) -> Option<Arc<dyn Agent>> {
     let (name, services) = (Name::from(resource.name.as_str()), services.clone());

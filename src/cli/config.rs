@@ -3,11 +3,16 @@
 use super::exit::Failure;
 use super::resource::{self, GraphForm};
 use super::text::{Style, print};
-use crate::config::{self, Diagnostic};
+use crate::agents;
+use crate::config::{self, Diagnostic, Diagnostics, Loaded, Severity};
 use std::path::Path;
 
-pub(super) fn check(file: &Path, json: bool) -> Result<(), Failure> {
-    let (mistakes, files) = match config::load(file) {
+pub(super) async fn check(file: &Path, json: bool) -> Result<(), Failure> {
+    let loaded = match config::load(file) {
+        Ok(loaded) => with_agents(loaded).await,
+        Err(mistakes) => Err(mistakes),
+    };
+    let (mistakes, files) = match loaded {
         Ok(loaded) => (loaded.warnings, Some(loaded.files)),
         Err(mistakes) if json => (mistakes.0, None),
         Err(mistakes) => return Err(Failure::Config(format!("\n{mistakes}").trim_start().to_owned())),
@@ -25,6 +30,23 @@ pub(super) fn check(file: &Path, json: bool) -> Result<(), Failure> {
     match files {
         Some(_) => Ok(()),
         None => Err(Failure::Config(format!("{}: not usable", file.display()))),
+    }
+}
+
+/// Adds what the resources' agents say of their settings.
+async fn with_agents(mut loaded: Loaded) -> Result<Loaded, Diagnostics> {
+    let mut found = Vec::new();
+    for resource in &loaded.config.resources {
+        let (severity, texts) = match agents::check(resource).await {
+            Ok(warnings) => (Severity::Warning, warnings),
+            Err(errors) => (Severity::Error, errors),
+        };
+        found.extend(texts.iter().map(|text| loaded.about(severity, &resource.name, "agent", text)));
+    }
+    loaded.warnings.extend(found);
+    match loaded.warnings.iter().any(|d| d.severity == Severity::Error) {
+        true => Err(Diagnostics(loaded.warnings)),
+        false => Ok(loaded),
     }
 }
 

@@ -9,7 +9,7 @@ use super::logging::LogControl;
 use super::manager::{Manager, gone};
 use super::messages::{Command, Event};
 use super::protocol::{self, Handle};
-use super::resources::{Pre, Resources};
+use super::resources::{Pre, Resources, advice};
 use super::{leftovers, remains};
 use crate::config::{self, Config, Loaded, TrackKind};
 use crate::control::api::{BfdStatus, LogLevel, Outcome, Stats, Status, TrackerStatus};
@@ -99,6 +99,7 @@ impl Supervisor {
         let trackers = Trackers::start(&config.tracks, user, report_sender);
         let notifier = Notifier::start(NotifierSettings::new(&config, &args.run_dir));
         let resources = Resources::start(&config, &args.run_dir, &args.state_dir);
+        advice::ask(&config, None);
         let now = clock::wall();
         Ok(Supervisor {
             args,
@@ -356,6 +357,7 @@ impl Supervisor {
         self.apply_bfd();
         self.resources.reload(&self.config);
         self.follow_resources();
+        advice::ask(&self.config, Some(&old));
         drop(old);
         let text = if summary.is_empty() { "nothing changed".to_owned() } else { summary.join("\n") };
         info!(%who, "reloaded: {}", text.replace('\n', "; "));

@@ -292,8 +292,7 @@ fn agents_that_need_pacemaker_are_refused_with_the_reason() {
         ] {
             let errors = b.check(&ocf(name, &[])).unwrap_err();
             let [text] = errors.as_slice() else { panic!("{name}: {errors:?}") };
-            let start =
-                format!("/usr/lib/ocf/resource.d/heartbeat/{name} works only with Pacemaker: it calls ");
+            let start = format!("/usr/lib/ocf/resource.d/heartbeat/{name} works only with Pacemaker, ");
             assert!(text.starts_with(&start) && text.contains(command), "{name}: {text}");
             // At run time too, if nobody checked.
             let agent = b.agent(ocf(name, &[]));
@@ -384,5 +383,32 @@ fn an_agent_that_hangs_is_ended_with_all_it_started() {
             let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
             stat.map_or(true, |s| s.contains(") Z "))
         });
+    });
+}
+
+#[test]
+fn config_check_asks_the_agents() {
+    isolated("ocf::config_check_asks_the_agents", || {
+        std::fs::create_dir("/run/t").unwrap();
+        let check = |resource: &str| {
+            let text = format!(
+                "[node]\nname = \"a\"\n\n[[resource]]\nname = \"web\"\nkind = \"ocf\"\nrun_forever = true\n{resource}\n"
+            );
+            std::fs::write("/run/t/tandem.toml", text).unwrap();
+            let out =
+                try_run(&format!("{} config check /run/t/tandem.toml", env!("CARGO_BIN_EXE_tandemadm")));
+            (out.status.code(), String::from_utf8_lossy(&out.stderr).replace("\n    ", " "))
+        };
+        assert_eq!(check("agent = \"heartbeat:Dummy\""), (Some(0), String::new()));
+        let (code, text) = check("agent = \"heartbeat:Delay\"");
+        assert!(
+            code == Some(0) && text.contains("warning: resource \"web\": agent: monitor_timeout is"),
+            "{text}"
+        );
+        let (code, text) = check("agent = \"heartbeat:Dummy\"\nparameters = { stat = \"/x\" }");
+        let want = "/run/t/tandem.toml:4:1: error: resource \"web\": agent: it has no parameter stat";
+        assert!(code == Some(78) && text.contains(want), "{code:?} {text}");
+        let (code, text) = check("agent = \"heartbeat:pgsql\"");
+        assert!(code == Some(78) && text.contains("works only with Pacemaker"), "{text}");
     });
 }

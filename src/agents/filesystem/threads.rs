@@ -8,6 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 /// So many questions of one resource may hang before no more are asked.
 const MOST: usize = 4;
+/// The daemon's memory is locked, so a thread costs all of its stack.
+const STACK: usize = 256 << 10;
 
 /// Why there is no answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -69,7 +71,8 @@ impl Threads {
         let running = Running(Arc::clone(&self.running));
         let (put, answer) = tokio::sync::oneshot::channel();
         // Not tokio's own threads: the runtime waits for those when it ends, for ever if one hangs.
-        let thread = std::thread::Builder::new().name("filesystem".into()).spawn(move || {
+        let builder = std::thread::Builder::new().name("filesystem".into()).stack_size(STACK);
+        let thread = builder.spawn(move || {
             let answer = question();
             drop(running);
             // Nobody may be waiting any more.

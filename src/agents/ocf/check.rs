@@ -19,7 +19,7 @@ const COMMON: [&str; 3] = ["trace_ra", "trace_dir", "trace_file"];
 
 /// Reads the agent and its meta-data, compares them with the settings, and lets the agent validate them.
 ///
-/// The warnings; or, if it cannot be used like this, all errors and warnings. What `validate-all` finds is only a warning:
+/// The warnings; or, if it cannot be used like this, all errors. What `validate-all` finds is only a warning:
 /// what it misses may be on a file system that is mounted on the other node at the moment.
 pub async fn check(resource: &OcfResource, timeouts: &Timeouts) -> Result<Vec<String>, Vec<String>> {
     let looked = resource.clone();
@@ -31,11 +31,13 @@ pub async fn check(resource: &OcfResource, timeouts: &Timeouts) -> Result<Vec<St
     };
     let meta = MetaData::parse(&text).map_err(|e| vec![format!("its meta-data cannot be read: {e}")])?;
     let errors = mistakes(resource, &meta);
-    let mut warnings = doubts(resource, &meta, timeouts);
     if !errors.is_empty() {
-        return Err(errors.into_iter().chain(warnings).collect());
+        return Err(errors);
     }
-    if meta.has_action("validate-all") {
+    let mut warnings = doubts(resource, &meta, timeouts);
+    if !nix::unistd::geteuid().is_root() {
+        warnings.push("its validate-all was not asked, as only root can do that".to_owned());
+    } else if meta.has_action("validate-all") {
         match call(resource, Action::ValidateAll).await {
             // Some do not know what they say they do.
             JobEnd::Exit { status: 0 | 3, .. } => {}

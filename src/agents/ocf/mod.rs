@@ -160,9 +160,7 @@ impl Call<'_> {
         let promotable = self.settings.promotable;
         let work = move || {
             let calls = check::calls(&path)?;
-            if run_dir.is_some() {
-                make_state_dir();
-            }
+            make_state_dir();
             let shims = run_dir.filter(|_| promotable || calls.scores);
             shims
                 .map(|dir| shim::directory(&dir).map_err(|e| format!("{}/ocf: {e}", dir.display())))

@@ -1,6 +1,7 @@
 //! Resources: the shell around the resource core. It runs the agents, and ties the graph to the virtual routers.
 
 mod activation;
+pub(super) mod advice;
 mod boot;
 mod maintenance;
 mod runner;
