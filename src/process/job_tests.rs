@@ -227,6 +227,18 @@ async fn a_job_that_is_dropped_leaves_nothing_running() {
 }
 
 #[tokio::test]
+async fn a_program_that_nobody_takes_charge_of_is_killed() {
+    for home in both() {
+        let cgroup = home.map(|h| h.create("fresh").unwrap());
+        let fresh = Fresh::start(&sh("exec sleep 60"), |_, _| Ok(()), cgroup).unwrap();
+        let pid = fresh.0.as_ref().and_then(|(child, _)| child.id()).unwrap();
+        assert!(alive(pid));
+        drop(fresh);
+        until("it is dead", || (!alive(pid)).then_some(())).await;
+    }
+}
+
+#[tokio::test]
 async fn a_step_of_a_dead_daemon_is_ended_at_the_next_start_and_what_was_left_on_purpose_is_not() {
     let Some(home) = home() else { return eprintln!("not shown: no cgroup can be made here") };
     let other = home.create("test").unwrap();
