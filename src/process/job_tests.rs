@@ -182,16 +182,13 @@ async fn a_job_that_survives_even_sigkill_never_ends_and_is_named() {
     // A directory with the kernel's files and nobody behind them: a process in it cannot be killed, as one that
     // hangs in the kernel.
     let dir = tempfile::tempdir().unwrap();
-    let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let mut child =
+        std::process::Command::new("/bin/sh").args(["-c", "trap '' TERM; exec sleep 60"]).spawn().unwrap();
     let pid = child.id();
     std::fs::write(dir.path().join("cgroup.procs"), format!("{pid}\n")).unwrap();
     std::fs::write(dir.path().join("cgroup.events"), "populated 1\n").unwrap();
     std::fs::write(dir.path().join("cgroup.kill"), "").unwrap();
-    // Not the moment between fork and exec.
-    until("it is sleep", || (proc::describe(pid) == "sleep 60").then_some(())).await;
-    // SIGTERM would end it; it is stopped, and gets that when it goes on.
-    let stopped = nix::unistd::Pid::from_raw(pid.cast_signed());
-    nix::sys::signal::kill(stopped, Signal::SIGSTOP).unwrap();
+    until("it ignores SIGTERM", || (proc::describe(pid) == "sleep 60").then_some(())).await;
     let (activity, family) = (Activity::default(), Family::Cgroup(Cgroup::at(dir.path().to_owned())));
     let ended = family.end(Duration::from_millis(50), &activity);
     tokio::pin!(ended);
