@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// From SIGTERM to SIGKILL.
@@ -109,7 +109,7 @@ async fn run_in(
     let cgroup = home.and_then(|h| h.create(&name(&program.command)).ok());
     let (wanted, at) = (program.clone(), cgroup.clone());
     // A program on storage that hangs would keep this thread.
-    let mut starting = tokio::task::spawn_blocking(move || spawn(&wanted, piped, at));
+    let mut starting = tokio::task::spawn_blocking(move || Fresh::start(&wanted, piped, at));
     let started = tokio::select! {
         started = &mut starting => started,
         () = cancel.cancelled() => {
@@ -119,7 +119,7 @@ async fn run_in(
             starting.await
         }
     };
-    let (child, family) = match started.unwrap_or_else(|e| Err(io::Error::other(e))) {
+    let (child, family) = match Fresh::take(started) {
         Ok(started) => started,
         Err(e) => {
             cgroup.as_ref().map(Cgroup::remove);
@@ -212,9 +212,37 @@ pub(crate) fn describe(command: &ScriptCommand) -> String {
     text.chars().take(80).collect()
 }
 
+/// A program that nobody has taken charge of yet. If nobody does, as whoever asked for it is gone, it is killed.
+pub(super) struct Fresh(Option<(Child, Family)>);
+
+impl Fresh {
+    /// See [`spawn`].
+    pub(super) fn start(
+        program: &Program,
+        finish: impl Fn(&Program, &mut Command) -> io::Result<()>,
+        cgroup: Option<Cgroup>,
+    ) -> io::Result<Self> {
+        spawn(program, finish, cgroup).map(|started| Fresh(Some(started)))
+    }
+
+    /// Takes charge of it.
+    pub(super) fn take(started: Result<io::Result<Self>, JoinError>) -> io::Result<(Child, Family)> {
+        let mut fresh = started.unwrap_or_else(|e| Err(io::Error::other(e)))?;
+        fresh.0.take().ok_or_else(|| io::Error::other("it was taken before"))
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if let Some((_, family)) = &self.0 {
+            family.abandon();
+        }
+    }
+}
+
 /// Starts it in the cgroup or, where that is refused, in a process group, with the outputs that `finish` gives it. Blocks
 /// until the program is loaded.
-pub(super) fn spawn(
+fn spawn(
     program: &Program,
     finish: impl Fn(&Program, &mut Command) -> io::Result<()>,
     cgroup: Option<Cgroup>,

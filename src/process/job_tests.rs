@@ -182,16 +182,13 @@ async fn a_job_that_survives_even_sigkill_never_ends_and_is_named() {
     // A directory with the kernel's files and nobody behind them: a process in it cannot be killed, as one that
     // hangs in the kernel.
     let dir = tempfile::tempdir().unwrap();
-    let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let mut child =
+        std::process::Command::new("/bin/sh").args(["-c", "trap '' TERM; exec sleep 60"]).spawn().unwrap();
     let pid = child.id();
     std::fs::write(dir.path().join("cgroup.procs"), format!("{pid}\n")).unwrap();
     std::fs::write(dir.path().join("cgroup.events"), "populated 1\n").unwrap();
     std::fs::write(dir.path().join("cgroup.kill"), "").unwrap();
-    // Not the moment between fork and exec.
-    until("it is sleep", || (proc::describe(pid) == "sleep 60").then_some(())).await;
-    // SIGTERM would end it; it is stopped, and gets that when it goes on.
-    let stopped = nix::unistd::Pid::from_raw(pid.cast_signed());
-    nix::sys::signal::kill(stopped, Signal::SIGSTOP).unwrap();
+    until("it ignores SIGTERM", || (proc::describe(pid) == "sleep 60").then_some(())).await;
     let (activity, family) = (Activity::default(), Family::Cgroup(Cgroup::at(dir.path().to_owned())));
     let ended = family.end(Duration::from_millis(50), &activity);
     tokio::pin!(ended);
@@ -223,6 +220,18 @@ async fn a_job_that_is_dropped_leaves_nothing_running() {
             }
         };
         until("the grandchild is dead", || (!alive(pid)).then_some(())).await;
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_nobody_takes_charge_of_is_killed() {
+    for home in both() {
+        let cgroup = home.map(|h| h.create("fresh").unwrap());
+        let fresh = Fresh::start(&sh("exec sleep 60"), |_, _| Ok(()), cgroup).unwrap();
+        let pid = fresh.0.as_ref().and_then(|(child, _)| child.id()).unwrap();
+        assert!(alive(pid));
+        drop(fresh);
+        until("it is dead", || (!alive(pid)).then_some(())).await;
     }
 }
 

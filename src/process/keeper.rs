@@ -7,7 +7,7 @@
 
 use super::cgroup::{Cgroup, Home};
 use super::family::Family;
-use super::job::{Program, spawn};
+use super::job::{Fresh, Program};
 use super::{Activity, boot, proc};
 use crate::net::async_fd;
 use nix::sys::signal::Signal;
@@ -150,7 +150,7 @@ impl Keeper {
                 c.stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log.try_clone()?));
                 Ok(())
             };
-            spawn(&wanted, outputs, at)
+            Fresh::start(&wanted, outputs, at)
         });
         let started = tokio::select! {
             started = &mut starting => started,
@@ -161,7 +161,7 @@ impl Keeper {
                 starting.await
             }
         };
-        match started.unwrap_or_else(|e| Err(io::Error::other(e))) {
+        match Fresh::take(started) {
             Ok((child, family)) => {
                 let pid = self.take(child, family.clone());
                 if let Err(e) = self.note(pid, &family) {

@@ -16,6 +16,8 @@ pub(super) fn look(
     agents: &BTreeMap<Name, (Resource, Arc<dyn Agent>)>,
     sender: mpsc::UnboundedSender<Happening>,
 ) {
+    // A step that a killed daemon was in the middle of must not go on beside what this one does.
+    crate::process::clear_left_jobs();
     let mut looks = JoinSet::new();
     for (name, (resource, agent)) in agents {
         let (name, agent, limit) = (name.clone(), agent.clone(), resource.timeouts.monitor);
