@@ -101,7 +101,8 @@ pub enum Output {
         /// Why it has failed.
         failed: Option<Reason>,
     },
-    /// Everything that can be is at the target's level, and nothing runs.
+    /// Everything that can be is at the target's level, and nothing runs. What waits for its next try does not hold
+    /// this up, unless it is critical and the graph is being raised; when it is up it is said again.
     Reached {
         /// Which target; [`Target::Lowered`] also after a raise that was rolled back or refused, see
         /// [`super::GraphStatus::rolled_back`].

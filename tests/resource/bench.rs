@@ -6,10 +6,22 @@ use std::time::Duration;
 use tandemd::resource::*;
 use tandemd::time::Instant;
 
+/// What becomes of what the graph says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Talk {
+    /// Nothing: there is no time.
+    Not,
+    /// It is kept for [`Bench::said`].
+    Lines,
+    /// It is printed as well, with what the graph is told.
+    Aloud,
+}
+
 pub(crate) struct Bench {
     pub(crate) graph: Graph,
     pub(crate) now: Instant,
     pub(crate) watch: Watch,
+    pub(crate) talk: Talk,
     lines: Vec<String>,
     /// State changes, as "db: started -> broken (monitor failed: ...)".
     pub(crate) changes: Vec<String>,
@@ -76,6 +88,7 @@ impl Bench {
             graph: Graph::new(settings.clone()).unwrap(),
             now: Instant::ZERO + secs(1000),
             watch: Watch::new(settings),
+            talk: Talk::Lines,
             lines: Vec::new(),
             changes: Vec::new(),
             failed: BTreeMap::new(),
@@ -92,6 +105,9 @@ impl Bench {
     }
 
     pub(crate) fn input(&mut self, input: Input) {
+        if self.talk == Talk::Aloud {
+            println!("{:?} <- {input:?}", self.now);
+        }
         self.watch.now = self.now;
         self.watch.input(&input);
         let mut out = Vec::new();
@@ -100,19 +116,25 @@ impl Bench {
             self.watch.output(&output);
             self.note(&output);
         }
+        self.watch.after();
     }
 
     fn note(&mut self, output: &Output) {
+        if let Output::Health { resource, failed } = output {
+            match failed {
+                Some(why) => self.failed.insert(resource.clone(), why.clone()),
+                None => self.failed.remove(resource),
+            };
+        }
+        match self.talk {
+            Talk::Not => return,
+            Talk::Lines => {}
+            Talk::Aloud => println!("{:?} {output:?}", self.now),
+        }
         self.lines.push(match output {
             Output::Run { resource, step, .. } => format!("{resource} {step}"),
             Output::Cancel { resource, step } => format!("cancel {resource} {step}"),
-            Output::Health { resource, failed } => {
-                match failed {
-                    Some(why) => self.failed.insert(resource.clone(), why.clone()),
-                    None => self.failed.remove(resource),
-                };
-                return;
-            }
+            Output::Health { .. } => return,
             Output::Changed(c) => {
                 return self.changes.push(format!("{}: {} -> {} ({})", c.resource, c.from, c.to, c.reason));
             }
@@ -164,7 +186,7 @@ impl Bench {
 
     /// Goes on to the next deadline.
     pub(crate) fn next(&mut self) {
-        self.now = self.graph.next_deadline().expect("a deadline");
+        self.now = self.now.max(self.graph.next_deadline().expect("a deadline"));
         self.input(Input::Timer);
     }
 

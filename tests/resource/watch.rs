@@ -1,7 +1,9 @@
 //! What must hold whatever happens, worked out from settings, steps and results, without asking the graph.
 
 use std::collections::{BTreeMap, BTreeSet};
-use tandemd::resource::{Command, Input, Level, Name, Output, Settings, State, Step, StepResult, Target};
+use tandemd::resource::{
+    CANCEL_GRACE, Command, Input, Level, Name, Output, Reason, Settings, State, Step, StepResult, Target,
+};
 use tandemd::time::Instant;
 
 /// A resource as the world has it: somewhere between two levels.
@@ -15,9 +17,27 @@ pub(crate) struct Real {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Runs {
     pub(crate) step: Step,
-    pub(crate) cancelled: bool,
+    /// When it was last told to end.
+    cancel: Option<Instant>,
+    /// It was told since it was no longer wanted, not since its time was over.
+    unwanted: bool,
     deadline: Instant,
     reversals: usize,
+}
+
+impl Runs {
+    pub(crate) fn cancelled(&self) -> bool {
+        self.cancel.is_some()
+    }
+}
+
+/// After a failure: how often something had been asked for by then, and when the next try may come, once it is down.
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    /// What failed.
+    step: Step,
+    asked: usize,
+    until: Option<Instant>,
 }
 
 /// Follows inputs and outputs, and panics when a rule is broken.
@@ -33,6 +53,16 @@ pub(crate) struct Watch {
     stuck: BTreeSet<Name>,
     maintenance: bool,
     reversals: usize,
+    /// Targets, commands and settings so far.
+    asked: usize,
+    targeted: bool,
+    pauses: BTreeMap<Name, Pause>,
+    /// Why each has failed, as told.
+    failed: BTreeMap<Name, Reason>,
+    /// Looks that have not been answered yet.
+    looks: BTreeSet<Name>,
+    /// What happens now is no more than a target.
+    only_target: bool,
     /// The last Reached or Blocked since something was asked for.
     pub(crate) answer: Option<Output>,
 }
@@ -81,32 +111,51 @@ impl Watch {
     }
 
     pub(crate) fn input(&mut self, input: &Input) {
+        self.only_target = matches!(input, Input::Target(_));
         match input {
             Input::StepDone { resource, step, result } => self.done(resource, *step, result),
             Input::Found(name, level) => {
                 self.reversals += 1;
+                self.pauses.remove(name);
                 if let Some(real) = self.real.get_mut(name) {
                     *real = Real { low: *level, high: *level };
                 }
             }
-            Input::Timer | Input::Look(_) => {}
+            Input::Timer => {}
+            Input::Look(name) => self.look(name),
             Input::Command(command) => {
                 self.reversals += 1;
-                self.answer = None;
-                match command {
-                    Command::Maintenance(on) => self.maintenance = *on,
-                    Command::Clear(name) => {
-                        let group = self.settings.groups.iter().find(|g| g.name == *name);
-                        let names = group.map_or(vec![name.clone()], |g| g.members.clone());
-                        self.stuck.retain(|n| !names.contains(n));
-                    }
-                    _ => {}
-                }
+                self.asked += 1;
+                self.command(command);
             }
             Input::Target(_) | Input::Reconfigure(_) => {
+                self.targeted |= self.only_target;
                 self.reversals += 1;
+                self.asked += 1;
                 self.answer = None;
             }
+        }
+    }
+
+    fn command(&mut self, command: &Command) {
+        let name = match command {
+            Command::Maintenance(on) if *on == self.maintenance => return,
+            Command::Maintenance(on) => {
+                self.maintenance = *on;
+                self.looks.clear();
+                self.answer = None;
+                return;
+            }
+            Command::Start(n) | Command::Stop(n) | Command::Restart(n) | Command::Clear(n) => n,
+        };
+        let group = self.settings.groups.iter().find(|g| g.name == *name);
+        let names = group.map_or(vec![name.clone()], |g| g.members.clone());
+        if !names.iter().all(|n| self.real.contains_key(n)) {
+            return;
+        }
+        self.answer = None;
+        if matches!(command, Command::Clear(_)) {
+            self.stuck.retain(|n| !names.contains(n));
         }
     }
 
@@ -115,9 +164,17 @@ impl Watch {
         assert_eq!(runs.step, step);
         let real = self.real.get_mut(name).expect("a known resource");
         let worked = *result == StepResult::Done;
+        if !worked && !step.is_down() && !runs.unwanted {
+            self.pauses.insert(name.clone(), Pause { step, asked: self.asked, until: None });
+        }
+        if step.is_down() && worked {
+            let delay = self.settings.resources.iter().find(|r| r.name == *name).map(|r| r.restart.delay);
+            let until = delay.map(|d| self.now + d);
+            self.pauses.entry(name.clone()).and_modify(|p| p.until = p.until.or(until));
+        }
         match step.leads_to() {
             Some(level) if worked => *real = Real { low: level, high: level },
-            None if !worked && !runs.cancelled => real.low = Level::Stopped,
+            None if !worked && !runs.unwanted => real.low = Level::Stopped,
             None => {}
             Some(level) => {
                 real.low = real.low.min(level);
@@ -127,8 +184,10 @@ impl Watch {
         if !worked {
             self.reversals += 1;
         }
-        // A step that had been given up has ended after all.
-        self.stuck.remove(name);
+        // A step that had been given up has ended after all; what comes of it is answered again.
+        if self.stuck.remove(name) && self.stuck.is_empty() {
+            self.answer = None;
+        }
     }
 
     pub(crate) fn output(&mut self, output: &Output) {
@@ -138,7 +197,8 @@ impl Watch {
                 let runs = self.running.get_mut(resource).expect("only what runs is cancelled");
                 assert_eq!(runs.step, *step);
                 assert!(!step.is_down() || self.now >= runs.deadline, "{resource}: {step} was cancelled");
-                runs.cancelled = true;
+                runs.unwanted = runs.cancel.map_or(self.now < runs.deadline, |_| runs.unwanted);
+                runs.cancel = Some(self.now);
             }
             Output::Changed(c) => {
                 let before = self.shown.insert(c.resource.clone(), c.to).unwrap_or(State::Stopped);
@@ -158,12 +218,12 @@ impl Watch {
             Output::Reconfigured => {
                 let settings = self.pending.take().expect("new settings");
                 self.reversals += 1;
+                self.pauses.clear();
                 self.adopt(settings);
+                assert!(self.failed.keys().all(|n| self.real.contains_key(n)), "what is gone has not failed");
             }
-            Output::Health { .. }
-            | Output::Reboot { .. }
-            | Output::CriticalFailed { .. }
-            | Output::Notice(_) => {}
+            Output::Health { resource, failed } => self.health(resource, failed.as_ref()),
+            Output::Reboot { .. } | Output::CriticalFailed { .. } | Output::Notice(_) => {}
         }
     }
 
@@ -188,14 +248,75 @@ impl Watch {
         if step.is_down() {
             self.down(name, step);
         }
+        if step == Step::Monitor {
+            self.looks.remove(name);
+        } else if self.stuck.is_empty() {
+            self.answer = None;
+        }
         let reversals = self.reversals;
-        self.running.insert(name.clone(), Runs { step, cancelled: false, deadline, reversals });
+        self.running.insert(name.clone(), Runs { step, cancel: None, unwanted: false, deadline, reversals });
     }
 
-    fn up(&self, name: &Name, step: Step) {
+    /// Owed where it is up and its own steps do not already say how it is.
+    fn look(&mut self, name: &Name) {
+        let up = self.real.get(name).is_some_and(|r| r.low > Level::Stopped);
+        let moves = self.running.get(name).is_some_and(|r| r.step != Step::Monitor);
+        if up && !moves && !self.maintenance && self.targeted {
+            self.looks.insert(name.clone());
+        }
+    }
+
+    fn health(&mut self, name: &Name, failed: Option<&Reason>) {
+        let before = match failed {
+            Some(why) => self.failed.insert(name.clone(), why.clone()),
+            None => self.failed.remove(name),
+        };
+        assert_ne!(before.as_ref(), failed, "{name}: told twice");
+        if failed.is_none() {
+            self.pauses.remove(name);
+        }
+        let critical = self.settings.resources.iter().any(|r| r.name == *name && r.critical);
+        let own = matches!(before, Some(Reason::StepFailed { .. }));
+        let forgotten = own && critical && self.only_target && failed.is_none();
+        assert!(!forgotten, "{name}: a target made a critical failure forgotten");
+    }
+
+    /// What has to hold after each input and all that it led to.
+    pub(crate) fn after(&mut self) {
+        for (name, runs) in &self.running {
+            let step = runs.step;
+            match runs.cancel {
+                None => assert!(self.now < runs.deadline, "{name}: {step} was not cancelled at its deadline"),
+                Some(t) if self.now >= t + CANCEL_GRACE => {
+                    assert!(self.stuck.contains(name), "{name}: {step} does not end, and nobody says so");
+                }
+                Some(_) => {}
+            }
+        }
+        let (real, stuck) = (&self.real, &self.stuck);
+        self.looks.retain(|n| real.get(n).is_some_and(|r| r.low > Level::Stopped) && !stuck.contains(n));
+        let rests = self.owes_answer() && matches!(self.answer, Some(Output::Reached { .. }));
+        for name in self.looks.iter().filter(|_| rests) {
+            assert!(self.running.contains_key(name), "{name}: nobody looks");
+        }
+    }
+
+    /// Something was asked for, and nothing runs that may still change anything.
+    pub(crate) fn owes_answer(&self) -> bool {
+        let moves =
+            |(n, r): (&Name, &Runs)| !self.stuck.contains(n) && (r.step != Step::Monitor || r.cancelled());
+        self.targeted && !self.maintenance && !self.running.iter().any(moves)
+    }
+
+    fn up(&mut self, name: &Name, step: Step) {
         assert!(self.stuck.is_empty(), "{name}: {step} while {:?} is stuck", self.stuck);
         for (other, runs) in &self.running {
             assert!(!runs.step.is_down(), "{name}: {step} while {other} goes down");
+        }
+        // A start after a failed promote is no further try.
+        let again = |p: &Pause| p.asked == self.asked && (p.step != Step::Promote || p.step == step);
+        if let Some(pause) = self.pauses.remove(name).filter(again) {
+            assert!(pause.until.is_some_and(|t| t <= self.now), "{name}: {step} again without a pause");
         }
         for (on, level) in needs(&self.settings, name) {
             assert!(self.real[&on].low >= level, "{name}: {step} before {on} is {level}");
@@ -211,12 +332,18 @@ impl Watch {
                 assert!(down, "{name}: {step} while {other} uses it");
             }
         }
-        for (other, runs) in self.running.iter().filter(|(_, r)| r.step.is_up()) {
+        for (other, runs) in self.running.iter().filter(|(n, r)| r.step.is_up() && !self.stuck.contains(n)) {
+            assert!(!self.is_below(name, other), "{name}: {step} while {other}, which it needs, goes up");
             assert!(
                 runs.reversals < self.reversals,
                 "{name}: {step} while {other} goes up, without a reversal"
             );
         }
+    }
+
+    /// `name` needs `other`, directly or through others.
+    fn is_below(&self, name: &Name, other: &Name) -> bool {
+        needs(&self.settings, name).iter().any(|(on, _)| on == other || self.is_below(on, other))
     }
 
     fn reached(&self, target: Target, without: &[Name]) {

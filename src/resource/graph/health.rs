@@ -55,15 +55,16 @@ impl Graph {
 
     /// When the oldest failure is forgotten, and when something is tried again.
     pub(super) fn chances(&self) -> impl Iterator<Item = Instant> + '_ {
-        let forgotten = self.nodes.iter().filter_map(|n| Some(n.failed.as_ref()?.at + self.failure_timeout?));
+        let nodes = self.nodes.iter().filter(|_| self.unsettled.is_none());
+        let forgotten = nodes.filter_map(|n| Some(n.failed.as_ref()?.at + self.failure_timeout?));
         forgotten.chain(self.nodes.iter().filter_map(|n| Some(n.next_try()?.0)))
     }
 
-    /// Pauses end, and what failed long ago is given another chance.
+    /// Pauses end, and what failed long ago is given another chance; but first, what is under way comes to its end.
     pub(super) fn give_chances(&mut self, now: Instant, out: &mut Vec<Output>) {
         let mut forgot = false;
         for i in 0..self.nodes.len() {
-            let timeout = self.failure_timeout;
+            let timeout = self.failure_timeout.filter(|_| self.unsettled.is_none() || forgot);
             let Some(node) = self.nodes.get_mut(i) else { continue };
             node.pause.take_if(|p| matches!(p, Pause::Until(t, _) if *t <= now));
             let over = timeout.filter(|t| node.failed.as_ref().is_some_and(|f| f.at + *t <= now));

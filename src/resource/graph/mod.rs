@@ -92,17 +92,24 @@ impl Graph {
         self.rolled_back = None;
         self.nodes.iter_mut().for_each(|n| n.pause = None);
         match target {
-            Target::Raised => self.try_raise(),
+            Target::Raised => {
+                self.forget_minor_failures();
+                self.try_raise();
+            }
             Target::Lowered => self.end_raise(),
         }
     }
 
-    /// A new chance for all but what is critical; while that has failed, there is no use in it.
-    fn try_raise(&mut self) {
+    /// A new chance for all but what is critical.
+    fn forget_minor_failures(&mut self) {
         let critical = self.critical();
         for (node, _) in self.nodes.iter_mut().zip(critical).filter(|(_, critical)| !critical) {
             node.forget_failures();
         }
+    }
+
+    /// There is no use in it while something critical has failed.
+    fn try_raise(&mut self) {
         self.rolled_back = self.against_raise();
         self.raising = self.rolled_back.is_none();
     }
@@ -190,10 +197,13 @@ impl Graph {
         }
     }
 
-    /// Something is going to be tried again.
+    /// Something that the raise depends on is going to be tried again.
     fn pauses(&self, goals: &[Goal]) -> bool {
-        let waits = |(n, g): (&Node, &Goal)| n.next_try().is_some() && n.at < g.level;
-        self.blocked().is_none() && self.nodes.iter().zip(goals).any(waits)
+        if self.effective() != Some(Target::Raised) || self.blocked().is_some() {
+            return false;
+        }
+        let parts = self.nodes.iter().zip(goals).zip(self.critical());
+        parts.into_iter().any(|((n, g), critical)| critical && n.next_try().is_some() && n.at < g.level)
     }
 
     /// What the settings want up at this target, and is not as far up as that.

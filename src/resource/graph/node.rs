@@ -170,6 +170,11 @@ impl Node {
         self.running.is_some_and(|r| !r.lost && (r.step != Step::Monitor || r.cancel.is_some()))
     }
 
+    /// It is on its way up, and that has yet to end.
+    pub(super) fn rises(&self) -> bool {
+        self.running.is_some_and(|r| r.step.is_up() && !r.lost)
+    }
+
     /// Nothing of it is up or on its way.
     pub(super) fn is_down(&self) -> bool {
         self.at == Level::Stopped && self.running.is_none()

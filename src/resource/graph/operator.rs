@@ -80,7 +80,7 @@ impl Graph {
     }
 
     /// These and all that they need.
-    fn with_needs(&self, places: &BTreeSet<usize>) -> BTreeSet<usize> {
+    pub(super) fn with_needs(&self, places: &BTreeSet<usize>) -> BTreeSet<usize> {
         let mut all = places.clone();
         // Each comes after what it needs, so one way back finds everything.
         for (i, node) in self.nodes.iter().enumerate().rev() {

@@ -39,6 +39,9 @@ impl Graph {
                 None => Node::new(entry, now),
             })
             .collect();
+        // What is gone has not failed.
+        let failed = old.into_values().filter(|n| n.health.is_some());
+        out.extend(failed.map(|n| Output::Health { resource: n.name().clone(), failed: None }));
         (self.groups, self.failure_timeout) = (plan.groups, plan.failure_timeout);
         out.push(Output::Reconfigured);
     }

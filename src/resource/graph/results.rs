@@ -94,8 +94,10 @@ impl Graph {
         match trouble(running, result) {
             None => {
                 node.arrived(now, level);
-                // While it waits for its next try, what it waits for says more.
-                let reason = node.next_try().map_or(Reason::Done(step), |(_, why)| why.clone());
+                // That it failed says more than that it is down at last.
+                let failed = node.failed.as_ref().map(|f| &f.reason);
+                let reason =
+                    failed.or(node.next_try().map(|(_, why)| why)).unwrap_or(&Reason::Done(step)).clone();
                 self.show_as(now, i, &reason, out);
             }
             Some(trouble) => {

@@ -35,7 +35,7 @@ pub enum Condition {
     Idle,
     /// On the way, or held by maintenance.
     Moving,
-    /// There. After a raise that was rolled back this is [`Target::Lowered`].
+    /// There, as far as [`Output::Reached`](crate::resource::Output::Reached) says. After a raise that was rolled back this is [`Target::Lowered`].
     Reached(Target),
     /// Something is stuck.
     Blocked {
@@ -147,13 +147,13 @@ impl Graph {
     }
 
     fn condition(&self, goals: &[Goal]) -> Condition {
-        let there = |(n, g): (&Node, &Goal)| n.at == g.level && !n.is_moving();
+        // What is below its goal waits for its next try, or for what does.
+        let there = |(n, g): (&Node, &Goal)| n.at <= g.level && !n.is_moving();
+        let answered = self.unsettled.is_none() && self.pending.is_none();
         match (self.effective(), self.blocked()) {
             (_, Some((resource, reason))) => Condition::Blocked { resource, reason },
             (None, _) => Condition::Idle,
-            (Some(t), _) if self.pending.is_none() && self.nodes.iter().zip(goals).all(there) => {
-                Condition::Reached(t)
-            }
+            (Some(t), _) if answered && self.nodes.iter().zip(goals).all(there) => Condition::Reached(t),
             _ => Condition::Moving,
         }
     }
@@ -210,16 +210,18 @@ impl Graph {
         self.groups.iter().filter(has).map(|g| g.name.clone()).collect()
     }
 
-    /// On the way up what it needs and is not there, on the way down what needs it and is.
+    /// On the way up what it needs and is not there; on the way down what needs it and is, and what it needs and rises.
     fn waits_for(&self, node: &Node, goal: &Goal) -> Vec<Name> {
-        let of = |list: &[(usize, Level)], waits: &dyn Fn(&Node, Level) -> bool| {
+        let of = |list: &[(usize, Level)], waits: &dyn Fn(&Node, Level) -> bool| -> Vec<Name> {
             let nodes = list.iter().filter_map(|(i, level)| Some((self.nodes.get(*i)?, *level)));
             nodes.filter(|(n, level)| waits(n, *level)).map(|(n, _)| n.name().clone()).collect()
         };
         if node.at < goal.level {
             of(&node.entry.needs, &|n, level| n.at < level)
         } else if node.at > goal.level {
-            of(&node.entry.dependants, &|n, level| level > goal.level && !n.is_down())
+            let mut names = of(&node.entry.dependants, &|n, level| level > goal.level && !n.is_down());
+            names.extend(of(&node.entry.needs, &|n, _| n.rises()));
+            names
         } else {
             Vec::new()
         }

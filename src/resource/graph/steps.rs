@@ -8,6 +8,7 @@ use crate::resource::output::Output;
 use crate::resource::reason::Reason;
 use crate::resource::types::{Level, Step};
 use crate::time::Instant;
+use std::collections::BTreeSet;
 
 impl Graph {
     /// When to come back with [`crate::resource::Input::Timer`], if nothing else happens.
@@ -72,7 +73,8 @@ impl Graph {
     /// Dependants come after what they need, so the way back meets them first.
     fn begin_down(&mut self, now: Instant, goals: &[Goal], out: &mut Vec<Output>) {
         for (i, goal) in goals.iter().enumerate().rev() {
-            let step = self.nodes.get(i).and_then(|n| self.down_step(n, goal));
+            let step =
+                self.nodes.get(i).and_then(|n| self.down_step(n, goal)).filter(|_| !self.needs_rise(i));
             if let Some(step) = step {
                 self.begin(now, i, step, &goal.reason, out);
             }
@@ -90,6 +92,13 @@ impl Graph {
         };
         let gone = |i: &usize| self.nodes.get(*i).is_none_or(Node::is_down);
         node.entry.dependants.iter().all(|(i, need)| *need <= level || gone(i)).then_some(step)
+    }
+
+    /// Something that it needs, directly or through others, is on its way up: related resources move in one direction.
+    fn needs_rise(&self, i: usize) -> bool {
+        let mut needs = self.with_needs(&BTreeSet::from([i]));
+        needs.remove(&i);
+        needs.iter().filter_map(|on| self.nodes.get(*on)).any(Node::rises)
     }
 
     /// Down first; and nothing goes up while the graph is blocked.
