@@ -37,8 +37,21 @@ fn for_realtime() -> impl Iterator<Item = Capability> {
 const FOR_START: [Capability; 3] =
     [Capability::CAP_CHOWN, Capability::CAP_SETPCAP, Capability::CAP_DAC_OVERRIDE];
 
+/// What the daemon is going to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Duty {
+    /// VRRP and scripts.
+    Addresses,
+    /// Resources too: what mounts, DRBD's tools and a user's own programs need cannot be told beforehand, so nothing is
+    /// given up that the service manager left.
+    Resources,
+}
+
 /// Before the first fork: drops what neither the guardian nor any daemon that it may start will need.
-pub(super) fn drop_for_guardian() -> Result<(), PrivilegeError> {
+pub(super) fn drop_for_guardian(duty: Duty) -> Result<(), PrivilegeError> {
+    if duty == Duty::Resources {
+        return Ok(());
+    }
     let refused = |set| move |source| PrivilegeError::Refused { set, source };
     let have = caps::read(None, CapSet::Permitted).map_err(refused(CapSet::Permitted))?;
     let all = NEEDED.into_iter().chain(FOR_SCRIPTS).chain(FOR_START).chain(for_realtime());
@@ -51,8 +64,10 @@ pub(super) fn drop_for_guardian() -> Result<(), PrivilegeError> {
 /// bounding set included, so that no child gets them back. Must run before any thread is started:
 /// capabilities belong to threads.
 ///
+/// With resources nothing is dropped.
+///
 /// Returns the capabilities that are left.
-pub(super) fn drop_privileges() -> Result<Vec<Capability>, PrivilegeError> {
+pub(super) fn drop_privileges(duty: Duty) -> Result<Vec<Capability>, PrivilegeError> {
     let refused = |set| move |source| PrivilegeError::Refused { set, source };
     let have = caps::read(None, CapSet::Permitted).map_err(refused(CapSet::Permitted))?;
     for cap in NEEDED {
@@ -61,7 +76,10 @@ pub(super) fn drop_privileges() -> Result<Vec<Capability>, PrivilegeError> {
         }
     }
     let all = NEEDED.into_iter().chain(FOR_SCRIPTS).chain(for_realtime());
-    let keep: CapsHashSet = all.filter(|c| have.contains(c)).collect();
+    let keep: CapsHashSet = match duty {
+        Duty::Addresses => all.filter(|c| have.contains(c)).collect(),
+        Duty::Resources => have,
+    };
     if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false) {
         let bounding = caps::read(None, CapSet::Bounding).map_err(refused(CapSet::Bounding))?;
         for cap in bounding.difference(&keep) {
@@ -76,4 +94,9 @@ pub(super) fn drop_privileges() -> Result<Vec<Capability>, PrivilegeError> {
     let mut left: Vec<Capability> = keep.into_iter().collect();
     left.sort_by_key(|c| c.index());
     Ok(left)
+}
+
+/// Whether programs that are started for resources may do what they usually have to: mount, and steer DRBD.
+pub(super) fn allow_resources() -> bool {
+    caps::has_cap(None, CapSet::Effective, Capability::CAP_SYS_ADMIN).unwrap_or(false)
 }

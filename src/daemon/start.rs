@@ -1,9 +1,10 @@
 //! From the command line to the running daemon, in the one order that is safe.
 
 use super::logging::LogControl;
+use super::privileges::Duty;
 use super::remains::Keep;
 use super::{Args, leftovers, logging, privileges, remains, supervisor::Supervisor};
-use crate::config::{self, Realtime};
+use crate::config::{self, Config, Realtime};
 use crate::control;
 use crate::control::server::Server;
 use crate::guardian::{self, Role, Ward};
@@ -19,6 +20,11 @@ const EX_CANTCREAT: u8 = 73;
 const EX_NOPERM: u8 = 77;
 const EX_CONFIG: u8 = 78;
 
+/// See [`privileges::allow_resources`].
+pub(super) const NO_RESOURCES: &str = "file systems, DRBD and other resources that need root's rights cannot be started: \
+     tandemd has given them up or never had them; install systemd/resources.conf (docs/resources.md), then: \
+     systemctl daemon-reload && systemctl restart tandemd";
+
 /// Runs the daemon, guarded by its parent process, until it is told to stop.
 pub fn run(args: Args) -> ExitCode {
     let log = logging::start(args.log_level);
@@ -26,7 +32,9 @@ pub fn run(args: Args) -> ExitCode {
     if args.no_guardian {
         return daemon(args, log, None).into();
     }
-    if let Err(e) = privileges::drop_for_guardian() {
+    // A look only: what is wrong with the configuration is said by the daemon.
+    let duty = config::load(&args.config).map_or(Duty::Addresses, |loaded| duty(&loaded.config));
+    if let Err(e) = privileges::drop_for_guardian(duty) {
         error!("{e}");
         return EX_NOPERM.into();
     }
@@ -83,7 +91,9 @@ fn daemon(args: Args, log: LogControl, ward: Option<Ward>) -> u8 {
             return EX_CANTCREAT;
         }
     };
-    match privileges::drop_privileges() {
+    let duty = duty(&loaded.config);
+    match privileges::drop_privileges(duty) {
+        Ok(_) if duty == Duty::Resources => info!("capabilities kept, as resources need them"),
         Ok(left) => {
             let left: Vec<String> = left.iter().map(ToString::to_string).collect();
             info!("capabilities kept: {}", left.join(" "));
@@ -92,6 +102,9 @@ fn daemon(args: Args, log: LogControl, ward: Option<Ward>) -> u8 {
             error!("{e}");
             return EX_NOPERM;
         }
+    }
+    if duty == Duty::Resources && !privileges::allow_resources() {
+        warn!("{NO_RESOURCES}");
     }
     if loaded.config.node.realtime != Realtime::Off {
         match realtime::lock_memory() {
@@ -118,6 +131,11 @@ fn daemon(args: Args, log: LogControl, ward: Option<Ward>) -> u8 {
             EX_SOFTWARE
         }
     }
+}
+
+/// What this configuration asks for.
+fn duty(config: &Config) -> Duty {
+    if config.resources.is_empty() { Duty::Addresses } else { Duty::Resources }
 }
 
 fn clean_remains(run_dir: &Path, keep: Keep<'_>, whose: &str) {

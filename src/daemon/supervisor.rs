@@ -10,7 +10,8 @@ use super::manager::{Manager, gone};
 use super::messages::{Command, Event};
 use super::protocol::{self, Handle};
 use super::resources::{Pre, Resources, advice};
-use super::{leftovers, remains};
+use super::start::NO_RESOURCES;
+use super::{leftovers, privileges, remains};
 use crate::config::{self, Config, Loaded, TrackKind};
 use crate::control::api::{BfdStatus, LogLevel, Outcome, Stats, Status, TrackerStatus};
 use crate::control::server::{BackendError, Peer, Server};
@@ -345,6 +346,12 @@ impl Supervisor {
         };
         for warning in &loaded.warnings {
             warn!("{warning}");
+        }
+        if self.config.resources.is_empty()
+            && !loaded.config.resources.is_empty()
+            && !privileges::allow_resources()
+        {
+            warn!("{NO_RESOURCES}");
         }
         let summary = config::diff(&self.config, &loaded.config).summary();
         let new = Arc::new(loaded.config);

@@ -397,8 +397,6 @@ impl Resources {
             Output::CriticalFailed { resource, reason } => {
                 error!(%resource, "this node cannot serve: {resource}: {reason}");
             }
-            // `Tracks` reads it from the status.
-            Output::Health { .. } => {}
             Output::Reconfigured => {
                 if let Some(config) = self.pending.take() {
                     self.make_agents(&config);
