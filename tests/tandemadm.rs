@@ -8,7 +8,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
-use tandemd::control::api::{InstanceStatus, LogLevel, Outcome, Stats, Status};
+use tandemd::control::api::{
+    DataReport, HandlerAnswer, HandlerCall, InstanceStatus, LogLevel, Outcome, Recover, Stats, Status,
+};
 use tandemd::control::server::{Backend, BackendError, ControlError, Peer, Server};
 use tandemd::vrrp::{Family, State};
 use tokio::sync::oneshot;
@@ -85,6 +87,22 @@ impl Backend for Cardboard {
 
     async fn set_log_level(&self, level: LogLevel, _: Peer) -> Result<Outcome, BackendError> {
         Ok(Outcome { ok: true, message: format!("log level is now {}", level.level) })
+    }
+
+    async fn data(&self) -> Result<Vec<DataReport>, BackendError> {
+        Ok(vec![])
+    }
+
+    async fn data_verify(&self, name: String, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: name == "data", message: name })
+    }
+
+    async fn data_recover(&self, name: String, how: Recover, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: name == "data", message: format!("{how:?}") })
+    }
+
+    async fn drbd_handler(&self, call: HandlerCall) -> Result<HandlerAnswer, BackendError> {
+        Ok(HandlerAnswer { exit: 4, warning: true, event: call.resource })
     }
 }
 

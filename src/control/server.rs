@@ -1,10 +1,11 @@
 //! HTTP and JSON on a unix socket. Reading is for everyone who may connect; changing anything is for root and
 //! the daemon's own user, as the kernel names them (SO_PEERCRED).
 
-use super::api::{LogLevel, Outcome, Stats, Status};
+use super::api::{DataReport, HandlerAnswer, HandlerCall, LogLevel, Outcome, Recover, Stats, Status};
 use super::connection::Limited;
 pub use super::peer::Peer;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path as UrlPath, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -67,6 +68,26 @@ pub trait Backend: Clone + Send + Sync + 'static {
         level: LogLevel,
         who: Peer,
     ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `GET /v1/data`: every replicated resource, read anew.
+    fn data(&self) -> impl Future<Output = Result<Vec<DataReport>, BackendError>> + Send;
+    /// `POST /v1/data/NAME/verify`.
+    fn data_verify(
+        &self,
+        name: String,
+        who: Peer,
+    ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `POST /v1/data/NAME/recover`.
+    fn data_recover(
+        &self,
+        name: String,
+        how: Recover,
+        who: Peer,
+    ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `POST /v1/drbd/handler`: DRBD has called its handler and waits.
+    fn drbd_handler(
+        &self,
+        call: HandlerCall,
+    ) -> impl Future<Output = Result<HandlerAnswer, BackendError>> + Send;
 }
 
 /// A bound control socket.
@@ -147,6 +168,10 @@ fn router<B: Backend>(backend: B) -> Router {
         .route("/v1/config", get(config::<B>))
         .route("/v1/reload", post(reload::<B>))
         .route("/v1/log-level", get(log_level::<B>).put(set_log_level::<B>))
+        .route("/v1/data", get(data::<B>))
+        .route("/v1/data/{name}/verify", post(data_verify::<B>))
+        .route("/v1/data/{name}/recover", post(data_recover::<B>))
+        .route("/v1/drbd/handler", post(drbd_handler::<B>))
         .fallback(missing)
         .method_not_allowed_fallback(wrong)
         .layer(DefaultBodyLimit::max(BODY))
@@ -202,13 +227,57 @@ async fn log_level<B: Backend>(State(b): Daemon<B>) -> Result<Json<LogLevel>, Ba
 async fn set_log_level<B: Backend>(
     State(b): Daemon<B>,
     ConnectInfo(who): ConnectInfo<Peer>,
-    level: Result<Json<LogLevel>, axum::extract::rejection::JsonRejection>,
+    level: Result<Json<LogLevel>, JsonRejection>,
 ) -> Response {
     if !may_change(who) {
         return forbidden(who);
     }
     match level {
         Ok(Json(level)) => answer(b.set_log_level(level, who).await),
+        Err(e) => error(e.status(), &e.body_text()),
+    }
+}
+
+async fn data<B: Backend>(State(b): Daemon<B>) -> Result<Json<Vec<DataReport>>, BackendError> {
+    b.data().await.map(Json)
+}
+
+async fn data_verify<B: Backend>(
+    State(b): Daemon<B>,
+    ConnectInfo(who): ConnectInfo<Peer>,
+    UrlPath(name): UrlPath<String>,
+) -> Response {
+    if !may_change(who) {
+        return forbidden(who);
+    }
+    answer(b.data_verify(name, who).await)
+}
+
+async fn data_recover<B: Backend>(
+    State(b): Daemon<B>,
+    ConnectInfo(who): ConnectInfo<Peer>,
+    UrlPath(name): UrlPath<String>,
+    how: Result<Json<Recover>, JsonRejection>,
+) -> Response {
+    if !may_change(who) {
+        return forbidden(who);
+    }
+    match how {
+        Ok(Json(how)) => answer(b.data_recover(name, how, who).await),
+        Err(e) => error(e.status(), &e.body_text()),
+    }
+}
+
+async fn drbd_handler<B: Backend>(
+    State(b): Daemon<B>,
+    ConnectInfo(who): ConnectInfo<Peer>,
+    call: Result<Json<HandlerCall>, JsonRejection>,
+) -> Response {
+    if !may_change(who) {
+        return forbidden(who);
+    }
+    match call {
+        Ok(Json(call)) => b.drbd_handler(call).await.map(Json).into_response(),
         Err(e) => error(e.status(), &e.body_text()),
     }
 }

@@ -1,6 +1,8 @@
 //! The daemon's side of the control API: requests go to the main loop, which alone changes anything.
 
-use crate::control::api::{LogLevel, Outcome, Stats, Status};
+use crate::control::api::{
+    DataReport, HandlerAnswer, HandlerCall, LogLevel, Outcome, Recover, Stats, Status,
+};
 use crate::control::server::{Backend, BackendError, Peer};
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,6 +15,10 @@ pub(super) enum Request {
     Reload(Peer, oneshot::Sender<Result<Outcome, BackendError>>),
     LogLevel(oneshot::Sender<Result<LogLevel, BackendError>>),
     SetLogLevel(LogLevel, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
+    Data(oneshot::Sender<Result<Vec<DataReport>, BackendError>>),
+    DataVerify(String, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
+    DataRecover(String, Recover, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
+    DrbdHandler(HandlerCall, oneshot::Sender<Result<HandlerAnswer, BackendError>>),
 }
 
 /// What the control server talks to.
@@ -58,5 +64,21 @@ impl Backend for Door {
 
     async fn set_log_level(&self, level: LogLevel, who: Peer) -> Result<Outcome, BackendError> {
         self.ask(|reply| Request::SetLogLevel(level, who, reply)).await
+    }
+
+    async fn data(&self) -> Result<Vec<DataReport>, BackendError> {
+        self.ask(Request::Data).await
+    }
+
+    async fn data_verify(&self, name: String, who: Peer) -> Result<Outcome, BackendError> {
+        self.ask(|reply| Request::DataVerify(name, who, reply)).await
+    }
+
+    async fn data_recover(&self, name: String, how: Recover, who: Peer) -> Result<Outcome, BackendError> {
+        self.ask(|reply| Request::DataRecover(name, how, who, reply)).await
+    }
+
+    async fn drbd_handler(&self, call: HandlerCall) -> Result<HandlerAnswer, BackendError> {
+        self.ask(|reply| Request::DrbdHandler(call, reply)).await
     }
 }

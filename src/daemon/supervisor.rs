@@ -7,7 +7,8 @@ use super::logging::LogControl;
 use super::manager::{Manager, gone};
 use super::messages::{Command, Event};
 use super::protocol::{self, Handle};
-use super::{leftovers, remains};
+use super::{data, leftovers, remains};
+use crate::agents::Agent;
 use crate::config::{self, Config, Loaded, TrackKind};
 use crate::control::api::{BfdStatus, LogLevel, Outcome, Stats, Status, TrackerStatus};
 use crate::control::server::{BackendError, Peer, Server};
@@ -330,7 +331,39 @@ impl Supervisor {
             }
             Request::LogLevel(reply) => drop(reply.send(Ok(LogLevel { level: self.log.level() }))),
             Request::SetLogLevel(level, who, reply) => drop(reply.send(Ok(self.set_level(&level, &who)))),
+            Request::Data(reply) => data::report(self.agents(), reply),
+            Request::DataVerify(name, who, reply) => {
+                let agent = self.agent(&name);
+                data::verify(name, agent, describe(&who), reply);
+            }
+            Request::DataRecover(name, how, who, reply) => {
+                let agent = self.agent(&name);
+                data::recover(name, how, agent, describe(&who), reply);
+            }
+            Request::DrbdHandler(call, reply) => {
+                let agents = self.agents().into_iter().map(|a| {
+                    let active = self.is_active(&a.0);
+                    (a, active)
+                });
+                data::drbd_handler(agents.collect(), call, reply);
+            }
         }
+    }
+
+    /// The agent of a resource; none until resources are wired to the daemon.
+    fn agent(&self, _name: &str) -> Option<Arc<dyn Agent>> {
+        None
+    }
+
+    /// Whether a resource has been promoted and serves: at the level promoted, no step on the way.
+    fn is_active(&self, _name: &str) -> bool {
+        false
+    }
+
+    /// All resources that have an agent, in configuration order.
+    fn agents(&self) -> Vec<data::Named> {
+        let names = self.config.resources.iter().map(|r| r.name.clone());
+        names.filter_map(|name| self.agent(&name).map(|agent| (name, agent))).collect()
     }
 
     fn set_level(&self, level: &LogLevel, who: &Peer) -> Outcome {
