@@ -75,7 +75,11 @@ async fn read(inner: &Inner, mut lines: Lines<BufReader<ChildStdout>>) {
             continue;
         };
         let Ok(Some(line)) = line else { break };
-        match picture.apply(&line) {
+        let applied = picture.apply(&line);
+        if whole && applied == Applied::Changed {
+            inner.linked(&picture);
+        }
+        match applied {
             Applied::Changed if whole => dirty = dirty.or_else(|| Some(Instant::now())),
             Applied::DumpEnded => {
                 whole = true;

@@ -183,7 +183,7 @@ fn fence_peer(settings: &DrbdResource, call: &HandlerCall, p: &Picture, active: 
             true,
             format!("{peer} is Primary: this node steps back and counts its own data as outdated"),
         )
-    } else if let Some(d) = peer_disk(p).filter(|d| *d == Disk::Inconsistent || *d == Disk::Outdated) {
+    } else if let Some(d) = peer_disk(p) {
         let exit = if d == Disk::Inconsistent { PEER_INCONSISTENT } else { PEER_OUTDATED };
         (exit, false, format!("{peer} is lost; its data is {d} anyway"))
     } else if !p.configured {
@@ -221,9 +221,13 @@ fn fence_peer(settings: &DrbdResource, call: &HandlerCall, p: &Picture, active: 
     HandlerAnswer { exit, warning, event }
 }
 
-/// The worst copy of the peer as it is known without a connection (8.4 keeps Outdated and Inconsistent on record), if all
-/// volumes agree that it is not current.
+/// The peer's data as it is on record without a connection (8.4 and 9 keep Outdated and Inconsistent), if that of every
+/// volume is known not to be current: the better one of them.
 fn peer_disk(p: &Picture) -> Option<Disk> {
     let connection = p.connections.values().find(|c| c.state != Connected::Connected)?;
-    connection.volumes.values().map(|v| v.disk).max()
+    let old = |n: &u32| {
+        let disk = connection.volumes.get(n)?.disk;
+        (disk == Disk::Inconsistent || disk == Disk::Outdated).then_some(disk)
+    };
+    p.volumes.keys().map(old).collect::<Option<Vec<Disk>>>()?.into_iter().max()
 }

@@ -38,6 +38,8 @@ struct Memory {
     known: Known,
     met: bool,
     version: Option<Version>,
+    /// There are marks that end when both sides are connected.
+    marked: bool,
     /// So many steps are on the way, in which what passes is nothing to report.
     quiet: u32,
 }
@@ -56,7 +58,8 @@ impl Inner {
         let marks = Marks::new(&services.run_dir, name.as_str());
         let known = Known { helper: marks.get(Mark::SplitBrain).is_some(), asked: false };
         let met = marks.get(Mark::Met).is_some();
-        let memory = Mutex::new(Memory { known, met, ..Memory::default() });
+        let marked = known.helper || marks.get(Mark::Copy).is_some();
+        let memory = Mutex::new(Memory { known, met, marked, ..Memory::default() });
         let (changed, recovery) = (Notify::new(), tokio::sync::Mutex::new(()));
         Inner { name, settings, tools, services, marks, memory, changed, recovery }
     }
@@ -100,6 +103,9 @@ impl Inner {
     }
 
     pub(super) fn mark(&self, mark: Mark, text: &str) {
+        if mark != Mark::Met {
+            self.with(|m| m.marked = true);
+        }
         if let Err(e) = self.marks.set(mark, text) {
             self.event(
                 true,
@@ -121,13 +127,28 @@ impl Inner {
         let _ = self.services.reports.send(Report { resource: self.name.clone(), what });
     }
 
+    /// Both sides are connected, if only for a moment: what was known of their parting is over.
+    pub(super) fn linked(&self, picture: &Picture) {
+        if !picture.configured || !picture.is_linked() {
+            return;
+        }
+        let (marked, met) = self.with(|m| {
+            m.known = Known::default();
+            (std::mem::take(&mut m.marked), std::mem::replace(&mut m.met, true))
+        });
+        if !met {
+            self.mark(Mark::Met, "");
+        }
+        if marked {
+            self.marks.clear(Mark::SplitBrain);
+            self.marks.clear(Mark::Copy);
+        }
+    }
+
     /// Takes in a new picture, and reports what has changed with it.
     pub(super) fn learn(&self, picture: Picture) {
-        let (events, look, changed, connected) = self.with(|m| {
-            let connected = picture.configured && picture.is_linked();
-            if connected {
-                (m.known, m.met) = (Known::default(), true);
-            }
+        self.linked(&picture);
+        let (events, look, changed) = self.with(|m| {
             let old = m.picture.replace(picture).unwrap_or_default();
             let new = m.picture.as_ref().unwrap_or(&old);
             let mut events: Vec<(bool, String)> = Vec::new();
@@ -143,15 +164,8 @@ impl Inner {
                 events.extend(gone.map(|f| (false, f.over())));
                 m.found = found;
             }
-            (events, look, old != *new, connected)
+            (events, look, old != *new)
         });
-        if connected {
-            if self.marks.get(Mark::Met).is_none() {
-                self.mark(Mark::Met, "");
-            }
-            self.marks.clear(Mark::SplitBrain);
-            self.marks.clear(Mark::Copy);
-        }
         for (warning, text) in events {
             self.event(warning, text);
         }
