@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 use tandemd::control::api::{
-    DataReport, DataRole, DataState, DataStatus, HandlerAnswer, HandlerCall, InstanceStatus, LogLevel, Outcome, Recover, Stats, Status,
+    DataReport, DataRole, DataState, DataStatus, HandlerAnswer, HandlerCall, InstanceStatus, LogLevel,
+    Outcome, Recover, Stats, Status,
 };
 use tandemd::control::server::{Backend, BackendError, ControlError, Peer, Server};
 use tandemd::vrrp::{Family, State};
@@ -399,7 +400,8 @@ fn data_status_says_by_its_exit_code_whether_both_copies_are_whole() {
     assert_eq!(served.adm("data status syncing").status.code(), Some(1));
     assert_eq!(served.adm("data status away").status.code(), Some(1));
     assert_eq!(served.adm("data status nothing").status.code(), Some(64));
-    let json: serde_json::Value = serde_json::from_str(&stdout(&served.adm("data status syncing --json"))).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&stdout(&served.adm("data status syncing --json"))).unwrap();
     assert_eq!(json[0]["status"]["peer"]["percent"], 33.5);
 }
 

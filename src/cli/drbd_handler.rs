@@ -1,6 +1,6 @@
 //! `tandemd-drbd-handler`: what drbdadm runs as a handler. Hands the call to the daemon, and its answer to DRBD.
 
-use crate::agents::drbd::snapshot::{self, Purpose};
+use crate::agents::drbd::snapshot::{self, Purpose, Subject};
 use crate::agents::drbd::tools::{Leash, Trouble};
 use crate::agents::drbd::{HandlerAnswer, HandlerCall, HandlerKind, Tools};
 use crate::control::client::Client;
@@ -65,11 +65,11 @@ pub(super) fn handle() -> ExitCode {
 }
 
 async fn run(args: &Args, call: &HandlerCall) -> u8 {
-    if args.snapshot {
-        if let Err(e) = keep(call).await {
-            eprintln!("tandemd-drbd-handler: {}", e.words());
-            return WRONG;
-        }
+    if args.snapshot
+        && let Err(e) = keep(call).await
+    {
+        eprintln!("tandemd-drbd-handler: {}", e.words());
+        return WRONG;
     }
     let client = Client::new(&args.run_dir).patient(PATIENCE);
     let asked = client.change::<HandlerAnswer>(Method::POST, "/v1/drbd/handler", call);
@@ -89,14 +89,16 @@ async fn run(args: &Args, call: &HandlerCall) -> u8 {
 /// Works without the daemon, as a resync does.
 async fn keep(call: &HandlerCall) -> Result<(), Trouble> {
     let (tools, leash) = (Tools::default(), Leash::default());
+    // drbdadm names the disk of the volume that is meant.
+    let disks = std::env::var("DRBD_LL_DISK").unwrap_or_default();
+    let only = disks.split_ascii_whitespace().map(str::to_owned).collect();
+    let subject = Subject { resource: call.resource.clone(), only };
     let work = async {
         match call.handler {
             HandlerKind::BeforeResyncTarget => {
-                snapshot::take(&tools, &call.resource, Purpose::Resync, &leash).await.map(drop)
+                snapshot::take(&tools, &subject, Purpose::Resync, &leash).await.map(drop)
             }
-            HandlerKind::AfterResyncTarget => {
-                snapshot::remove_after_resync(&tools, &call.resource, &leash).await
-            }
+            HandlerKind::AfterResyncTarget => snapshot::remove_after_resync(&tools, &subject, &leash).await,
             _ => Ok(()),
         }
     };

@@ -178,7 +178,10 @@ async fn the_first_promotion_after_boot_waits_for_the_peer() {
     assert_eq!(actor.step(Step::Promote, MINUTE).await, StepResult::Done);
     assert!(begin.elapsed() >= Duration::from_secs(2), "{:?}", begin.elapsed());
     let events = actor.events();
-    assert!(events.iter().any(|e| e.starts_with("! ") && e.contains("without its peer having been seen")), "{events:?}");
+    assert!(
+        events.iter().any(|e| e.starts_with("! ") && e.contains("without its peer having been seen")),
+        "{events:?}"
+    );
     // It has been connected meanwhile (the promoted picture is), which a daemon that is started again still knows.
     drop(actor);
     stage.now(&alone());
@@ -226,7 +229,9 @@ async fn demotion_is_repeated_while_something_looks_at_the_device() {
     let refused = replay(&captured("08", "alpha", "drbdadm secondary r0"));
     stage.says(
         "drbdadm secondary r0",
-        &format!("echo >> $d/times; if [ $(wc -l < $d/times) -lt 3 ]; then {refused}; fi; cp $d/secondary $d/now"),
+        &format!(
+            "echo >> $d/times; if [ $(wc -l < $d/times) -lt 3 ]; then {refused}; fi; cp $d/secondary $d/now"
+        ),
     );
     let actor = stage.agent();
     assert_eq!(actor.step(Step::Demote, MINUTE).await, StepResult::Done);
@@ -252,7 +257,8 @@ async fn a_device_that_stays_held_open_is_a_failure_that_names_the_holders() {
     stage.replays("drbdadm secondary r0", &captured("08", "alpha", "drbdadm secondary r0"));
     let actor = stage.agent();
     let why = failed(actor.step(Step::Demote, Duration::from_secs(2)).await);
-    for words in ["(-12) Device is held open", "drbd0 is mounted on /data", "dm-3 (vg1-lv1)", "swap on drbd0"] {
+    for words in ["(-12) Device is held open", "drbd0 is mounted on /data", "dm-3 (vg1-lv1)", "swap on drbd0"]
+    {
         assert!(why.contains(words), "{why}");
     }
     assert!(stage.calls().iter().all(|c| c == "drbdadm secondary r0"), "{:?}", stage.calls());
@@ -282,7 +288,9 @@ async fn monitors_say_what_was_found_instead() {
     let mut actor = stage.agent();
     stage.now(&primary());
     assert_eq!(actor.monitor(Level::Promoted).await, StepResult::Done);
-    assert!(failed(actor.monitor(Level::Started).await).contains("it is Primary, though it should be started"));
+    assert!(
+        failed(actor.monitor(Level::Started).await).contains("it is Primary, though it should be started")
+    );
     stage.now(&both_secondary());
     assert_eq!(actor.monitor(Level::Started).await, StepResult::Done);
     assert!(failed(actor.monitor(Level::Promoted).await).contains("it is Secondary"));
@@ -314,9 +322,15 @@ async fn the_follower_tells_of_changes_of_split_brain_and_its_end() {
     let mut actor = stage.agent();
     assert_eq!(actor.agent.find(&context(Level::Stopped, MINUTE)).await, Ok(Level::Stopped));
     wait_for("split brain", || actor.events().iter().any(|e| e.starts_with("! SPLIT BRAIN"))).await;
-    assert!(exists(&stage.run_dir().join("drbd/data.split-brain")), "a daemon that is started again knows it");
+    assert!(
+        exists(&stage.run_dir().join("drbd/data.split-brain")),
+        "a daemon that is started again knows it"
+    );
     stage.write("go", "");
-    wait_for("the end", || actor.events().iter().any(|e| e == "the split brain is over" || e.contains("is Primary now"))).await;
+    wait_for("the end", || {
+        actor.events().iter().any(|e| e == "the split brain is over" || e.contains("is Primary now"))
+    })
+    .await;
     wait_for("the mark goes", || !exists(&stage.run_dir().join("drbd/data.split-brain"))).await;
     assert!(actor.looks() > 0, "a change of role is looked at");
 }
@@ -324,7 +338,10 @@ async fn the_follower_tells_of_changes_of_split_brain_and_its_end() {
 #[tokio::test]
 async fn the_follower_starts_again_and_ends_with_its_agent() {
     let stage = Stage::new();
-    stage.says("drbdsetup events2 --timestamps --statistics", "echo $$ >> $d/followers; cat $d/now; [ -e $d/stay ] && exec sleep 1000");
+    stage.says(
+        "drbdsetup events2 --timestamps --statistics",
+        "echo $$ >> $d/followers; cat $d/now; [ -e $d/stay ] && exec sleep 1000",
+    );
     let actor = stage.agent();
     actor.agent.find(&context(Level::Stopped, MINUTE)).await.unwrap();
     let followers = || std::fs::read_to_string(stage.path("followers")).unwrap_or_default();
@@ -407,7 +424,12 @@ async fn a_handler_without_a_state_to_read_says_that_it_knows_nothing() {
     let stage = Stage::new();
     stage.says("drbdsetup events2 --now --statistics", "trap '' TERM; while :; do sleep 0.2; done");
     let actor: Actor = stage.agent();
-    let call = HandlerCall { handler: HandlerKind::FencePeer, resource: "r0".into(), peer: None, peer_address: None };
+    let call = HandlerCall {
+        handler: HandlerKind::FencePeer,
+        resource: "r0".into(),
+        peer: None,
+        peer_address: None,
+    };
     let begin = Instant::now();
     let answer = actor.agent.drbd_handler(&call, true).unwrap().await;
     assert_eq!(answer.exit, 1);

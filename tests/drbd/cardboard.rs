@@ -72,8 +72,10 @@ impl Stage {
 
     /// What a command does: a piece of shell, `$d` is the stage.
     pub fn says(&self, command: &str, shell: &str) {
-        let key: String =
-            command.chars().map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' }).collect();
+        let key: String = command
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' })
+            .collect();
         self.write(&format!("answers/{key}"), &format!("{shell}\n"));
     }
 

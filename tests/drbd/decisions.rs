@@ -27,27 +27,77 @@ fn what_may_be_promoted() {
     use PeerLost::{Promote, Refuse};
     let at = picture_at;
     let table: Vec<(&str, Picture, Result<(), Obstacle>, Result<(), Obstacle>)> = vec![
-        ("02 not configured", picture("02", "alpha"), Err(Obstacle::NotConfigured), Err(Obstacle::NotConfigured)),
-        ("03 both Inconsistent", picture("03", "alpha"), data(0, Disk::Inconsistent, false), data(0, Disk::Inconsistent, false)),
-        ("07 standby of a Primary", picture("07", "bravo"), Err(Obstacle::PeerPrimary), Err(Obstacle::PeerPrimary)),
+        (
+            "02 not configured",
+            picture("02", "alpha"),
+            Err(Obstacle::NotConfigured),
+            Err(Obstacle::NotConfigured),
+        ),
+        (
+            "03 both Inconsistent",
+            picture("03", "alpha"),
+            data(0, Disk::Inconsistent, false),
+            data(0, Disk::Inconsistent, false),
+        ),
+        (
+            "07 standby of a Primary",
+            picture("07", "bravo"),
+            Err(Obstacle::PeerPrimary),
+            Err(Obstacle::PeerPrimary),
+        ),
         ("07 Primary already", picture("07", "alpha"), Ok(()), Ok(())),
-        ("20 device made, no disk yet", at("03:10:08.941955"), data(0, Disk::Diskless, false), data(0, Disk::Diskless, false)),
+        (
+            "20 device made, no disk yet",
+            at("03:10:08.941955"),
+            data(0, Disk::Diskless, false),
+            data(0, Disk::Diskless, false),
+        ),
         ("20 attaching", at("03:10:09.362546"), settling(Disk::Attaching), settling(Disk::Attaching)),
         ("09 both Secondary", at("03:10:37.924349"), Ok(()), Ok(())),
         ("10 the peer's link is lost", at("03:10:45.522375"), Ok(()), Err(Obstacle::Alone)),
         ("12 split brain", at("03:10:59.194137"), Ok(()), Ok(())),
         ("13 victim, demoted", at("03:11:11.140060"), Ok(()), Err(Obstacle::Alone)),
-        ("13 victim, resync begins", at("03:11:13.964232"), Err(Obstacle::PeerPrimary), Err(Obstacle::PeerPrimary)),
-        ("17 Outdated and alone", at("03:11:23.008501"), data(0, Disk::Outdated, false), data(0, Disk::Outdated, false)),
+        (
+            "13 victim, resync begins",
+            at("03:11:13.964232"),
+            Err(Obstacle::PeerPrimary),
+            Err(Obstacle::PeerPrimary),
+        ),
+        (
+            "17 Outdated and alone",
+            at("03:11:23.008501"),
+            data(0, Disk::Outdated, false),
+            data(0, Disk::Outdated, false),
+        ),
         ("18 peer died", at("03:11:39.535646"), Ok(()), Err(Obstacle::Alone)),
         ("9 standby", picture9("synced-standby"), Err(Obstacle::PeerPrimary), Err(Obstacle::PeerPrimary)),
         ("9 both Secondary", picture9("both-secondary"), Ok(()), Ok(())),
-        ("9 Primary lost: the kernel asks the handler", picture9("primary-lost"), Ok(()), Err(Obstacle::Alone)),
+        (
+            "9 Primary lost: the kernel asks the handler",
+            picture9("primary-lost"),
+            Ok(()),
+            Err(Obstacle::Alone),
+        ),
         ("9 peer Outdated", picture9("peer-outdated"), Ok(()), Ok(())),
-        ("9 no quorum", picture9("no-quorum"), Err(Obstacle::NoQuorum { volume: 0 }), Err(Obstacle::NoQuorum { volume: 0 })),
-        ("9 SyncTarget", picture9("sync-target"), data(0, Disk::Inconsistent, true), data(0, Disk::Inconsistent, true)),
+        (
+            "9 no quorum",
+            picture9("no-quorum"),
+            Err(Obstacle::NoQuorum { volume: 0 }),
+            Err(Obstacle::NoQuorum { volume: 0 }),
+        ),
+        (
+            "9 SyncTarget",
+            picture9("sync-target"),
+            data(0, Disk::Inconsistent, true),
+            data(0, Disk::Inconsistent, true),
+        ),
         ("9 forced", picture9("forced-secondary"), Err(Obstacle::FailsIo), Err(Obstacle::FailsIo)),
-        ("9 one of two", picture9("two-volumes-one-inconsistent"), data(1, Disk::Inconsistent, false), data(1, Disk::Inconsistent, false)),
+        (
+            "9 one of two",
+            picture9("two-volumes-one-inconsistent"),
+            data(1, Disk::Inconsistent, false),
+            data(1, Disk::Inconsistent, false),
+        ),
         ("9 diskless, peer has it", picture9("diskless-client"), Ok(()), Ok(())),
     ];
     for (what, p, alone_ok, strict) in table {
@@ -153,13 +203,28 @@ fn split_brain_is_told_from_a_lost_link() {
     let table = [
         ("not configured", picture("02", "alpha"), helper, SplitBrain::No),
         ("connected", picture("07", "alpha"), QUIET, SplitBrain::No),
-        ("the link is lost, or the other side has noticed", picture_at("03:10:45.522375"), QUIET, SplitBrain::Possible),
+        (
+            "the link is lost, or the other side has noticed",
+            picture_at("03:10:45.522375"),
+            QUIET,
+            SplitBrain::Possible,
+        ),
         ("StandAlone after the helper", standalone.clone(), helper, SplitBrain::Certain),
         ("StandAlone, the daemon was not there", standalone.clone(), QUIET, SplitBrain::Likely),
         ("StandAlone, as we said", standalone, asked, SplitBrain::No),
         ("16: somebody ran drbdadm disconnect", picture_at("03:11:21.319795"), QUIET, SplitBrain::Likely),
-        ("on the way to StandAlone, helper called", picture_at("03:10:59.165232"), helper, SplitBrain::Certain),
-        ("shaking hands: shown as Connected, and nothing is settled", picture_at("03:10:58.631776"), helper, SplitBrain::Certain),
+        (
+            "on the way to StandAlone, helper called",
+            picture_at("03:10:59.165232"),
+            helper,
+            SplitBrain::Certain,
+        ),
+        (
+            "shaking hands: shown as Connected, and nothing is settled",
+            picture_at("03:10:58.631776"),
+            helper,
+            SplitBrain::Certain,
+        ),
         ("after the recovery", picture_at("03:11:14.706154"), QUIET, SplitBrain::No),
     ];
     for (what, p, known, want) in table {
@@ -203,7 +268,17 @@ fn findings_over_the_history() {
         "03:10:29 []",
         "03:10:45 [NotConnected]",
         "03:10:58 [SplitBrain]",
-        "03:11:12 [NotConnected]",
+        "03:11:13 [Disk(0, Outdated)]",
+        "03:11:14 [Disk(0, Inconsistent)]",
+        "03:11:14 []",
+        "03:11:21 [NotConnected]",
+        "03:11:21 [StandAlone]",
+        "03:11:23 [StandAlone, Disk(0, Outdated)]",
+        "03:11:24 [NotConnected, Disk(0, Outdated)]",
+        "03:11:25 [Disk(0, Outdated)]",
+        "03:11:25 [Disk(0, Inconsistent)]",
+        "03:11:26 []",
+        "03:11:39 [NotConnected]",
     ];
     assert_eq!(seen, want);
 }
@@ -232,7 +307,9 @@ fn health_needs_data_somewhere() {
 #[test]
 fn data_for_people() {
     let none = BTreeMap::new();
-    let show = |p: &Picture, progress: &BTreeMap<u32, Progress>, known| status("data", p, progress, known, PeerLost::Promote);
+    let show = |p: &Picture, progress: &BTreeMap<u32, Progress>, known| {
+        status("data", p, progress, known, PeerLost::Promote)
+    };
     let text = captured("05", "alpha", "drbdsetup events2 --now --statistics").stdout;
     let progress = from_proc(&captured("05", "alpha", "cat /proc/drbd").stdout);
     let s = show(&Picture::from_now("r0", &text), &progress, QUIET);
@@ -247,7 +324,10 @@ fn data_for_people() {
     assert!(s.promotable.unwrap_err().contains("being copied"));
 
     let s = show(&picture("02", "alpha"), &none, QUIET);
-    assert_eq!((s.connection.as_str(), s.local, s.peer), ("not configured", DataState::Unknown, DataState::Unknown));
+    assert_eq!(
+        (s.connection.as_str(), s.local, s.peer),
+        ("not configured", DataState::Unknown, DataState::Unknown)
+    );
 
     let s = show(&picture_at("03:10:59.194137"), &none, Known { helper: true, asked: false });
     assert!(s.split_brain);

@@ -18,7 +18,8 @@ pub fn read(file: &str) -> String {
 /// What `command` answered on `host` in the capture whose name starts with `number`.
 pub fn captured(number: &str, host: &str, command: &str) -> Answer {
     let dir = format!("{}/tests/drbd/fixtures", env!("CARGO_MANIFEST_DIR"));
-    let names = std::fs::read_dir(dir).unwrap().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+    let names =
+        std::fs::read_dir(dir).unwrap().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
     let name = names.into_iter().find(|n| n.starts_with(&format!("{number}-"))).expect("a capture");
     let text = read(&name);
     let head = format!("{host}# {command}\n");

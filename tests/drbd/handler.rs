@@ -1,6 +1,6 @@
 //! What DRBD is answered.
 
-use crate::fixture::{picture, picture9, picture_at};
+use crate::fixture::{picture, picture_at, picture9};
 use std::collections::HashMap;
 use std::time::Duration;
 use tandemd::agents::drbd::handler::{HandlerCall, HandlerKind, answer};

@@ -5,9 +5,9 @@
 
 mod agent;
 mod cardboard;
+mod config;
 mod decisions;
 mod fixture;
 mod handler;
 mod parsers;
-mod config;
 mod recovery;

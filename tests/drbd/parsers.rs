@@ -27,7 +27,10 @@ fn a_dump_of_84_is_a_picture() {
     assert!(!picture("02", "alpha").configured);
     let p = picture("03", "alpha");
     assert!(p.configured && p.is_linked());
-    assert_eq!((p.role, p.peer_role(), p.connected()), (Role::Secondary, Role::Secondary, Connected::Connected));
+    assert_eq!(
+        (p.role, p.peer_role(), p.connected()),
+        (Role::Secondary, Role::Secondary, Connected::Connected)
+    );
     assert_eq!(p.worst_disk(), Some((0, Disk::Inconsistent)));
     assert_eq!(p.volumes[&0].minor, Some(0));
     assert_eq!((p.suspended, p.may_promote), (None, None));
@@ -49,7 +52,8 @@ fn a_dump_of_9_has_more_and_unknown_objects_are_left_alone() {
     let peer = &p.connections[&0].volumes[&0];
     assert_eq!((peer.done, peer.eta, peer.out_of_sync_kib), (Some(37.5), Some(10), Some(2500)));
     assert_eq!(p.connections[&0].name, "alpha");
-    let strange = documented("sync-target") + "exists moon name:r0 phase:full\nexists resource name:r0 role:Emperor colour:red\n";
+    let strange = documented("sync-target")
+        + "exists moon name:r0 phase:full\nexists resource name:r0 role:Emperor colour:red\n";
     let p = Picture::from_now("r0", &strange);
     assert_eq!(p.role, Role::Unknown, "a word that is not known counts as the worst");
     assert!(!Picture::from_now("r1", &documented("synced-standby")).configured, "another resource's lines");
@@ -66,7 +70,10 @@ fn changes_hold_only_what_has_changed() {
             _ => {}
         }
     }
-    assert_eq!((p.role, p.connected(), p.worst_disk()), (Role::Primary, Connected::Connecting, Some((0, Disk::UpToDate))));
+    assert_eq!(
+        (p.role, p.connected(), p.worst_disk()),
+        (Role::Primary, Connected::Connecting, Some((0, Disk::UpToDate)))
+    );
     assert_eq!(helpers.iter().filter(|h| *h == "split-brain").count(), 1);
     // Both keys of the first line, one in the next: the other one stays.
     let p = picture_at("03:10:13.216824");
@@ -109,7 +116,11 @@ fn progress_of_84_is_that_of_the_resync() {
 fn progress_of_9_is_that_of_the_resync_not_of_the_device() {
     let all = from_json("r0", &read("v9-status.json"));
     assert_eq!(all[&0], Progress { percent: Some(50.37), seconds_left: Some(2), stalled: false });
-    assert_eq!(all[&1], Progress { percent: Some(25.0), seconds_left: None, stalled: false }, "text, and an unknown time");
+    assert_eq!(
+        all[&1],
+        Progress { percent: Some(25.0), seconds_left: None, stalled: false },
+        "text, and an unknown time"
+    );
     assert_eq!(all.len(), 2, "nothing moves on volume 2");
     for nothing in ["", "[ ]", "{}", "[{}]", "[{\"name\":\"r0\",\"connections\":[{}]}]"] {
         assert!(from_json("r0", nothing).is_empty(), "{nothing}");

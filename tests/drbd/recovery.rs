@@ -5,13 +5,17 @@ use crate::fixture::{captured, read};
 use std::time::Duration;
 use tandemd::agents::Agent;
 use tandemd::agents::data::{DataState, ReplicatedData, Side};
-use tandemd::agents::drbd::{HandlerCall, HandlerKind};
+use tandemd::agents::drbd::snapshot::{Purpose, Subject, remove_after_resync, take};
+use tandemd::agents::drbd::tools::Leash;
+use tandemd::agents::drbd::{HandlerCall, HandlerKind, Tools};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// 8.4 shows no connection that is StandAlone.
 fn split(role: &str) -> String {
-    format!("exists resource name:r0 role:{role} suspended:no\nexists device name:r0 volume:0 minor:0 disk:UpToDate\nexists -\n")
+    format!(
+        "exists resource name:r0 role:{role} suspended:no\nexists device name:r0 volume:0 minor:0 disk:UpToDate\nexists -\n"
+    )
 }
 
 fn data(actor: &Actor) -> &dyn ReplicatedData {
@@ -26,7 +30,10 @@ fn victim() -> Stage {
     stage.replays("drbdadm disconnect r0", &captured("13", "alpha", "drbdadm disconnect r0"));
     stage.says("drbdadm connect --discard-my-data r0", "cp $d/connected $d/now");
     stage.says("drbdadm sh-ll-dev r0", "echo /dev/vg0/data");
-    stage.says("lvs --noheadings --separator : -o vg_name,lv_name,pool_lv /dev/vg0/data", "echo '  vg0:data:'");
+    stage.says(
+        "lvs --noheadings --separator : -o vg_name,lv_name,pool_lv /dev/vg0/data",
+        "echo '  vg0:data:'",
+    );
     stage
 }
 
@@ -70,7 +77,10 @@ async fn verify_begins_once_and_only_when_connected() {
     assert!(data(&actor).verify().await.unwrap_err().contains("StandAlone"));
     let synced = captured("07", "alpha", "drbdsetup events2 --now").stdout;
     stage.now(&synced);
-    stage.says("drbdadm verify r0", "echo '0: State change failed: (-14) Need a verify algorithm to start online verify' >&2; exit 11");
+    stage.says(
+        "drbdadm verify r0",
+        "echo '0: State change failed: (-14) Need a verify algorithm to start online verify' >&2; exit 11",
+    );
     assert!(data(&actor).verify().await.unwrap_err().contains("verify-alg"));
     stage.says("drbdadm verify r0", ":");
     assert!(data(&actor).verify().await.unwrap().contains("data status data"));
@@ -85,13 +95,24 @@ async fn the_losing_side_keeps_a_snapshot_and_discards_its_writes() {
     stage.any("lvcreate", "exit 0");
     stage.any("lvs", "exit 5");
     let mut actor = stage.agent();
-    let call = HandlerCall { handler: HandlerKind::SplitBrain, resource: "r0".into(), peer: None, peer_address: None };
+    let call = HandlerCall {
+        handler: HandlerKind::SplitBrain,
+        resource: "r0".into(),
+        peer: None,
+        peer_address: None,
+    };
     actor.agent.drbd_handler(&call, false).unwrap().await;
     assert!(data(&actor).status().await.unwrap().split_brain);
     let said = data(&actor).recover(Side::Peer, MINUTE).await.unwrap();
-    assert!(said.contains("kept in the snapshot vg0/tandemd-r0-0-2") && said.contains("--keep local"), "{said}");
+    assert!(
+        said.contains("kept in the snapshot vg0/tandemd-r0-0-2") && said.contains("--keep local"),
+        "{said}"
+    );
     let calls = stage.calls();
-    assert!(calls[0].starts_with("lvcreate --snapshot --yes --addtag tandemd --name tandemd-r0-0-2"), "{calls:?}");
+    assert!(
+        calls[0].starts_with("lvcreate --snapshot --yes --addtag tandemd --name tandemd-r0-0-2"),
+        "{calls:?}"
+    );
     assert!(calls[0].ends_with("-l 100%ORIGIN vg0/data"), "{calls:?}");
     assert_eq!(calls[1..], ["drbdadm disconnect r0", "drbdadm connect --discard-my-data r0"]);
     let again = data(&actor).recover(Side::Peer, MINUTE).await.unwrap();
@@ -144,7 +165,7 @@ async fn a_primary_gives_nothing_up() {
     stage.now(&split("Primary"));
     let actor = stage.agent();
     let why = data(&actor).recover(Side::Peer, MINUTE).await.unwrap_err();
-    assert!(why.contains("is Primary") && why.contains("resource stop data"), "{why}");
+    assert!(why.contains("is Primary") && why.contains("make the other node MASTER"), "{why}");
     assert!(stage.calls().is_empty());
     stage.now("exists -\n");
     let why = data(&actor).recover(Side::Peer, MINUTE).await.unwrap_err();
@@ -158,10 +179,53 @@ async fn the_side_that_keeps_its_writes_only_connects() {
     stage.replays("drbdadm connect r0", &captured("14", "bravo", "drbdadm connect r0"));
     let actor = stage.agent();
     let said = data(&actor).recover(Side::Local, MINUTE).await.unwrap();
-    assert!(said.contains("data recover data --keep peer") && said.contains("--discard-my-data r0"), "{said}");
+    assert!(
+        said.contains("data recover data --keep peer") && said.contains("--discard-my-data r0"),
+        "{said}"
+    );
     assert_eq!(stage.calls(), ["drbdadm connect r0"]);
     // Connecting already: nothing to do but to wait for the other side.
     stage.now(&split("Primary").replace("exists -", "exists connection name:r0 peer-node-id:0 conn-name:peer connection:Connecting role:Unknown\nexists -"));
     data(&actor).recover(Side::Local, MINUTE).await.unwrap();
     assert_eq!(stage.calls().len(), 1);
+}
+
+/// Before a resync: one for each disk, kept if it is there, removed only if it is ours and the disk is meant.
+#[tokio::test]
+async fn snapshots_before_a_resync_come_and_go() {
+    let stage = Stage::new();
+    let tools = Tools::at(stage.path("."), stage.path("root"));
+    let leash = Leash::default();
+    stage.says("drbdadm sh-ll-dev r0", "echo /dev/vg0/data; echo /dev/vg0/log");
+    let words = "lvs --noheadings --separator : -o vg_name,lv_name,pool_lv /dev/vg0";
+    stage.says(&format!("{words}/data"), "echo '  vg0:data:pool'");
+    stage.says(&format!("{words}/log"), "echo '  vg0:log:'");
+    stage.any("lvs", "exit 5");
+    stage.says("lvcreate --snapshot --yes --addtag tandemd --name tandemd-r0-0-before-resync vg0/data", ":");
+    stage.any("lvcreate", "echo 'no space' >&2; exit 5");
+    stage.any("lvremove", ":");
+    let all = Subject::all("r0");
+    let why = take(&tools, &all, Purpose::Resync, &leash).await.unwrap_err().words();
+    assert!(why.contains("no snapshot of vg0/log") && why.contains("no space"), "{why}");
+    assert_eq!(stage.calls().last().unwrap(), "lvremove --yes vg0/tandemd-r0-0-before-resync", "all or none");
+    let only = Subject { only: vec!["/dev/vg0/data".into()], ..all.clone() };
+    assert_eq!(
+        take(&tools, &only, Purpose::Resync, &leash).await.unwrap(),
+        ["vg0/tandemd-r0-0-before-resync"]
+    );
+    // Now it is there: an interrupted resync begins again, and its snapshot stays the older one.
+    stage.says("lvs --noheadings -o lv_tags vg0/tandemd-r0-0-before-resync", "echo '  backup,tandemd'");
+    stage.says("lvs --noheadings -o lv_tags vg0/tandemd-r0-1-before-resync", "echo '  somebody'");
+    let before = stage.calls().len();
+    take(&tools, &only, Purpose::Resync, &leash).await.unwrap();
+    assert_eq!(stage.calls().len(), before);
+    remove_after_resync(&tools, &all, &leash).await.unwrap();
+    assert_eq!(
+        stage.calls()[before..],
+        ["lvremove --yes vg0/tandemd-r0-0-before-resync"],
+        "a stranger's stays"
+    );
+    let other = Subject { only: vec!["/dev/vg0/log".into()], ..all };
+    remove_after_resync(&tools, &other, &leash).await.unwrap();
+    assert_eq!(stage.calls().len(), before + 1);
 }

@@ -3,7 +3,7 @@
 use super::marks::Mark;
 use super::picture::Picture;
 use super::progress::{self, Progress};
-use super::snapshot::{self, Purpose};
+use super::snapshot::{self, Purpose, Subject};
 use super::state::Inner;
 use super::tools::{Leash, Trouble};
 use super::version::Version;
@@ -169,8 +169,8 @@ impl Inner {
     async fn give_up(&self, p: &Picture, copy: bool, leash: &Leash) -> Result<String, Trouble> {
         if p.role == Role::Primary {
             return Err(Trouble::says(format!(
-                "this node is Primary and its writes are in use: stop what uses them first (tandemadm resource stop {0}, or \
-                 make the other node MASTER), then say this again",
+                "this node is Primary and its writes are in use: make the other node MASTER first, so that this one is \
+                 demoted, then say tandemadm data recover {} --keep peer again",
                 self.name
             )));
         }
@@ -201,7 +201,7 @@ impl Inner {
             return Ok(kept);
         }
         let purpose = Purpose::Recovery(clock::wall());
-        let all = snapshot::take(&self.tools, self.drbd(), purpose, leash).await.map_err(|t| match t {
+        let all = snapshot::take(&self.tools, &Subject::all(self.drbd()), purpose, leash).await.map_err(|t| match t {
             Trouble::Cancelled => t,
             Trouble::Refused(r) => Trouble::says(format!(
                 "{r}. Nothing has been changed. To throw this node's writes away without a copy: tandemadm data recover {} \

@@ -51,11 +51,28 @@ pub fn name(resource: &str, volume: usize, purpose: Purpose) -> String {
     format!("{TAG}-{resource}-{volume}-{what}")
 }
 
-/// The devices below a resource, by `drbdadm sh-ll-dev`.
-async fn disks(tools: &Tools, resource: &str, leash: &Leash) -> Result<Vec<String>, Trouble> {
-    let text = tools.ask("drbdadm", &["sh-ll-dev", resource], leash, READ).await?;
-    let disks = text.lines().map(str::trim).filter(|l| !l.is_empty() && *l != "none");
-    Ok(disks.map(str::to_owned).collect())
+/// Of what a snapshot is taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Subject {
+    /// Name in DRBD.
+    pub resource: String,
+    /// Of these disks only; empty: of all.
+    pub only: Vec<String>,
+}
+
+impl Subject {
+    /// All disks of a resource.
+    pub fn all(resource: &str) -> Self {
+        Subject { resource: resource.to_owned(), only: Vec::new() }
+    }
+
+    /// The disks by `drbdadm sh-ll-dev`, numbered, without those that are not meant.
+    async fn disks(&self, tools: &Tools, leash: &Leash) -> Result<Vec<(usize, String)>, Trouble> {
+        let text = tools.ask("drbdadm", &["sh-ll-dev", &self.resource], leash, READ).await?;
+        let disks = text.lines().map(str::trim).enumerate().filter(|(_, l)| !l.is_empty() && *l != "none");
+        let meant = |disk: &str| self.only.is_empty() || self.only.iter().any(|o| o == disk);
+        Ok(disks.filter(|(_, l)| meant(l)).map(|(n, l)| (n, l.to_owned())).collect())
+    }
 }
 
 async fn logical(tools: &Tools, disk: &str, leash: &Leash) -> Result<Option<Logical>, Trouble> {
@@ -72,23 +89,23 @@ async fn logical(tools: &Tools, disk: &str, leash: &Leash) -> Result<Option<Logi
 /// there already under the name is left as it is, as it is older and so worth more. The snapshots, `GROUP/NAME`.
 pub async fn take(
     tools: &Tools,
-    resource: &str,
+    subject: &Subject,
     purpose: Purpose,
     leash: &Leash,
 ) -> Result<Vec<String>, Trouble> {
     let mut origins = Vec::new();
-    for disk in disks(tools, resource, leash).await? {
+    for (volume, disk) in subject.disks(tools, leash).await? {
         let Some(origin) = logical(tools, &disk, leash).await? else {
             return Err(Trouble::says(format!("{disk} is no LVM volume, so no snapshot of it can be kept")));
         };
-        origins.push(origin);
+        origins.push((volume, origin));
     }
     if origins.is_empty() {
         return Err(Trouble::says("drbdadm sh-ll-dev names no disk of which a snapshot could be kept"));
     }
     let (mut all, mut made): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
-    for (volume, origin) in origins.iter().enumerate() {
-        let snapshot = name(resource, volume, purpose);
+    for (volume, origin) in &origins {
+        let snapshot = name(&subject.resource, *volume, purpose);
         let whole = format!("{}/{snapshot}", origin.group);
         if !is_ours(tools, &whole, leash).await? {
             if let Err(trouble) = create(tools, origin, &snapshot, leash).await {
@@ -138,10 +155,10 @@ async fn remove_one(tools: &Tools, whole: &str, leash: &Leash) {
 }
 
 /// Removes what [`take`] made before a resync that has ended well.
-pub async fn remove_after_resync(tools: &Tools, resource: &str, leash: &Leash) -> Result<(), Trouble> {
-    for (volume, disk) in disks(tools, resource, leash).await?.iter().enumerate() {
+pub async fn remove_after_resync(tools: &Tools, subject: &Subject, leash: &Leash) -> Result<(), Trouble> {
+    for (volume, disk) in &subject.disks(tools, leash).await? {
         let Some(origin) = logical(tools, disk, leash).await? else { continue };
-        let whole = format!("{}/{}", origin.group, name(resource, volume, Purpose::Resync));
+        let whole = format!("{}/{}", origin.group, name(&subject.resource, *volume, Purpose::Resync));
         if is_ours(tools, &whole, leash).await? {
             remove_one(tools, &whole, leash).await;
         }

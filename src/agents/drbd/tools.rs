@@ -85,6 +85,8 @@ impl Tools {
     /// Runs a program to its end; its standard output.
     pub async fn run(&self, name: &str, args: &[&str], leash: &Leash) -> Result<String, Trouble> {
         let mut program = Program::new(self.program(name), args.iter().copied());
+        // Of many resources, what comes first must not be lost.
+        program.keep = 4 << 20;
         program.env.push((Self::ENV.0.to_owned(), Self::ENV.1.to_owned()));
         match run_job(&program, &leash.cancel, &leash.activity).await {
             JobEnd::Exit { status, stdout, stderr } => match Refusal::parse(status, &stderr) {

@@ -16,7 +16,7 @@ impl Version {
         let line = text.lines().find_map(|l| l.strip_prefix("DRBD_KERNEL_VERSION_CODE="))?;
         match u32::from_str_radix(line.trim().strip_prefix("0x")?, 16).ok()? {
             0 => None,
-            0..0x09_0000 => Some(Version::V84),
+            1..0x09_0000 => Some(Version::V84),
             _ => Some(Version::V9),
         }
     }
