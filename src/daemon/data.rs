@@ -133,3 +133,87 @@ pub(super) fn drbd_handler(agents: Vec<(Named, bool)>, call: HandlerCall, reply:
         let _ = reply.send(Ok(HandlerAnswer { exit: call.without_daemon(), warning: true, event }));
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agents::data::{DataStatus, ReplicatedData};
+    use crate::agents::drbd::HandlerKind;
+    use crate::agents::{Context, Work};
+    use crate::resource::{Level, Step, StepResult};
+
+    /// Data that cannot be read, and is recovered by saying so.
+    struct Paper;
+
+    impl Agent for Paper {
+        fn run<'a>(&'a self, _: Step, _: &'a Context) -> Work<'a, StepResult> {
+            Box::pin(async { StepResult::Done })
+        }
+        fn find<'a>(&'a self, _: &'a Context) -> Work<'a, Result<Level, String>> {
+            Box::pin(async { Ok(Level::Started) })
+        }
+        fn data(&self) -> Option<&dyn ReplicatedData> {
+            Some(self)
+        }
+        fn drbd_handler<'a>(&'a self, c: &'a HandlerCall, active: bool) -> Option<Work<'a, HandlerAnswer>> {
+            let answer =
+                HandlerAnswer { exit: if active { 5 } else { 4 }, warning: false, event: String::new() };
+            (c.resource == "r0").then(|| Box::pin(async { answer }) as Work<'a, HandlerAnswer>)
+        }
+    }
+
+    impl ReplicatedData for Paper {
+        fn status(&self) -> Work<'_, Result<DataStatus, String>> {
+            Box::pin(async { Err("torn".into()) })
+        }
+        fn verify(&self) -> Work<'_, Result<String, String>> {
+            Box::pin(async { Err("torn".into()) })
+        }
+        fn recover(&self, keep: Side, _: Duration) -> Work<'_, Result<String, String>> {
+            Box::pin(async move { Ok(format!("{keep:?}")) })
+        }
+        fn recover_without_copy(&self, _: Duration) -> Work<'_, Result<String, String>> {
+            Box::pin(async { Ok("no copy".into()) })
+        }
+    }
+
+    fn paper() -> Arc<dyn Agent> {
+        Arc::new(Paper)
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_reaches_the_agent_of_that_name() {
+        let (reply, answer) = oneshot::channel();
+        report(vec![("data".into(), paper())], reply);
+        let all = answer.await.unwrap().unwrap();
+        assert_eq!((all[0].resource.as_str(), all[0].error.as_deref()), ("data", Some("torn")));
+        let (reply, answer) = oneshot::channel();
+        verify("data".into(), Some(paper()), "uid 0".into(), reply);
+        assert_eq!(answer.await.unwrap().unwrap(), Outcome { ok: false, message: "torn".into() });
+        for (keep, no_copy, want) in
+            [(Side::Local, false, "Local"), (Side::Peer, false, "Peer"), (Side::Peer, true, "no copy")]
+        {
+            let (reply, answer) = oneshot::channel();
+            recover("data".into(), Recover { keep, no_copy }, Some(paper()), "uid 0".into(), reply);
+            assert_eq!(answer.await.unwrap().unwrap(), Outcome { ok: true, message: want.into() });
+        }
+        let (reply, answer) = oneshot::channel();
+        verify("else".into(), None, "uid 0".into(), reply);
+        assert!(answer.await.unwrap().unwrap().message.contains("no resource else"));
+    }
+
+    #[tokio::test]
+    async fn a_handler_of_a_resource_that_nobody_knows_is_told_that_nothing_is_known() {
+        let call = |resource: &str| HandlerCall {
+            handler: HandlerKind::FencePeer,
+            resource: resource.into(),
+            peer: None,
+            peer_address: None,
+        };
+        for (resource, active, exit) in [("r0", true, 5), ("r0", false, 4), ("r1", true, 1)] {
+            let (reply, answer) = oneshot::channel();
+            drbd_handler(vec![(("data".into(), paper()), active)], call(resource), reply);
+            assert_eq!(answer.await.unwrap().unwrap().exit, exit);
+        }
+    }
+}

@@ -26,7 +26,8 @@ fn data(volume: u32, disk: Disk, syncing: bool) -> Result<(), Obstacle> {
 fn what_may_be_promoted() {
     use PeerLost::{Promote, Refuse};
     let at = picture_at;
-    let table: Vec<(&str, Picture, Result<(), Obstacle>, Result<(), Obstacle>)> = vec![
+    type Decision = Result<(), Obstacle>;
+    let table: Vec<(&str, Picture, Decision, Decision)> = vec![
         (
             "02 not configured",
             picture("02", "alpha"),
