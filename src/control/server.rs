@@ -1,7 +1,10 @@
 //! HTTP and JSON on a unix socket. Reading is for everyone who may connect; changing anything is for root and
 //! the daemon's own user, as the kernel names them (SO_PEERCRED).
 
-use super::api::{Health, LogLevel, Maintenance, Outcome, ResourceCommand, Stats, Status};
+use super::api::{
+    DataReport, HandlerAnswer, HandlerCall, Health, LogLevel, Maintenance, Outcome, Recover, ResourceCommand,
+    Stats, Status,
+};
 use super::connection::Limited;
 pub use super::peer::Peer;
 use axum::extract::rejection::JsonRejection;
@@ -81,6 +84,26 @@ pub trait Backend: Clone + Send + Sync + 'static {
         mode: Maintenance,
         who: Peer,
     ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `GET /v1/data`: every replicated resource, read anew.
+    fn data(&self) -> impl Future<Output = Result<Vec<DataReport>, BackendError>> + Send;
+    /// `POST /v1/data/NAME/verify`.
+    fn data_verify(
+        &self,
+        name: String,
+        who: Peer,
+    ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `POST /v1/data/NAME/recover`.
+    fn data_recover(
+        &self,
+        name: String,
+        how: Recover,
+        who: Peer,
+    ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `POST /v1/drbd/handler`: DRBD has called its handler and waits.
+    fn drbd_handler(
+        &self,
+        call: HandlerCall,
+    ) -> impl Future<Output = Result<HandlerAnswer, BackendError>> + Send;
 }
 
 /// A bound control socket.
@@ -164,6 +187,10 @@ fn router<B: Backend>(backend: B) -> Router {
         .route("/v1/health", get(health::<B>))
         .route("/v1/resources/{name}/{command}", post(resource_command::<B>))
         .route("/v1/maintenance", put(maintenance::<B>))
+        .route("/v1/data", get(data::<B>))
+        .route("/v1/data/{name}/verify", post(data_verify::<B>))
+        .route("/v1/data/{name}/recover", post(data_recover::<B>))
+        .route("/v1/drbd/handler", post(drbd_handler::<B>))
         .fallback(missing)
         .method_not_allowed_fallback(wrong)
         .layer(DefaultBodyLimit::max(BODY))
@@ -226,6 +253,50 @@ async fn set_log_level<B: Backend>(
     }
     match level {
         Ok(Json(level)) => answer(b.set_log_level(level, who).await),
+        Err(e) => error(e.status(), &e.body_text()),
+    }
+}
+
+async fn data<B: Backend>(State(b): Daemon<B>) -> Result<Json<Vec<DataReport>>, BackendError> {
+    b.data().await.map(Json)
+}
+
+async fn data_verify<B: Backend>(
+    State(b): Daemon<B>,
+    ConnectInfo(who): ConnectInfo<Peer>,
+    Segments(name): Segments<String>,
+) -> Response {
+    if !may_change(who) {
+        return forbidden(who);
+    }
+    answer(b.data_verify(name, who).await)
+}
+
+async fn data_recover<B: Backend>(
+    State(b): Daemon<B>,
+    ConnectInfo(who): ConnectInfo<Peer>,
+    Segments(name): Segments<String>,
+    how: Result<Json<Recover>, JsonRejection>,
+) -> Response {
+    if !may_change(who) {
+        return forbidden(who);
+    }
+    match how {
+        Ok(Json(how)) => answer(b.data_recover(name, how, who).await),
+        Err(e) => error(e.status(), &e.body_text()),
+    }
+}
+
+async fn drbd_handler<B: Backend>(
+    State(b): Daemon<B>,
+    ConnectInfo(who): ConnectInfo<Peer>,
+    call: Result<Json<HandlerCall>, JsonRejection>,
+) -> Response {
+    if !may_change(who) {
+        return forbidden(who);
+    }
+    match call {
+        Ok(Json(call)) => b.drbd_handler(call).await.map(Json).into_response(),
         Err(e) => error(e.status(), &e.body_text()),
     }
 }

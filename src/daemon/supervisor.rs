@@ -11,7 +11,7 @@ use super::messages::{Command, Event};
 use super::protocol::{self, Handle};
 use super::resources::{Pre, Resources, advice};
 use super::start::NO_RESOURCES;
-use super::{leftovers, privileges, remains};
+use super::{data, leftovers, privileges, remains};
 use crate::config::{self, Config, Loaded, TrackKind};
 use crate::control::api::{BfdStatus, LogLevel, Outcome, Stats, Status, TrackerStatus};
 use crate::control::server::{BackendError, Peer, Server};
@@ -385,6 +385,22 @@ impl Supervisor {
             Request::SetLogLevel(level, who, reply) => drop(reply.send(Ok(self.set_level(&level, &who)))),
             Request::Resource(command, who, reply) => {
                 drop(reply.send(Ok(self.resource_command(command, &who))));
+            }
+            Request::Data(reply) => data::report(self.agents(), reply),
+            Request::DataVerify(name, who, reply) => {
+                let agent = self.agent(&name);
+                data::verify(name, agent, describe(&who), reply);
+            }
+            Request::DataRecover(name, how, who, reply) => {
+                let agent = self.agent(&name);
+                data::recover(name, how, agent, describe(&who), reply);
+            }
+            Request::DrbdHandler(call, reply) => {
+                let agents = self.agents().into_iter().map(|a| {
+                    let active = self.is_active(&a.0);
+                    (a, active)
+                });
+                data::drbd_handler(agents.collect(), call, reply);
             }
         }
     }

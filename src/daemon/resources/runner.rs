@@ -223,9 +223,18 @@ impl Resources {
     }
 
     /// The agent of a resource.
-    #[allow(dead_code, reason = "asked by the data commands")]
     pub(crate) fn agent(&self, name: &str) -> Option<Arc<dyn Agent>> {
         self.agents.get(&Name::from(name)).map(|(_, agent)| agent.clone())
+    }
+
+    /// Whether a resource is promoted and stays so: no step on the way, nothing asked that takes it down.
+    pub(crate) fn is_active(&self, name: &str) -> bool {
+        let status = self.graph.status(clock::now());
+        let serves = |r: &resource::ResourceStatus| {
+            let moves = r.running.as_ref().is_some_and(|s| s.step != Step::Monitor);
+            r.name.as_str() == name && r.level == Level::Promoted && !moves
+        };
+        status.resources.iter().any(serves)
     }
 
     /// Whether there is nothing to look after.
