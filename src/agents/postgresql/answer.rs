@@ -18,8 +18,7 @@ pub(super) const MORE: [&str; 4] = [
 ];
 
 /// How far a base backup that this user takes has come: bytes sent, bytes in all (0: not known yet).
-pub(super) const PROGRESS: &str =
-    "select backup_streamed, coalesce(backup_total, 0) from pg_stat_progress_basebackup order by pid desc limit 1";
+pub(super) const PROGRESS: &str = "select backup_streamed, coalesce(backup_total, 0) from pg_stat_progress_basebackup order by pid desc limit 1";
 
 /// Our own server, as it is now.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -111,8 +110,7 @@ impl Live {
         let line = |about: &str| text.lines().map(fields).find(|f| f.first() == Some(&about));
         let word = |f: &[&str], n: usize| f.get(n).copied().unwrap_or_default().to_owned();
         let replay = line("replay").unwrap_or_default();
-        let receiver =
-            line("receiver").map(|f| Receiver { status: word(&f, 1), latest_end: lsn(f.get(2)) });
+        let receiver = line("receiver").map(|f| Receiver { status: word(&f, 1), latest_end: lsn(f.get(2)) });
         let standby = line("standby").map(|f| Standby {
             state: word(&f, 1),
             sync_state: word(&f, 2),
@@ -193,8 +191,13 @@ impl Peer {
 
     /// From psql's complaint. What the server itself says begins with FATAL or ERROR; anything else is the network.
     pub(super) fn refused(complaint: &str) -> Self {
-        const PASSING: [&str; 5] =
-            ["starting up", "shutting down", "not yet accepting", "not accepting connections", "in recovery mode"];
+        const PASSING: [&str; 5] = [
+            "starting up",
+            "shutting down",
+            "not yet accepting",
+            "not accepting connections",
+            "in recovery mode",
+        ];
         let said = ["FATAL:", "ERROR:"].iter().find_map(|w| complaint.split_once(w));
         let Some((_, words)) = said else { return Peer::Silent(last_line(complaint)) };
         let words = words.trim().lines().next().unwrap_or_default().to_owned();
@@ -270,7 +273,9 @@ mod tests {
         let text = |words: &str| {
             format!("psql: error: connection to server at \"192.0.2.2\", port 5432 failed: {words}\n")
         };
-        let refused = text("Connection refused\n\tIs the server running on that host and accepting TCP/IP connections?");
+        let refused = text(
+            "Connection refused\n\tIs the server running on that host and accepting TCP/IP connections?",
+        );
         assert!(matches!(Peer::refused(&refused), Peer::Silent(w) if w.ends_with("Connection refused")));
         assert!(matches!(Peer::refused(""), Peer::Silent(_)));
         for words in ["the database system is starting up", "the database system is shutting down"] {

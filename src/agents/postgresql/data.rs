@@ -69,13 +69,17 @@ impl Host {
             self.seen.live(live);
         }
         self.seen.peer(&peer);
-        let local = self.seen.being_copied().unwrap_or_else(|| local_state(live.as_ref(), stopped.as_ref(), &peer));
+        let local =
+            self.seen.being_copied().unwrap_or_else(|| local_state(live.as_ref(), stopped.as_ref(), &peer));
         let promotable = match &live {
             None => Err("the server does not run".into()),
             Some(live) if !live.in_recovery => Ok(()),
             Some(live) => {
                 let max_lag = self.settings.max_lag;
-                promotable(&Candidate { at: live.at, half_done, heard: self.seen.heard(live), max_lag }, &peer)
+                promotable(
+                    &Candidate { at: live.at, half_done, heard: self.seen.heard(live), max_lag },
+                    &peer,
+                )
             }
         };
         let role = match &live {
@@ -122,7 +126,8 @@ impl Host {
             "{NO_COMPARISON}. Both are cluster {}, timeline {}; here at {}, the peer at {}",
             at.system, at.timeline, live.at.lsn, at.lsn
         );
-        let installed = self.tell("select count(*) from pg_extension where extname = 'amcheck'", LOOK).await?;
+        let installed =
+            self.tell("select count(*) from pg_extension where extname = 'amcheck'", LOOK).await?;
         if installed.trim() == "0" {
             return Ok(format!(
                 "{same}. For a check of tables and indexes run `create extension amcheck` in database postgres at the \
@@ -136,7 +141,8 @@ impl Host {
     /// Reads everything, without anybody waiting for it.
     fn check_behind(&self) {
         let host = Host { activity: Activity::default(), ..self.beyond(self.seen.alive.child_token()) };
-        let (directory, port) = (&self.settings.socket_directory.to_string_lossy(), self.settings.port.to_string());
+        let (directory, port) =
+            (&self.settings.socket_directory.to_string_lossy(), self.settings.port.to_string());
         // The database that the extension was looked for in; others may lack it.
         let args = ["--no-password", "--host", directory, "--port", &port, "--database", "postgres"];
         let program = self.server_program("pg_amcheck", args);
@@ -242,8 +248,20 @@ mod tests {
             (PRIMARY.to_owned(), silent(), DataState::UpToDate, DataState::Unknown, false),
             (PRIMARY.to_owned(), primary(3, 1), DataState::UpToDate, DataState::UpToDate, true),
             (PRIMARY.to_owned(), standby(2, 0x200), DataState::UpToDate, DataState::Stale, false),
-            (followed("streaming|async|0/300|"), standby(2, 0x300), DataState::UpToDate, DataState::UpToDate, false),
-            (followed("streaming|async|0/200|"), standby(2, 0x200), DataState::UpToDate, DataState::Stale, false),
+            (
+                followed("streaming|async|0/300|"),
+                standby(2, 0x300),
+                DataState::UpToDate,
+                DataState::UpToDate,
+                false,
+            ),
+            (
+                followed("streaming|async|0/200|"),
+                standby(2, 0x200),
+                DataState::UpToDate,
+                DataState::Stale,
+                false,
+            ),
             (followed("catchup|async|0/200|"), standby(2, 0x200), DataState::UpToDate, syncing, false),
             (streaming("0/100"), primary(1, 0x100), DataState::UpToDate, DataState::UpToDate, false),
             (streaming("0/180"), primary(1, 0x180), DataState::Stale, DataState::UpToDate, false),
@@ -253,7 +271,8 @@ mod tests {
             (STANDBY.to_owned(), standby(1, 0x100), DataState::Unsure, DataState::Unsure, false),
         ] {
             let live = live(&text);
-            let found = (local_state(Some(&live), None, &peer), peer_state(Some(&live), &peer), split(&live, &peer));
+            let found =
+                (local_state(Some(&live), None, &peer), peer_state(Some(&live), &peer), split(&live, &peer));
             assert_eq!(found, (local, other, is_split), "{text} {peer:?}");
         }
     }

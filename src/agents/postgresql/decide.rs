@@ -49,13 +49,16 @@ pub(super) enum Plan {
 }
 
 /// What an operator types to have the peer's data here.
-const BY_HAND: &str = "`tandemadm data recover` with `--keep peer` takes the peer's data and keeps these aside";
+const BY_HAND: &str =
+    "`tandemadm data recover` with `--keep peer` takes the peer's data and keeps these aside";
 
 /// What to do before a start.
 pub(super) fn start(found: &Directory, peer: &Peer, rejoin: Rejoin) -> Plan {
     let (control, follows) = match found {
         Directory::Foreign => {
-            return Plan::Refuse("it holds files, but no data of a PostgreSQL server: name another one".into());
+            return Plan::Refuse(
+                "it holds files, but no data of a PostgreSQL server: name another one".into(),
+            );
         }
         Directory::Empty => return copy("there are no data here yet".into(), peer, rejoin),
         Directory::HalfDone => return copy("an earlier rejoin was interrupted".into(), peer, rejoin),
@@ -94,12 +97,16 @@ pub(super) fn start(found: &Directory, peer: &Peer, rejoin: Rejoin) -> Plan {
 fn crashed(control: &Control, follows: bool, at: &Position, fork: Option<Lsn>, rejoin: Rejoin) -> Plan {
     match control.state {
         _ if follows => Plan::Follow,
-        ClusterState::Primary if at.timeline > control.timeline => rewind(control, follows, fork, (at, rejoin)),
-        ClusterState::Primary | ClusterState::ShutDown if at.timeline == control.timeline => Plan::Refuse(format!(
-            "this server was a primary of timeline {}, and the peer is one too: both may have been written to. Keep \
+        ClusterState::Primary if at.timeline > control.timeline => {
+            rewind(control, follows, fork, (at, rejoin))
+        }
+        ClusterState::Primary | ClusterState::ShutDown if at.timeline == control.timeline => {
+            Plan::Refuse(format!(
+                "this server was a primary of timeline {}, and the peer is one too: both may have been written to. Keep \
              one: {BY_HAND}",
-            at.timeline
-        )),
+                at.timeline
+            ))
+        }
         _ => Plan::Follow,
     }
 }
@@ -144,12 +151,15 @@ pub(super) fn recover(found: &Directory, at: &Position, history: &History, rejoi
         (Directory::Foreign, _) => Plan::Refuse("it holds files, but no data of a PostgreSQL server".into()),
         // That an operator has to say it is all that "never" asks for.
         (_, Rejoin::RewindOrCopy | Rejoin::Never) => Plan::Copy { why: why() },
-        (Directory::Data { control, .. }, Rejoin::Rewind) if control.rewindable && control.system == at.system => {
+        (Directory::Data { control, .. }, Rejoin::Rewind)
+            if control.rewindable && control.system == at.system =>
+        {
             let fork = history.left(control.timeline);
             Plan::Rewind { why: why(), fork, crashed: control.state == ClusterState::Primary }
         }
         (_, Rejoin::Rewind) => Plan::Refuse(
-            "these data cannot be rewound, and `rejoin = \"rewind\"` allows no copy: set \"rewind_or_copy\"".into(),
+            "these data cannot be rewound, and `rejoin = \"rewind\"` allows no copy: set \"rewind_or_copy\""
+                .into(),
         ),
     }
 }
@@ -183,20 +193,25 @@ pub(super) enum Verdict {
 /// Whether this server may become the primary.
 pub(super) fn promote(candidate: &Candidate, peer: &Peer) -> Verdict {
     if candidate.half_done {
-        return Verdict::Refuse("its data are a copy that was never finished; it has to be started anew first".into());
+        return Verdict::Refuse(
+            "its data are a copy that was never finished; it has to be started anew first".into(),
+        );
     }
     let us = &candidate.at;
     match peer {
-        Peer::Primary(at, _) | Peer::Standby(at, _) if at.system != us.system => {
-            Verdict::Refuse(format!("the peer's data are of another cluster ({}, here {})", at.system, us.system))
-        }
+        Peer::Primary(at, _) | Peer::Standby(at, _) if at.system != us.system => Verdict::Refuse(format!(
+            "the peer's data are of another cluster ({}, here {})",
+            at.system, us.system
+        )),
         Peer::Primary(at, _) => Verdict::Later(format!("the peer is a primary, of timeline {}", at.timeline)),
         Peer::Busy(said) => Verdict::Later(format!("the peer may be a primary still: {said}")),
-        Peer::Closed(said) => {
-            Verdict::Later(format!("the peer runs and does not let itself be asked whether it is a primary: {said}"))
-        }
+        Peer::Closed(said) => Verdict::Later(format!(
+            "the peer runs and does not let itself be asked whether it is a primary: {said}"
+        )),
         Peer::Silent(_) => match candidate.heard.map(|l| l.bytes_beyond(us.lsn)) {
-            Some(lag) if candidate.max_lag.is_some_and(|max| lag > max) => Verdict::Refuse(too_far(lag, candidate)),
+            Some(lag) if candidate.max_lag.is_some_and(|max| lag > max) => {
+                Verdict::Refuse(too_far(lag, candidate))
+            }
             _ => Verdict::Go,
         },
         Peer::Standby(at, _) if at.timeline > us.timeline => Verdict::Later(format!(

@@ -63,7 +63,11 @@ fn the_table_of_starts() {
         (data(ShutDownInRecovery, 1, 0x3001), primary(2, 0x4000), "rewind"),
         (data(Standby, 1, 0x3001), primary(2, 0x4000), "follow"),
         // A timeline that the peer never was on.
-        (data(ShutDown, 2, 0x4000), Peer::Primary(at(3, 0x9000).0, History(vec![(1, Lsn(0x3000))])), "rewind"),
+        (
+            data(ShutDown, 2, 0x4000),
+            Peer::Primary(at(3, 0x9000).0, History(vec![(1, Lsn(0x3000))])),
+            "rewind",
+        ),
         // Two that cannot be told apart, and one that is newer than its primary.
         (data(ShutDown, 1, 0x2000), primary(1, 0x2800), "refuse"),
         (data(Primary, 1, 0x2000), primary(1, 0x2800), "refuse"),

@@ -166,7 +166,8 @@ impl Host {
         if ran.status == 0 {
             return Ok(ran.stdout);
         }
-        let said = super::answer::last_line(if ran.stderr.trim().is_empty() { &ran.stdout } else { &ran.stderr });
+        let said =
+            super::answer::last_line(if ran.stderr.trim().is_empty() { &ran.stdout } else { &ran.stderr });
         let what = program.command.program.display();
         Err(Trouble::Failed(format!("{what} failed (exit status {}): {said}", ran.status)))
     }

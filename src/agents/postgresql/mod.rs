@@ -87,7 +87,12 @@ impl PostgresqlAgent {
         result
     }
 
-    async fn within<T>(&self, limit: Duration, host: &Host, work: impl Future<Output = Outcome<T>>) -> Result<T, String> {
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        host: &Host,
+        work: impl Future<Output = Outcome<T>>,
+    ) -> Result<T, String> {
         let timer = async {
             tokio::time::sleep(limit).await;
             host.cancel.cancel();

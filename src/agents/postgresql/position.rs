@@ -112,9 +112,12 @@ mod tests {
 
     #[test]
     fn places_are_read_written_and_subtracted() {
-        for (text, value) in
-            [("0/0", 0), ("0/1500718", 0x0150_0718), ("16/B374D848", 0x16_B374_D848), ("FFFFFFFF/FFFFFFFF", u64::MAX)]
-        {
+        for (text, value) in [
+            ("0/0", 0),
+            ("0/1500718", 0x0150_0718),
+            ("16/B374D848", 0x16_B374_D848),
+            ("FFFFFFFF/FFFFFFFF", u64::MAX),
+        ] {
             assert_eq!(lsn(text), Lsn(value), "{text}");
             assert_eq!(lsn(text).to_string(), text);
         }
@@ -127,7 +130,8 @@ mod tests {
 
     #[test]
     fn a_history_file_is_read() {
-        let text = "1\t0/3000148\tno recovery target specified\n\n# a comment\n2\t0/5000000\tbefore 2000-01-01\n";
+        let text =
+            "1\t0/3000148\tno recovery target specified\n\n# a comment\n2\t0/5000000\tbefore 2000-01-01\n";
         let history = History::parse(text).unwrap();
         assert_eq!(history, History(vec![(1, lsn("0/3000148")), (2, lsn("0/5000000"))]));
         assert_eq!(History::parse("").unwrap(), History::default());

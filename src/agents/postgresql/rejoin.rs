@@ -57,7 +57,10 @@ impl Host {
             self.pg_rewind(&[]).await?;
             self.copy_own_files(&self.marker(), self.data()).await?;
             if let Some(kept) = kept {
-                self.event(true, format!("the log of what only this server had is kept in {}", kept.display()));
+                self.event(
+                    true,
+                    format!("the log of what only this server had is kept in {}", kept.display()),
+                );
             }
         }
         self.files("touch", &[], &[&self.data().join("standby.signal")]).await?;
@@ -176,7 +179,10 @@ impl Host {
             Some(_) => {
                 let old = self.beside(&format!(".old-{}", stamp()));
                 self.files("mv", &["-T"], &[self.data(), &old]).await?;
-                self.event(true, format!("the former data are kept in {}: remove them by hand", old.display()));
+                self.event(
+                    true,
+                    format!("the former data are kept in {}: remove them by hand", old.display()),
+                );
             }
         }
         self.files("mv", &["-T"], &[staging, self.data()]).await.map(drop)

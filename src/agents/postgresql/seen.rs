@@ -130,7 +130,10 @@ pub(super) fn details(live: &Live) -> Vec<(String, String)> {
     }
     if !live.in_recovery {
         let standby = live.standby.as_ref();
-        let text = match (standby.is_some_and(super::answer::Standby::synchronous), live.synchronous_names.is_empty()) {
+        let text = match (
+            standby.is_some_and(super::answer::Standby::synchronous),
+            live.synchronous_names.is_empty(),
+        ) {
             (true, _) => "yes",
             (false, true) => "no",
             (false, false) => "no: commits wait for a synchronous standby",

@@ -98,7 +98,8 @@ impl Host {
     /// What a standby connects with.
     fn primary_conninfo(&self) -> String {
         let passfile = self.settings.password_file.as_ref();
-        let passfile = passfile.map(|f| format!(" passfile={}", quoted(&f.to_string_lossy()))).unwrap_or_default();
+        let passfile =
+            passfile.map(|f| format!(" passfile={}", quoted(&f.to_string_lossy()))).unwrap_or_default();
         format!("{} application_name={}{passfile}", self.there(), quoted(self.name.as_str()))
     }
 
@@ -109,7 +110,9 @@ impl Host {
         let ran = self.job(&self.psql(&connection, &questions, limit), limit).await;
         match ran {
             Ok(ran) if ran.status == 0 => Ok(Live::parse(&ran.stdout)?),
-            Ok(ran) => Err(Trouble::Failed(format!("the server does not answer: {}", last_line(&ran.stderr)))),
+            Ok(ran) => {
+                Err(Trouble::Failed(format!("the server does not answer: {}", last_line(&ran.stderr))))
+            }
             Err(Trouble::TooSlow(_)) => {
                 Err(Trouble::TooSlow(format!("the server did not answer within {limit:?}")))
             }
@@ -191,12 +194,15 @@ impl Host {
             return Ok(live);
         }
         self.end_by_force().await;
-        Err(Trouble::Failed("it started as a primary in spite of standby.signal, and was ended at once".into()))
+        Err(Trouble::Failed(
+            "it started as a primary in spite of standby.signal, and was ended at once".into(),
+        ))
     }
 
     fn start_program(&self, log: &Path, limit: Duration) -> Program {
         let s = &self.settings;
-        let mut options = format!("-p {} -c {}", s.port, shell(&format!("primary_conninfo={}", self.primary_conninfo())));
+        let mut options =
+            format!("-p {} -c {}", s.port, shell(&format!("primary_conninfo={}", self.primary_conninfo())));
         if let Some(file) = &s.config_file {
             let word = shell(&format!("config_file={}", file.display()));
             options.push_str(&format!(" -c {word}"));
@@ -222,7 +228,11 @@ impl Host {
         let _shown = Shown(&self.activity, server.pid);
         for (mode, part, down) in [
             ("fast", limit.mul_f64(0.7), Down::Clean),
-            ("immediate", limit.mul_f64(0.2), Down::Forced("it did not end in good order and was ended at once")),
+            (
+                "immediate",
+                limit.mul_f64(0.2),
+                Down::Forced("it did not end in good order and was ended at once"),
+            ),
         ] {
             self.pg_ctl_stop(mode, part).await?;
             if self.postmaster().await?.is_none() {
@@ -238,7 +248,8 @@ impl Host {
     async fn pg_ctl_stop(&self, mode: &str, limit: Duration) -> Outcome<()> {
         let seconds = limit.as_secs().max(1).to_string();
         let data = self.data().to_string_lossy();
-        let program = self.server_program("pg_ctl", ["stop", "-s", "-w", "-m", mode, "-t", &seconds, "-D", &data]);
+        let program =
+            self.server_program("pg_ctl", ["stop", "-s", "-w", "-m", mode, "-t", &seconds, "-D", &data]);
         match self.job(&program, limit).await {
             Err(Trouble::Cancelled) => Err(Trouble::Cancelled),
             _ => Ok(()),

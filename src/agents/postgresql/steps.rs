@@ -74,8 +74,14 @@ impl Host {
             let waited = left() < limit.saturating_sub(PATIENCE.min(limit.mul_f64(0.5)));
             match decide::promote(&candidate, &peer) {
                 Verdict::Go => {
-                    if candidate.max_lag.is_some() && candidate.heard.is_none() && matches!(peer, Peer::Silent(_)) {
-                        self.event(true, "promoted without knowing how far behind it is: nothing was heard of the peer");
+                    if candidate.max_lag.is_some()
+                        && candidate.heard.is_none()
+                        && matches!(peer, Peer::Silent(_))
+                    {
+                        self.event(
+                            true,
+                            "promoted without knowing how far behind it is: nothing was heard of the peer",
+                        );
                     }
                     break;
                 }
@@ -252,7 +258,9 @@ impl Host {
                 )));
             }
             if live.connected() {
-                return Err(Trouble::Failed("the server here follows its peer: nothing has to be recovered".into()));
+                return Err(Trouble::Failed(
+                    "the server here follows its peer: nothing has to be recovered".into(),
+                ));
             }
         }
         let plan = |found| decide::recover(&found, at, history, self.settings.rejoin);
@@ -264,7 +272,10 @@ impl Host {
         }
         self.rejoin(plan(self.inspect().await?)).await?;
         if !running {
-            return Ok(format!("the data are the peer's now; start it with `tandemadm resource start {}`", self.name));
+            return Ok(format!(
+                "the data are the peer's now; start it with `tandemadm resource start {}`",
+                self.name
+            ));
         }
         let live = self.launch(limit.mul_f64(0.5)).await?;
         self.seen.live(&live);
@@ -276,7 +287,10 @@ impl Host {
 pub(super) fn astray(live: &Live, peer: &Peer) -> Option<String> {
     let Peer::Primary(at, history) = peer else { return None };
     if at.system != live.at.system {
-        return Some(format!("the peer's data are of another cluster ({}, here {})", at.system, live.at.system));
+        return Some(format!(
+            "the peer's data are of another cluster ({}, here {})",
+            at.system, live.at.system
+        ));
     }
     if !live.in_recovery {
         return Some(format!(
