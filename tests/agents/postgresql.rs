@@ -295,7 +295,7 @@ fn a_hung_server_fails_its_monitor_and_is_ended_all_the_same() {
             assert_eq!(result, StepResult::Cancelled);
 
             // The primary's shutdown waits for its standby, though not for ever.
-            let demoted = a.step(Step::Demote, Level::Promoted, secs(8)).await;
+            let demoted = a.step(Step::Demote, Level::Promoted, secs(16)).await;
             assert_eq!(demoted, StepResult::Done);
             assert!(a.told().contains("may not have reached the standby"), "{}", a.told());
             assert_eq!(a.sql("select pg_is_in_recovery()"), "t");

@@ -138,6 +138,7 @@ impl Node {
     /// A step as the daemon has it carried out: cancelled at its limit.
     pub async fn step(&self, step: Step, level: Level, limit: Duration) -> StepResult {
         let context = self.context(level, limit);
+        let begun = std::time::Instant::now();
         let cancel = async {
             tokio::time::sleep(limit).await;
             context.cancel.cancel();
@@ -147,6 +148,8 @@ impl Node {
             result = self.agent.run(step, &context) => result,
             () = cancel => unreachable!(),
         };
+        // Seen when the test fails.
+        println!("{} {step}: {result:?} after {:?}", self.name, begun.elapsed());
         assert_eq!(context.activity.processes(), [], "something of the step is shown as running still");
         result
     }
@@ -233,9 +236,10 @@ impl Node {
 
     /// Waits until a query gives this.
     pub fn wait_sql(&self, sql: &str, expected: &str) {
-        wait_until(secs(20), &format!("{}: {sql} gives {expected}", self.name), || {
+        let took = wait_until(secs(20), &format!("{}: {sql} gives {expected}", self.name), || {
             self.try_sql(sql).as_deref() == Ok(expected)
         });
+        println!("{}: {sql} gives {expected} after {took:?}", self.name);
     }
 
     /// The server's processes, the first one first.

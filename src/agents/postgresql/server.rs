@@ -181,6 +181,8 @@ impl Host {
             let tail = self.files("tail", &["-n", "30"], &[&log]).await.unwrap_or_default();
             // Processes of a server that was killed need a moment to notice.
             if !tail.contains("shared memory block") || self.postmaster().await?.is_some() {
+                // One that was too slow would go on starting.
+                self.end_by_force().await;
                 return Err(Trouble::Failed(format!(
                     "it did not start: {} (more in {})",
                     cause(&tail, &ran.stderr),
