@@ -152,6 +152,28 @@ fn after_the_death_of_the_primary_no_committed_row_is_missing() {
             // Its own configuration was not replaced by the peer's.
             assert_eq!(a.sql("show synchronous_standby_names"), "*");
             assert!(a.beside(".rejoin").is_empty() && a.beside(".old").is_empty());
+
+            // Away for too long: said, and mended by an operator's word.
+            a.stop().await;
+            b.sql("alter system set wal_keep_size = 0");
+            b.sql("select pg_reload_conf()");
+            for n in 1..=3 {
+                b.sql(&format!("insert into t values ({}); select pg_switch_wal()", 2_000_000 + n));
+                b.sql("checkpoint");
+            }
+            a.start().await;
+            for _ in 0..100 {
+                assert_eq!(a.monitor(Level::Started).await, StepResult::Done);
+                if a.told().contains("the peer has removed log that is needed here") {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            assert!(a.told().contains("the peer has removed log that is needed here"), "{}", a.told());
+            a.agent.data().unwrap().recover(Side::Peer, LIMIT).await.unwrap();
+            a.wait_sql(all, &b.sql(all));
+            a.wait_detail(Level::Started, "connection", "streaming").await;
+            assert_eq!(a.beside(".old-").len(), 1);
             a.stop().await;
             b.demote().await;
             b.stop().await;

@@ -168,6 +168,11 @@ impl Host {
         if usual.is_dir() { usual.join(format!("tandemd-{}.log", self.name)) } else { self.beside(".log") }
     }
 
+    /// The server's last words, if it writes them there.
+    pub(super) async fn tail_of_log(&self) -> String {
+        self.files("tail", &["-n", "30"], &[&self.log()]).await.unwrap_or_default()
+    }
+
     /// Starts the server, as a standby and in no other way, and waits until it answers.
     pub(super) async fn launch(&self, limit: Duration) -> Outcome<Live> {
         self.files("touch", &[], &[&self.data().join("standby.signal")]).await?;
@@ -178,7 +183,7 @@ impl Host {
             if ran.status == 0 {
                 break;
             }
-            let tail = self.files("tail", &["-n", "30"], &[&log]).await.unwrap_or_default();
+            let tail = self.tail_of_log().await;
             // Processes of a server that was killed need a moment to notice.
             if !tail.contains("shared memory block") || self.postmaster().await?.is_some() {
                 // One that was too slow would go on starting.

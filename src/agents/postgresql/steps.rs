@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// So long a promotion waits at most for what will pass, such as a former primary that is still going down.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The name of one thing to say.
+const LOST: &str = "lost log";
 /// The checkpoint after a promotion; nobody waits for it.
 const CHECKPOINT: Duration = Duration::from_secs(600);
 
@@ -189,6 +191,7 @@ impl Host {
         }
         self.say_changes(&live);
         if live.connected() {
+            self.seen.forget(LOST);
             return Ok(());
         }
         let peer = self.ask_peer().await?;
@@ -199,8 +202,23 @@ impl Host {
                 self.say_once("two primaries", &why);
                 Ok(())
             }
+            None if live.in_recovery && matches!(peer, Peer::Primary(..)) => self.look_for_lost_log().await,
             None => Ok(()),
         }
+    }
+
+    /// A standby that was away for too long asks for what its primary has thrown away, again and again. It still is a
+    /// standby, so it has not failed; but nobody else tells.
+    async fn look_for_lost_log(&self) -> Outcome<()> {
+        let tail = self.tail_of_log().await;
+        if asks_in_vain(&tail) {
+            self.say_once(
+                LOST,
+                "it cannot catch up: the peer has removed log that is needed here (see wal_keep_size); \
+                 `tandemadm data recover` with `--keep peer` copies it anew",
+            );
+        }
+        Ok(())
     }
 
     fn say_changes(&self, live: &Live) {
@@ -283,6 +301,12 @@ impl Host {
     }
 }
 
+/// Whether the server's last words are that the primary has removed what it asks for.
+fn asks_in_vain(tail: &str) -> bool {
+    let mut last = tail.lines().rev().take(6);
+    last.any(|l| l.contains("requested WAL segment") && l.contains("has already been removed"))
+}
+
 /// Why this server and its peer cannot be a pair as they are; none: they can, or it is not known.
 pub(super) fn astray(live: &Live, peer: &Peer) -> Option<String> {
     let Peer::Primary(at, history) = peer else { return None };
@@ -311,5 +335,21 @@ pub(super) fn astray(live: &Live, peer: &Peer) -> Option<String> {
             fork.map_or_else(|| "elsewhere".to_owned(), |f| format!("at {f}")),
             live.at.lsn
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standby_that_asks_in_vain_is_known_by_its_last_words() {
+        let vain = "x [7] LOG:  started streaming WAL from primary at 0/3000000 on timeline 2\n\
+                    x [7] FATAL:  could not receive data from WAL stream: ERROR:  requested WAL segment \
+                    000000020000000000000003 has already been removed\n";
+        assert!(asks_in_vain(vain));
+        let later = "x [8] LOG:  started streaming WAL from primary at 0/3000000 on timeline 2\n".repeat(6);
+        assert!(!asks_in_vain(&format!("{vain}{later}")), "that was before");
+        assert!(!asks_in_vain(""));
     }
 }
