@@ -8,5 +8,7 @@ mod filesystem;
 #[path = "../lab/mod.rs"]
 mod lab;
 mod ocf;
+mod postgresql;
+mod postgresql_pair;
 mod support;
 mod systemd;
