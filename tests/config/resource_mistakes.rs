@@ -36,7 +36,7 @@ fn keys_that_all_kinds_have() {
         ("monitor_interval = \"50ms\"", "monitor_interval", "0s (none), or 100ms to 24h"),
         ("restart_attempts = 1001", "restart_attempts", "0 to 1000"),
         ("restart_window = \"500ms\"", "restart_window", "1s to 24h"),
-        ("restart_delay = \"31s\"", "restart_delay", "0s to 30s"),
+        ("restart_delay = \"61m\"", "restart_delay", "0s to 1h"),
         ("on_stop_failure = \"rebot\"", "on_stop_failure", "did you mean `reboot`?"),
         ("critical = 1", "critical", "true or false"),
         ("startup = \"no\"", "startup", "true or false"),

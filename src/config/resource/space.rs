@@ -98,12 +98,26 @@ mod tests {
             ("1.5 GiB", 3 << 29),
             ("0.5kB", 500),
             ("7TiB", 7 << 40),
+            ("1000000000000000001B", 1_000_000_000_000_000_001),
+            ("9223372036854775807B", i64::MAX as u64),
         ] {
             assert_eq!(parse(text), Some(want), "{text}");
         }
-        for text in
-            ["", "1", "GB", "1G", "1gb", "-1GB", "1.0001kB", ".5kB", "1e3B", "9999999TiB", "1.5B", "1 GB x"]
-        {
+        for text in [
+            "",
+            "1",
+            "GB",
+            "1G",
+            "1gb",
+            "-1GB",
+            "1.0001kB",
+            ".5kB",
+            "1e3B",
+            "9999999TiB",
+            "9223372036854775808B",
+            "1.5B",
+            "1 GB x",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
         assert_eq!(format_bytes(0), "0B");
