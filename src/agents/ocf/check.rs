@@ -157,13 +157,11 @@ fn doubts(resource: &OcfResource, meta: &MetaData, timeouts: &Timeouts) -> Vec<S
     ];
     for (name, is) in set {
         let used = resource.promotable || !matches!(name, "promote" | "demote");
-        if let Some(least) = meta.advised(name, resource.check_level).filter(|least| used && is < *least) {
-            warnings.push(format!(
-                "{name}_timeout is {}, and the agent advises {} at least",
-                seconds(is),
-                seconds(least)
-            ));
-        }
+        let least = meta.advised(name, resource.check_level).filter(|least| used && is < *least);
+        warnings.extend(least.map(|least| {
+            let (is, least) = (seconds(is), seconds(least));
+            format!("{name}_timeout is {is}, and the agent advises {least} at least")
+        }));
     }
     warnings
 }
