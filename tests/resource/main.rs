@@ -5,6 +5,7 @@ mod bench;
 mod histories;
 mod watch;
 
+mod edges;
 mod failures;
 mod looks;
 mod memory;
