@@ -1,27 +1,23 @@
 """DRBD on the pair: set up, looked at, and steered by hand with drbdadm."""
 
 import re
-import time
 
-from lab import DATA_SIZE, PATIENCE, Failed, wait
+from lab import Failed, wait
 
 FILE = "/srv/data/records"
 ACKS = "/run/acks"
-# As tandemadm data config prints it for 8.4, without handlers.
-PLAIN = """
-resource r0 {
-    net { protocol C; timeout 60; ping-int 7; ping-timeout 10; connect-int 10; verify-alg sha1;
-          after-sb-0pri discard-zero-changes; after-sb-1pri consensus; after-sb-2pri disconnect; }
-    volume 0 { device /dev/drbd0; disk /dev/vdb; meta-disk internal; }
-    on alpha { address 198.51.100.1:7788; }
-    on bravo { address 198.51.100.2:7788; }
-}
-"""
+DISK = "/dev/lab/r0"
+# Kept small: a crashed primary's whole activity log is copied, which is more than this.
+SIZE = "96M"
 
 
-def configure(machines, text=PLAIN, more=""):
-    """The resource r0 on /dev/vdb is configured, with empty metadata. `more` stands inside the resource."""
+def configure(machines, more="", size=SIZE):
+    """The resource r0 on a logical volume, as `tandemadm data config` writes it, with empty metadata. `more` stands inside
+    the resource."""
+    hosts = "--host alpha=198.51.100.1 --host bravo=198.51.100.2"
+    text = machines[0].sh(f"tandemadm data config r0 {hosts} --disk {DISK} --drbd 8.4")
     for m in machines:
+        m.sh(f"vgcreate -q -y lab /dev/vdb && lvcreate -q -y -L {size} -n r0 lab", timeout=60)
         m.write("/etc/drbd.d/r0.res", text.rstrip().removesuffix("}") + more + "\n}\n")
         m.sh("modprobe drbd && drbdadm --force create-md r0")
 
@@ -33,10 +29,10 @@ def up(machines):
         wait(f"{m.name} to be connected", lambda m=m: proc(m).get("cs") == "Connected")
 
 
-def prepare(machines, text=PLAIN, more="", tree=""):
+def prepare(machines, more="", size=SIZE, tree=""):
     """In step on both sides without a sync, with an ext4 that has what the shell commands in `tree` make in it; then
     down again, as tandemd finds it at its first start."""
-    configure(machines, text, more)
+    configure(machines, more, size)
     up(machines)
     first = machines[0]
     first.sh("drbdadm -- --clear-bitmap new-current-uuid r0")
@@ -53,7 +49,7 @@ def prepare(machines, text=PLAIN, more="", tree=""):
 def proc(machine):
     """The line of minor 0 in /proc/drbd: cs, ro, ds, and the counters; empty if it is not configured. `done`: percent
     of a running sync."""
-    text = machine.sh("cat /proc/drbd")
+    text = machine.sh("cat /proc/drbd 2>/dev/null || true")
     line = re.search(r"^ 0: (.*)$", text, re.M)
     if not line:
         return {}
@@ -73,7 +69,7 @@ def writer(machine):
 
 def acknowledged(machine):
     """What a writer on the machine acknowledges, as it does."""
-    return machine.stream(f"touch {ACKS}; exec tail -n +1 -F {ACKS}")
+    return machine.stream(f"touch {ACKS}; exec tail -n +1 -F {ACKS}", timeout=3600)
 
 
 def some_writes(stream, number=50):
@@ -108,9 +104,11 @@ def demote_by_hand(machine):
 
 
 def disks_are_equal(machines):
-    """Whether both disks have the same bytes; both are Secondary or down. What lies behind is DRBD's metadata."""
-    sectors = DATA_SIZE // 512 - 2 * 1024 * 2
-    sums = [m.sh(f"head -c {sectors * 512} /dev/vdb | sha256sum", timeout=60) for m in machines]
+    """Takes r0 down and compares the bytes of both disks. What lies behind is DRBD's metadata."""
+    size = int(machines[0].sh("cat /sys/block/drbd0/size")) * 512
+    for m in machines:
+        m.sh("drbdadm down r0")
+    sums = [m.sh(f"head -c {size} {DISK} | sha256sum", timeout=60) for m in machines]
     return sums[0] == sums[1]
 
 

@@ -320,9 +320,9 @@ class Machine:
         return self.run(command, timeout).rc == 0
 
     def write(self, path, text, mode="644"):
-        """Writes a file."""
+        """Writes a file, to the disk: it is there after a power cut."""
         data = base64.b64encode(text.encode()).decode()
-        self.sh(f"mkdir -p $(dirname {path}) && base64 -d <<<'{data}' >{path} && chmod {mode} {path}")
+        self.sh(f"mkdir -p $(dirname {path}) && base64 -d <<<'{data}' >{path} && chmod {mode} {path} && sync {path}")
 
     # ---- what cases ask for most
 
