@@ -11,7 +11,8 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tandemd::control::api::{
-    InstanceStatus, LogLevel, Maintenance, Outcome, ResourceCommand, ResourcesStatus, Stats, Status,
+    DataReport, DataRole, DataState, DataStatus, HandlerAnswer, HandlerCall, InstanceStatus, LogLevel,
+    Maintenance, Outcome, Recover, ResourceCommand, ResourcesStatus, Stats, Status,
 };
 use tandemd::control::server::{Backend, BackendError, ControlError, Peer, Server};
 use tandemd::vrrp::{Family, State};
@@ -120,6 +121,44 @@ impl Backend for Cardboard {
 
     async fn maintenance(&self, mode: Maintenance, _: Peer) -> Result<Outcome, BackendError> {
         Ok(Outcome { ok: true, message: format!("maintenance is {}", if mode.on { "on" } else { "off" }) })
+    }
+
+    async fn data(&self) -> Result<Vec<DataReport>, BackendError> {
+        let status = |peer| DataStatus {
+            kind: "drbd".into(),
+            name: "r0".into(),
+            role: DataRole::Primary,
+            peer_role: DataRole::Secondary,
+            local: DataState::UpToDate,
+            peer,
+            connection: "Connected".into(),
+            split_brain: false,
+            promotable: Ok(()),
+            details: vec![],
+        };
+        let report = |name: &str, status, error: Option<&str>| DataReport {
+            resource: name.into(),
+            status,
+            error: error.map(str::to_owned),
+        };
+        let syncing = DataState::Syncing { percent: Some(33.5), seconds_left: Some(20) };
+        Ok(vec![
+            report("whole", Some(status(DataState::UpToDate)), None),
+            report("syncing", Some(status(syncing)), None),
+            report("away", None, Some("drbdsetup: not within 4s")),
+        ])
+    }
+
+    async fn data_verify(&self, name: String, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: name == "data", message: name })
+    }
+
+    async fn data_recover(&self, name: String, how: Recover, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: name == "data", message: format!("{how:?}") })
+    }
+
+    async fn drbd_handler(&self, call: HandlerCall) -> Result<HandlerAnswer, BackendError> {
+        Ok(HandlerAnswer { exit: 4, warning: true, event: call.resource })
     }
 }
 
@@ -400,4 +439,57 @@ fn garbage_oversized_bodies_and_unknown_paths_are_refused() {
     let bad = served.raw(b"PUT /v1/log-level HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 3\r\nconnection: close\r\n\r\n{x}");
     assert!(bad.contains("400") && bad.contains("\"error\""), "{bad}");
     assert!(served.adm("status").status.success());
+}
+
+#[test]
+fn data_status_says_by_its_exit_code_whether_both_copies_are_whole() {
+    let served = Served::start();
+    let out = served.adm("data status");
+    assert_eq!((out.status.code(), stderr(&out).as_str()), (Some(1), ""));
+    let text = stdout(&out);
+    assert!(text.contains("being copied 33.5 %, 20 s left") && text.contains("not within 4s"), "{text}");
+    assert_eq!(served.adm("data status whole").status.code(), Some(0));
+    assert_eq!(served.adm("data status syncing").status.code(), Some(1));
+    assert_eq!(served.adm("data status away").status.code(), Some(1));
+    assert_eq!(served.adm("data status nothing").status.code(), Some(64));
+    let json: serde_json::Value =
+        serde_json::from_str(&stdout(&served.adm("data status syncing --json"))).unwrap();
+    assert_eq!(json[0]["status"]["peer"]["percent"], 33.5);
+}
+
+#[test]
+fn data_verify_and_recover_reach_the_daemon_with_what_was_said() {
+    let served = Served::start();
+    assert_eq!(stdout(&served.adm("data verify data")), "data\n");
+    assert_eq!(served.adm("data verify other").status.code(), Some(1));
+    let said = |words| stdout(&served.adm(words));
+    assert_eq!(said("data recover data --keep local"), "Recover { keep: Local, no_copy: false }\n");
+    assert_eq!(said("data recover data --keep peer --no-copy"), "Recover { keep: Peer, no_copy: true }\n");
+    assert_eq!(served.adm("data recover data --keep local --no-copy").status.code(), Some(64));
+    assert_eq!(served.adm("data recover data").status.code(), Some(64), "whose writes stay has to be said");
+    assert_eq!(served.adm("data verify ../x").status.code(), Some(64));
+}
+
+/// As drbdadm runs it.
+fn handler(run_dir: &Path, name: &str, env: &[(&str, &str)]) -> Option<i32> {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_tandemd-drbd-handler"));
+    c.arg("--run-dir").arg(run_dir).arg(name).env_clear().envs(env.iter().copied());
+    c.env("PATH", "/sbin:/usr/sbin:/bin:/usr/bin").env("HOME", "/").output().unwrap().status.code()
+}
+
+#[test]
+fn drbds_handler_answers_what_the_daemon_says_and_nothing_is_known_without_it() {
+    let env = [("DRBD_RESOURCE", "r0"), ("DRBD_PEER", "alpha"), ("DRBD_MINOR", "0")];
+    let served = Served::start();
+    assert_eq!(handler(served.dir.path(), "fence-peer", &env), Some(4));
+    let nowhere = tempfile::tempdir().unwrap();
+    assert_eq!(handler(nowhere.path(), "fence-peer", &env), Some(1));
+    assert_eq!(handler(nowhere.path(), "before-resync-target", &env), Some(0), "the resync goes on");
+    assert_eq!(handler(served.dir.path(), "fence-peer", &[]), Some(1), "not called by drbdadm");
+    // A daemon that takes the call and says nothing.
+    let silent = tempfile::tempdir().unwrap();
+    let _listener = std::os::unix::net::UnixListener::bind(silent.path().join("control.sock")).unwrap();
+    let begin = Instant::now();
+    assert_eq!(handler(silent.path(), "fence-peer", &env), Some(1));
+    assert!(begin.elapsed() < Duration::from_secs(15), "DRBD's kernel waits: {:?}", begin.elapsed());
 }

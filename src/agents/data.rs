@@ -84,4 +84,9 @@ pub trait ReplicatedData: Send + Sync {
     fn verify(&self) -> Work<'_, Result<String, String>>;
     /// Ends a split brain: `keep`'s writes stay, the other side's are kept aside where that is possible.
     fn recover(&self, keep: Side, limit: Duration) -> Work<'_, Result<String, String>>;
+    /// As `recover(Side::Peer, limit)`, for an operator who says that this side's writes need not be kept aside, where that
+    /// cannot be done.
+    fn recover_without_copy(&self, limit: Duration) -> Work<'_, Result<String, String>> {
+        self.recover(Side::Peer, limit)
+    }
 }

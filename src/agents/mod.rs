@@ -52,6 +52,16 @@ pub trait Agent: Send + Sync {
     fn data(&self) -> Option<&dyn data::ReplicatedData> {
         None
     }
+
+    /// Answers a call of DRBD's handler, if it is about this resource. Must not wait for a step: `drbdadm primary` runs
+    /// while the kernel waits for the answer. `active`: the resource has been promoted and serves.
+    fn drbd_handler<'a>(
+        &'a self,
+        _call: &'a drbd::HandlerCall,
+        _active: bool,
+    ) -> Option<Work<'a, drbd::HandlerAnswer>> {
+        None
+    }
 }
 
 /// What a step needs to know.

@@ -98,6 +98,11 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Replicated data: where it stands, verify, end a split brain, DRBD's configuration
+    Data {
+        #[command(subcommand)]
+        command: DataCommand,
+    },
     /// Show or set the log level of the running daemon
     LogLevel {
         /// The new level
@@ -168,6 +173,76 @@ pub(super) enum ConfigCommand {
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DataCommand {
+    /// Role, state and progress of both copies
+    ///
+    /// Exit codes: 0 both copies are up to date, 1 one of them is not, or cannot be read.
+    Status {
+        /// Only this resource
+        name: Option<String>,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare both copies; returns when that has begun
+    Verify {
+        /// Name of the resource
+        name: String,
+    },
+    /// End a split brain: say whose writes stay. To be said on both nodes
+    Recover {
+        /// Name of the resource
+        name: String,
+        /// local: this node's writes stay; peer: the other node's, and this node's are thrown away
+        #[arg(long)]
+        keep: Keep,
+        /// With --keep peer: even if this node's writes cannot be kept in a snapshot
+        #[arg(long)]
+        no_copy: bool,
+    },
+    /// Print the DRBD resource file to use, the same for both nodes; the daemon need not run
+    Config(DataConfig),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DataConfig {
+    /// Name of the resource in DRBD
+    pub(super) name: String,
+    /// One of the two nodes: its name (uname -n) and its address on the replication link; given twice
+    #[arg(long = "host", value_name = "NAME[=ADDRESS]")]
+    pub(super) hosts: Vec<String>,
+    /// The disk below, on both nodes
+    #[arg(long, value_name = "PATH")]
+    pub(super) disk: Option<String>,
+    /// The device that is made
+    #[arg(long, value_name = "PATH", default_value = "/dev/drbd0")]
+    pub(super) device: String,
+    /// TCP port of the replication link
+    #[arg(long, default_value_t = 7788, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) port: u16,
+    /// Which DRBD reads the file [default: that of this machine]
+    #[arg(long, value_name = "VERSION")]
+    pub(super) drbd: Option<DrbdVersion>,
+    /// Keep a snapshot of the old data while newer blocks come; the disk has to be an LVM volume
+    #[arg(long)]
+    pub(super) snapshot: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Keep {
+    Local,
+    Peer,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum DrbdVersion {
+    #[value(name = "8.4")]
+    V84,
+    #[value(name = "9")]
+    V9,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

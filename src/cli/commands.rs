@@ -4,7 +4,7 @@ use super::args::{Act, Args, Command, ConfigCommand, ResourceWords, Switch};
 use super::exit::{EX_USAGE, Failure};
 use super::resource::{self, GraphForm};
 use super::text::{Moment, Style, print};
-use super::{config, health, import, stats, status, why};
+use super::{config, data, health, import, stats, status, why};
 use crate::control::api::{LogLevel, Outcome, ResourceCommand, Stats, Status};
 use crate::control::client::{Client, ClientError};
 use crate::net::clock;
@@ -68,6 +68,7 @@ async fn execute(args: Args) -> Result<(), Failure> {
         Command::Import { file, output, id, force, json } => {
             import::run(&import::Job { file: &file, output: &output, id, force, json })
         }
+        Command::Data { command } => data::run(client, command).await,
         Command::LogLevel { level: None } => {
             let level: LogLevel = client.get("/v1/log-level").await?;
             print(&format!("{}\n", level.level))
@@ -175,7 +176,7 @@ async fn reload(client: &Client) -> Result<(), Failure> {
 }
 
 /// The daemon's JSON, indented, with its fields in the daemon's order.
-fn print_json(text: &str) -> Result<(), Failure> {
+pub(super) fn print_json(text: &str) -> Result<(), Failure> {
     let bad = |e: serde_json::Error| Failure::Client(ClientError::BadAnswer(e.to_string()));
     let value: serde_json::Value = serde_json::from_str(text).map_err(bad)?;
     print_value(&value)

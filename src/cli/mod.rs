@@ -3,6 +3,8 @@
 mod args;
 mod commands;
 mod config;
+mod data;
+mod drbd_handler;
 mod exit;
 mod health;
 mod import;
@@ -14,3 +16,8 @@ mod tracks;
 mod why;
 
 pub use commands::run;
+
+/// `tandemd-drbd-handler`, which drbdadm runs; its exit code is for DRBD.
+pub fn drbd_handler() -> std::process::ExitCode {
+    drbd_handler::handle()
+}

@@ -1,6 +1,8 @@
 //! The API's types. JSON field names are a contract: scripts are written against them. Fields are added,
 //! never renamed.
 
+pub use crate::agents::data::{DataRole, DataState, DataStatus, Side};
+pub use crate::agents::drbd::{HandlerAnswer, HandlerCall, HandlerKind};
 use crate::bfd;
 use crate::config::TrackKind;
 use crate::vrrp::{Family, State};
@@ -220,4 +222,25 @@ pub struct Outcome {
 pub struct LogLevel {
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: String,
+}
+
+/// `GET /v1/data`: one replicated resource.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct DataReport {
+    /// The resource's name in tandemd.
+    pub resource: String,
+    /// Where its data stands; none if it cannot be read.
+    pub status: Option<DataStatus>,
+    /// Why it cannot be read.
+    pub error: Option<String>,
+}
+
+/// `POST /v1/data/NAME/recover`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Recover {
+    /// Whose writes stay.
+    pub keep: Side,
+    /// Without keeping the others aside, where that cannot be done.
+    #[serde(default)]
+    pub no_copy: bool,
 }

@@ -48,12 +48,18 @@ pub enum ClientError {
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
+    timeout: Duration,
 }
 
 impl Client {
     /// For the daemon that was started with this `--run-dir`.
     pub fn new(run_dir: &Path) -> Self {
-        Client { socket: run_dir.join(super::SOCKET_NAME) }
+        Client { socket: run_dir.join(super::SOCKET_NAME), timeout: TIMEOUT }
+    }
+
+    /// The same with another patience; the daemon cuts a connection after 10 s.
+    pub fn patient(self, timeout: Duration) -> Self {
+        Client { timeout, ..self }
     }
 
     /// `GET path`, as JSON.
@@ -102,7 +108,7 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: String) -> Result<String, ClientError> {
-        match tokio::time::timeout(TIMEOUT, self.exchange(method, path, body)).await {
+        match tokio::time::timeout(self.timeout, self.exchange(method, path, body)).await {
             Ok(answer) => answer,
             Err(_) => Err(self.unreachable(io::Error::from(io::ErrorKind::TimedOut))),
         }

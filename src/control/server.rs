@@ -1,8 +1,12 @@
 //! HTTP and JSON on a unix socket. Reading is for everyone who may connect; changing anything is for root and
 //! the daemon's own user, as the kernel names them (SO_PEERCRED).
 
-use super::api::{Health, LogLevel, Maintenance, Outcome, ResourceCommand, Stats, Status};
+use super::api::{
+    DataReport, HandlerAnswer, HandlerCall, Health, LogLevel, Maintenance, Outcome, Recover, ResourceCommand,
+    Stats, Status,
+};
 use super::connection::Limited;
+use super::data::{data, data_recover, data_verify, drbd_handler};
 pub use super::peer::Peer;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path as Segments, State};
@@ -81,6 +85,26 @@ pub trait Backend: Clone + Send + Sync + 'static {
         mode: Maintenance,
         who: Peer,
     ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `GET /v1/data`: every replicated resource, read anew.
+    fn data(&self) -> impl Future<Output = Result<Vec<DataReport>, BackendError>> + Send;
+    /// `POST /v1/data/NAME/verify`.
+    fn data_verify(
+        &self,
+        name: String,
+        who: Peer,
+    ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `POST /v1/data/NAME/recover`.
+    fn data_recover(
+        &self,
+        name: String,
+        how: Recover,
+        who: Peer,
+    ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `POST /v1/drbd/handler`: DRBD has called its handler and waits.
+    fn drbd_handler(
+        &self,
+        call: HandlerCall,
+    ) -> impl Future<Output = Result<HandlerAnswer, BackendError>> + Send;
 }
 
 /// A bound control socket.
@@ -164,13 +188,17 @@ fn router<B: Backend>(backend: B) -> Router {
         .route("/v1/health", get(health::<B>))
         .route("/v1/resources/{name}/{command}", post(resource_command::<B>))
         .route("/v1/maintenance", put(maintenance::<B>))
+        .route("/v1/data", get(data::<B>))
+        .route("/v1/data/{name}/verify", post(data_verify::<B>))
+        .route("/v1/data/{name}/recover", post(data_recover::<B>))
+        .route("/v1/drbd/handler", post(drbd_handler::<B>))
         .fallback(missing)
         .method_not_allowed_fallback(wrong)
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(Arc::new(backend))
 }
 
-fn error(status: StatusCode, text: &str) -> Response {
+pub(super) fn error(status: StatusCode, text: &str) -> Response {
     (status, Json(serde_json::json!({ "error": text }))).into_response()
 }
 
@@ -181,16 +209,16 @@ impl IntoResponse for BackendError {
 }
 
 /// Root and the daemon's own user may change things.
-fn may_change(who: Peer) -> bool {
+pub(super) fn may_change(who: Peer) -> bool {
     Uid::from_raw(who.uid).is_root() || who.uid == geteuid().as_raw()
 }
 
-fn forbidden(who: Peer) -> Response {
+pub(super) fn forbidden(who: Peer) -> Response {
     let text = format!("uid {} may look but not change anything: use root", who.uid);
     error(StatusCode::FORBIDDEN, &text)
 }
 
-type Daemon<B> = State<Arc<B>>;
+pub(super) type Daemon<B> = State<Arc<B>>;
 
 async fn status<B: Backend>(State(b): Daemon<B>) -> Result<Json<Status>, BackendError> {
     b.status().await.map(Json)
@@ -264,7 +292,7 @@ async fn maintenance<B: Backend>(
 }
 
 /// What was refused for its content is 422, so that a script needs no look into the body.
-fn answer(outcome: Result<Outcome, BackendError>) -> Response {
+pub(super) fn answer(outcome: Result<Outcome, BackendError>) -> Response {
     match outcome {
         Ok(o) if o.ok => Json(o).into_response(),
         Ok(o) => (StatusCode::UNPROCESSABLE_ENTITY, Json(o)).into_response(),

@@ -1,6 +1,9 @@
 //! The daemon's side of the control API: requests go to the main loop, which alone changes anything.
 
-use crate::control::api::{LogLevel, Maintenance, Outcome, ResourceCommand, Stats, Status};
+use crate::control::api::{
+    DataReport, HandlerAnswer, HandlerCall, LogLevel, Maintenance, Outcome, Recover, ResourceCommand, Stats,
+    Status,
+};
 use crate::control::server::{Backend, BackendError, Peer};
 use crate::resource;
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +18,10 @@ pub(super) enum Request {
     LogLevel(oneshot::Sender<Result<LogLevel, BackendError>>),
     SetLogLevel(LogLevel, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
     Resource(resource::Command, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
+    Data(oneshot::Sender<Result<Vec<DataReport>, BackendError>>),
+    DataVerify(String, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
+    DataRecover(String, Recover, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
+    DrbdHandler(HandlerCall, oneshot::Sender<Result<HandlerAnswer, BackendError>>),
 }
 
 /// What the control server talks to.
@@ -74,5 +81,21 @@ impl Backend for Door {
     async fn maintenance(&self, mode: Maintenance, who: Peer) -> Result<Outcome, BackendError> {
         let command = resource::Command::Maintenance(mode.on);
         self.ask(|reply| Request::Resource(command, who, reply)).await
+    }
+
+    async fn data(&self) -> Result<Vec<DataReport>, BackendError> {
+        self.ask(Request::Data).await
+    }
+
+    async fn data_verify(&self, name: String, who: Peer) -> Result<Outcome, BackendError> {
+        self.ask(|reply| Request::DataVerify(name, who, reply)).await
+    }
+
+    async fn data_recover(&self, name: String, how: Recover, who: Peer) -> Result<Outcome, BackendError> {
+        self.ask(|reply| Request::DataRecover(name, how, who, reply)).await
+    }
+
+    async fn drbd_handler(&self, call: HandlerCall) -> Result<HandlerAnswer, BackendError> {
+        self.ask(|reply| Request::DrbdHandler(call, reply)).await
     }
 }

@@ -9,6 +9,7 @@
 mod args;
 mod backend;
 mod bfd;
+mod data;
 mod kept;
 mod leftovers;
 mod logging;

@@ -223,9 +223,23 @@ impl Resources {
     }
 
     /// The agent of a resource.
-    #[allow(dead_code, reason = "asked by the data commands")]
     pub(crate) fn agent(&self, name: &str) -> Option<Arc<dyn Agent>> {
         self.agents.get(&Name::from(name)).map(|(_, agent)| agent.clone())
+    }
+
+    /// All agents, by the name of their resource.
+    pub(crate) fn agents(&self) -> Vec<(String, Arc<dyn Agent>)> {
+        self.agents.iter().map(|(name, (_, agent))| (name.as_str().to_owned(), agent.clone())).collect()
+    }
+
+    /// The resources that are promoted and stay so: no step but a monitor is on its way.
+    pub(crate) fn serving(&self) -> Vec<String> {
+        let stays = |r: &resource::ResourceStatus| {
+            let moves = r.running.as_ref().is_some_and(|step| step.step != Step::Monitor);
+            r.level == Level::Promoted && r.goal == Level::Promoted && !moves
+        };
+        let all = self.graph.status(clock::now()).resources;
+        all.iter().filter(|r| stays(r)).map(|r| r.name.as_str().to_owned()).collect()
     }
 
     /// Whether there is nothing to look after.

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tandemd::control::api::{LogLevel, Maintenance, Outcome, ResourceCommand, Stats, Status};
+use tandemd::control::api::{
+    DataReport, HandlerAnswer, HandlerCall, LogLevel, Maintenance, Outcome, Recover, ResourceCommand, Stats,
+    Status,
+};
 use tandemd::control::server::{Backend, BackendError, Peer, Server};
 
 /// The name of the thread whose panics count.
@@ -72,6 +75,22 @@ impl Backend for Cardboard {
 
     async fn maintenance(&self, mode: Maintenance, _: Peer) -> Result<Outcome, BackendError> {
         Ok(Outcome { ok: mode.on, message: String::new() })
+    }
+
+    async fn data(&self) -> Result<Vec<DataReport>, BackendError> {
+        Ok(vec![])
+    }
+
+    async fn data_verify(&self, name: String, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: name == "data", message: name })
+    }
+
+    async fn data_recover(&self, name: String, how: Recover, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: name == "data", message: format!("{how:?}") })
+    }
+
+    async fn drbd_handler(&self, call: HandlerCall) -> Result<HandlerAnswer, BackendError> {
+        Ok(HandlerAnswer { exit: 4, warning: true, event: call.resource })
     }
 }
 
