@@ -11,7 +11,7 @@ use super::messages::{Command, Event};
 use super::protocol::{self, Handle};
 use super::resources::{Pre, Resources, advice};
 use super::start::NO_RESOURCES;
-use super::{leftovers, privileges, remains};
+use super::{data, leftovers, privileges, remains};
 use crate::config::{self, Config, Loaded, TrackKind};
 use crate::control::api::{BfdStatus, LogLevel, Outcome, Stats, Status, TrackerStatus};
 use crate::control::server::{BackendError, Peer, Server};
