@@ -3,6 +3,7 @@
 pub mod api;
 pub mod client;
 mod connection;
+mod data;
 mod health;
 mod peer;
 mod resources;

@@ -6,6 +6,7 @@ use super::api::{
     Stats, Status,
 };
 use super::connection::Limited;
+use super::data::{data, data_recover, data_verify, drbd_handler};
 pub use super::peer::Peer;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path as Segments, State};
@@ -197,7 +198,7 @@ fn router<B: Backend>(backend: B) -> Router {
         .with_state(Arc::new(backend))
 }
 
-fn error(status: StatusCode, text: &str) -> Response {
+pub(super) fn error(status: StatusCode, text: &str) -> Response {
     (status, Json(serde_json::json!({ "error": text }))).into_response()
 }
 
@@ -208,16 +209,16 @@ impl IntoResponse for BackendError {
 }
 
 /// Root and the daemon's own user may change things.
-fn may_change(who: Peer) -> bool {
+pub(super) fn may_change(who: Peer) -> bool {
     Uid::from_raw(who.uid).is_root() || who.uid == geteuid().as_raw()
 }
 
-fn forbidden(who: Peer) -> Response {
+pub(super) fn forbidden(who: Peer) -> Response {
     let text = format!("uid {} may look but not change anything: use root", who.uid);
     error(StatusCode::FORBIDDEN, &text)
 }
 
-type Daemon<B> = State<Arc<B>>;
+pub(super) type Daemon<B> = State<Arc<B>>;
 
 async fn status<B: Backend>(State(b): Daemon<B>) -> Result<Json<Status>, BackendError> {
     b.status().await.map(Json)
@@ -257,50 +258,6 @@ async fn set_log_level<B: Backend>(
     }
 }
 
-async fn data<B: Backend>(State(b): Daemon<B>) -> Result<Json<Vec<DataReport>>, BackendError> {
-    b.data().await.map(Json)
-}
-
-async fn data_verify<B: Backend>(
-    State(b): Daemon<B>,
-    ConnectInfo(who): ConnectInfo<Peer>,
-    Segments(name): Segments<String>,
-) -> Response {
-    if !may_change(who) {
-        return forbidden(who);
-    }
-    answer(b.data_verify(name, who).await)
-}
-
-async fn data_recover<B: Backend>(
-    State(b): Daemon<B>,
-    ConnectInfo(who): ConnectInfo<Peer>,
-    Segments(name): Segments<String>,
-    how: Result<Json<Recover>, JsonRejection>,
-) -> Response {
-    if !may_change(who) {
-        return forbidden(who);
-    }
-    match how {
-        Ok(Json(how)) => answer(b.data_recover(name, how, who).await),
-        Err(e) => error(e.status(), &e.body_text()),
-    }
-}
-
-async fn drbd_handler<B: Backend>(
-    State(b): Daemon<B>,
-    ConnectInfo(who): ConnectInfo<Peer>,
-    call: Result<Json<HandlerCall>, JsonRejection>,
-) -> Response {
-    if !may_change(who) {
-        return forbidden(who);
-    }
-    match call {
-        Ok(Json(call)) => b.drbd_handler(call).await.map(Json).into_response(),
-        Err(e) => error(e.status(), &e.body_text()),
-    }
-}
-
 /// 200 also where the node is not well: the question was answered. The body says it.
 async fn health<B: Backend>(State(b): Daemon<B>) -> Result<Json<Health>, BackendError> {
     b.status().await.map(|s| Json(Health::of(&s)))
@@ -335,7 +292,7 @@ async fn maintenance<B: Backend>(
 }
 
 /// What was refused for its content is 422, so that a script needs no look into the body.
-fn answer(outcome: Result<Outcome, BackendError>) -> Response {
+pub(super) fn answer(outcome: Result<Outcome, BackendError>) -> Response {
     match outcome {
         Ok(o) if o.ok => Json(o).into_response(),
         Ok(o) => (StatusCode::UNPROCESSABLE_ENTITY, Json(o)).into_response(),

@@ -386,18 +386,19 @@ impl Supervisor {
             Request::Resource(command, who, reply) => {
                 drop(reply.send(Ok(self.resource_command(command, &who))));
             }
-            Request::Data(reply) => data::report(self.agents(), reply),
+            Request::Data(reply) => data::report(self.resources.agents(), reply),
             Request::DataVerify(name, who, reply) => {
-                let agent = self.agent(&name);
+                let agent = self.resources.agent(&name);
                 data::verify(name, agent, describe(&who), reply);
             }
             Request::DataRecover(name, how, who, reply) => {
-                let agent = self.agent(&name);
+                let agent = self.resources.agent(&name);
                 data::recover(name, how, agent, describe(&who), reply);
             }
             Request::DrbdHandler(call, reply) => {
-                let agents = self.agents().into_iter().map(|a| {
-                    let active = self.is_active(&a.0);
+                let serving = self.resources.serving();
+                let agents = self.resources.agents().into_iter().map(|a| {
+                    let active = serving.contains(&a.0);
                     (a, active)
                 });
                 data::drbd_handler(agents.collect(), call, reply);

@@ -227,14 +227,19 @@ impl Resources {
         self.agents.get(&Name::from(name)).map(|(_, agent)| agent.clone())
     }
 
-    /// Whether a resource is promoted and stays so: no step on the way, nothing asked that takes it down.
-    pub(crate) fn is_active(&self, name: &str) -> bool {
-        let status = self.graph.status(clock::now());
-        let serves = |r: &resource::ResourceStatus| {
-            let moves = r.running.as_ref().is_some_and(|s| s.step != Step::Monitor);
-            r.name.as_str() == name && r.level == Level::Promoted && !moves
+    /// All agents, by the name of their resource.
+    pub(crate) fn agents(&self) -> Vec<(String, Arc<dyn Agent>)> {
+        self.agents.iter().map(|(name, (_, agent))| (name.as_str().to_owned(), agent.clone())).collect()
+    }
+
+    /// The resources that are promoted and stay so: no step but a monitor is on its way.
+    pub(crate) fn serving(&self) -> Vec<String> {
+        let stays = |r: &resource::ResourceStatus| {
+            let moves = r.running.as_ref().is_some_and(|step| step.step != Step::Monitor);
+            r.level == Level::Promoted && r.goal == Level::Promoted && !moves
         };
-        status.resources.iter().any(serves)
+        let all = self.graph.status(clock::now()).resources;
+        all.iter().filter(|r| stays(r)).map(|r| r.name.as_str().to_owned()).collect()
     }
 
     /// Whether there is nothing to look after.

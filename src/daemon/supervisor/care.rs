@@ -1,18 +1,16 @@
 //! The main loop's part in looking after resources.
 
 use super::{STOP_TICK, Supervisor};
-use crate::agents::Agent;
 use crate::control::api::Outcome;
 use crate::control::server::Peer;
 use crate::daemon::backend::Request;
+use crate::daemon::reboot;
 use crate::daemon::resources::{Effect, Happening, Pre};
-use crate::daemon::{data, reboot};
 use crate::net::clock;
 use crate::notify::Change;
 use crate::resource::Command;
 use crate::time::Instant;
 use sd_notify::NotifyState;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -161,21 +159,5 @@ impl Supervisor {
         info!(who = %super::describe(who), "{}", outcome.message);
         self.follow_resources();
         outcome
-    }
-
-    /// The agent of a resource.
-    pub(super) fn agent(&self, name: &str) -> Option<Arc<dyn Agent>> {
-        self.resources.agent(name)
-    }
-
-    /// Whether a resource has been promoted and serves: at the level promoted, no step on the way.
-    pub(super) fn is_active(&self, name: &str) -> bool {
-        self.resources.is_active(name)
-    }
-
-    /// All resources that have an agent, in configuration order.
-    pub(super) fn agents(&self) -> Vec<data::Named> {
-        let names = self.config.resources.iter().map(|r| r.name.clone());
-        names.filter_map(|name| self.agent(&name).map(|agent| (name, agent))).collect()
     }
 }
