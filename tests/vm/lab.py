@@ -351,14 +351,14 @@ class Machine:
         raise Failed(f"{self.name} has no instance {instance}")
 
 
-def install_commands():
-    """The commands by which README.md installs the programs, without sudo and cargo."""
+def install_commands(heading):
+    """The commands by which README.md installs something, without sudo and cargo; `heading` is the line before them."""
     readme = (ROOT / "README.md").read_text()
-    block = re.search(r"Build and install on both machines:\n\n((?:    .*\n)+)", readme)
+    block = re.search(heading + r"\n\n((?:    .*\n)+)", readme)
     if not block:
-        raise Failed("README.md has no block 'Build and install on both machines:'")
+        raise Failed(f"README.md has no block after: {heading}")
     lines = [line.strip().replace("sudo ", "") for line in block.group(1).splitlines()]
-    return [line for line in lines if not line.startswith("cargo ")]
+    return "".join(line + "\n" for line in lines if not line.startswith("cargo "))
 
 
 def payload(path, programs):
@@ -371,10 +371,12 @@ def payload(path, programs):
             tar.add(ROOT / directory, f"src/{directory}")
         for script in sorted((HERE / "guest").glob("*")):
             tar.add(script, f"lab/{script.name}")
-        commands = "set -e\n" + "\n".join(install_commands()) + "\n"
-        info = tarfile.TarInfo("lab/install.sh")
-        info.size = len(commands.encode())
-        tar.addfile(info, io.BytesIO(commands.encode()))
+        for name, heading in (("install.sh", "Build and install on both machines:"),
+                              ("resources.sh", r"With \[resources\]\(docs/resources.md\) also:")):
+            commands = install_commands(heading).encode()
+            info = tarfile.TarInfo(f"lab/{name}")
+            info.size = len(commands)
+            tar.addfile(info, io.BytesIO(commands))
     if path.stat().st_size > PAYLOAD_SIZE:
         raise Prerequisite(f"the programs in {programs} are larger than {PAYLOAD_SIZE >> 20} MiB")
     os.truncate(path, PAYLOAD_SIZE)
