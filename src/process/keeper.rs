@@ -174,8 +174,10 @@ impl Keeper {
                 }
                 Ok(Some(pid))
             }
-            Err(_) if cancel.is_cancelled() => Ok(None),
-            Err(e) => Err(format!("could not be started: {e}")),
+            Err(e) => {
+                cgroup.as_ref().map(Cgroup::remove);
+                if cancel.is_cancelled() { Ok(None) } else { Err(format!("could not be started: {e}")) }
+            }
         }
     }
 
@@ -278,7 +280,12 @@ impl Keeper {
                 self.watch(&kept, tell, None);
                 Some(kept)
             }
-            None if family.is_empty() => None,
+            None if family.is_empty() => {
+                family.remove();
+                // Where it cannot be removed, the next look comes to the same.
+                let _ = fs::remove_file(&self.record);
+                None
+            }
             None => Some(gone(record.pid, family, "it ended while no tandemd ran, exit status unknown")),
         }
     }
