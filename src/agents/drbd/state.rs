@@ -44,6 +44,14 @@ struct Memory {
     quiet: u32,
 }
 
+impl Memory {
+    /// The warnings that stand. A start takes its time to connect, so that is none before it ever was.
+    fn standing(&self, name: &str) -> Vec<String> {
+        let counts = |f: &&Finding| f.is_warning() && (**f != Finding::NotConnected || self.met);
+        self.found.iter().filter(counts).map(|f| f.words(name)).collect()
+    }
+}
+
 /// While it lives, passing states are not reported.
 pub(super) struct Quiet<'a>(&'a Inner);
 
@@ -120,6 +128,11 @@ impl Inner {
 
     pub(super) fn event(&self, warning: bool, text: impl Into<String>) {
         self.report(Noticed::Event { warning, text: text.into() });
+        if !warning {
+            self.with(|m| m.standing(self.name.as_str()))
+                .into_iter()
+                .for_each(|text| self.report(Noticed::Event { warning: true, text }));
+        }
     }
 
     fn report(&self, what: Noticed) {
@@ -151,23 +164,28 @@ impl Inner {
         let (events, look, changed) = self.with(|m| {
             let old = m.picture.replace(picture).unwrap_or_default();
             let new = m.picture.as_ref().unwrap_or(&old);
-            let mut events: Vec<(bool, String)> = Vec::new();
-            events.extend(role_change(&old, new).map(|text| (false, text)));
+            let mut notes: Vec<String> = role_change(&old, new).into_iter().collect();
             let look = m.quiet == 0 && (old.role != new.role || health(&old).is_ok() != health(new).is_ok());
+            let changed = old != *new;
+            let before = m.standing(self.name.as_str());
             if m.quiet == 0 || !new.configured {
                 let found = findings(new, m.known);
-                let fresh = found.iter().filter(|f| !m.found.contains(f));
-                // A start takes its time to connect.
-                let quietly = |f: &Finding| *f == Finding::NotConnected && !m.met;
-                events.extend(fresh.map(|f| (f.is_warning() && !quietly(f), f.words(self.name.as_str()))));
+                let words =
+                    |f: &Finding| if f.is_warning() { None } else { Some(f.words(self.name.as_str())) };
+                notes.extend(found.iter().filter(|f| !m.found.contains(f)).filter_map(words));
                 let gone = m.found.iter().filter(|f| !found.contains(f) && new.configured);
-                events.extend(gone.map(|f| (false, f.over())));
+                notes.extend(gone.map(Finding::over));
                 m.found = found;
             }
-            (events, look, old != *new)
+            // A note ends all warnings of the resource, so those that stand are said again with it.
+            let mut warnings = m.standing(self.name.as_str());
+            warnings.retain(|w| !notes.is_empty() || !before.contains(w));
+            let notes = notes.into_iter().map(|text| (false, text));
+            let warnings = warnings.into_iter().map(|text| (true, text));
+            (notes.chain(warnings).collect::<Vec<_>>(), look, changed)
         });
         for (warning, text) in events {
-            self.event(warning, text);
+            self.report(Noticed::Event { warning, text });
         }
         if look {
             self.report(Noticed::Look);

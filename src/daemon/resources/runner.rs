@@ -232,7 +232,7 @@ impl Resources {
         let status = self.graph.status(clock::now());
         let serves = |r: &resource::ResourceStatus| {
             let moves = r.running.as_ref().is_some_and(|s| s.step != Step::Monitor);
-            r.name.as_str() == name && r.level == Level::Promoted && !moves
+            r.name.as_str() == name && r.level == Level::Promoted && r.goal == Level::Promoted && !moves
         };
         status.resources.iter().any(serves)
     }
