@@ -448,7 +448,7 @@ class Pair:
             for machine in self.machines:
                 machine.ready()
             for machine in self.machines:
-                machine.sh("blockdev --flushbufs /dev/vdc && tar -xf /dev/vdc -C / && cd /src && bash -e /lab/install.sh && systemctl daemon-reload", timeout=60)
+                machine.sh("blockdev --flushbufs /dev/vdc && tar -xf /dev/vdc -C / && cd /src && bash -e /lab/install.sh && systemctl daemon-reload && sync", timeout=60)
             return self.machines
         except BaseException as e:
             self.__exit__(type(e), e, None)

@@ -51,7 +51,7 @@ def start(first, second, more, wait_for="fs", **settings):
     """tandemd runs on both, the first one is active, the second one follows. `wait_for`: the resource that has to be up
     on the first one; none: nothing is waited for."""
     for m in (first, second):
-        m.sh("cd /src && bash -e /lab/resources.sh && systemctl daemon-reload", timeout=60)
+        m.sh("cd /src && bash -e /lab/resources.sh && systemctl daemon-reload && sync", timeout=60)
         m.write(CONFIG, config(m, more, **settings))
         m.sh("tandemadm config check")
     for m in (first, second):
