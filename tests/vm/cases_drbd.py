@@ -41,7 +41,7 @@ def same_bytes(*machines):
 @case("DRBD: first start with empty disks: promotion refused; initial sync with its percentage")
 def drbd_initial_sync(lab, name):
     with lab.pair(name) as (alpha, bravo):
-        drbd.configure((alpha, bravo), more="disk { resync-rate 4M; c-plan-ahead 0; }")
+        drbd.configure((alpha, bravo), disk="resync-rate 4M; c-plan-ahead 0;")
         start(alpha, bravo, WRITER, wait_for=None)
         wait("alpha to refuse the promotion", lambda: "nconsistent" in problems(alpha), 60)
         check(not alpha.has_address(ADDRESS) and not bravo.has_address(ADDRESS), "no address without data")
@@ -206,7 +206,7 @@ def drbd_split_keep_other(lab, name):
 
 def syncing(alpha, bravo):
     """alpha is active; bravo, whose disk was lost, is being filled slowly."""
-    drbd.prepare((alpha, bravo), more="disk { resync-rate 1M; c-plan-ahead 0; }")
+    drbd.prepare((alpha, bravo), disk=drbd.SLOW)
     bravo.sh("drbdadm --force create-md r0")
     bravo.sh("systemctl enable tandemd")
     start(alpha, bravo, WRITER)
@@ -223,10 +223,9 @@ def drbd_standby_dies(lab, name):
         wait("alpha to notice", lambda: drbd.proc(alpha).get("cs") == "WFConnection", 40)
         drbd.some_writes(acks)
         check(active(alpha, "writer"), "alpha goes on")
-        for m in (alpha,):
-            m.sh("sed -i 's/resync-rate 1M/resync-rate 40M/' /etc/drbd.d/r0.res && drbdadm adjust r0")
         bravo.boot()
-        bravo.sh("sed -i 's/resync-rate 1M/resync-rate 40M/' /etc/drbd.d/r0.res && drbdadm adjust r0")
+        for m in (alpha, bravo):
+            m.sh(f"sed -i 's/{drbd.SLOW}/{drbd.QUICK}/' /etc/drbd.d/r0.res && drbdadm adjust r0")
         wait("bravo to be connected again", lambda: drbd.proc(alpha).get("cs") in ("SyncSource", "Connected"), 60)
         drbd.in_step(alpha)
         stop_both(bravo, alpha)

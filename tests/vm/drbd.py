@@ -11,14 +11,18 @@ DISK = "/dev/lab/r0"
 SIZE = "96M"
 
 
-def configure(machines, more="", size=SIZE):
-    """The resource r0 on a logical volume, as `tandemadm data config` writes it, with empty metadata. `more` stands inside
-    the resource."""
+FENCING = "fencing resource-only;"
+SLOW, QUICK = "resync-rate 1M; c-plan-ahead 0;", "resync-rate 40M; c-plan-ahead 0;"
+
+
+def configure(machines, disk=QUICK, size=SIZE):
+    """The resource r0 on a logical volume, as `tandemadm data config` writes it, with empty metadata. `disk`: options of the
+    section of that name; the rate of a resync, usually."""
     hosts = "--host alpha=198.51.100.1 --host bravo=198.51.100.2"
     text = machines[0].sh(f"tandemadm data config r0 {hosts} --disk {DISK} --drbd 8.4")
     for m in machines:
         m.sh(f"vgcreate -q -y lab /dev/vdb && lvcreate -q -y -L {size} -n r0 lab", timeout=60)
-        m.write("/etc/drbd.d/r0.res", text.rstrip().removesuffix("}") + more + "\n}\n")
+        m.write("/etc/drbd.d/r0.res", text.replace(FENCING, f"{FENCING} {disk}") + "\n")
         m.sh("modprobe drbd && drbdadm --force create-md r0")
 
 
@@ -29,13 +33,13 @@ def up(machines):
         wait(f"{m.name} to be connected", lambda m=m: proc(m).get("cs") == "Connected")
 
 
-def prepare(machines, more="", size=SIZE, tree=""):
+def prepare(machines, disk=QUICK, size=SIZE, tree=""):
     """In step on both sides without a sync, with an ext4 that has what the shell commands in `tree` make in it; then
     down again, as tandemd finds it at its first start."""
-    configure(machines, more, size)
+    configure(machines, disk, size)
     up(machines)
     first = machines[0]
-    first.sh("drbdadm -- --clear-bitmap new-current-uuid r0")
+    first.sh("drbdadm -- --clear-bitmap new-current-uuid r0/0")
     wait("both to be UpToDate", lambda: proc(first).get("ds") == "UpToDate/UpToDate")
     first.sh("drbdadm primary r0 && mkfs.ext4 -q -F -E lazy_itable_init=0,nodiscard /dev/drbd0", timeout=60)
     if tree:

@@ -366,7 +366,9 @@ def payload(path, programs):
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
         for name in PROGRAMS:
             if (programs / name).exists():
-                tar.add(programs / name, f"src/target/release/{name}")
+                stripped = path.with_name(name)
+                subprocess.run(["strip", "-o", stripped, programs / name], check=True)
+                tar.add(stripped, f"src/target/release/{name}")
         for directory in ("systemd", "conf"):
             tar.add(ROOT / directory, f"src/{directory}")
         for script in sorted((HERE / "guest").glob("*")):
