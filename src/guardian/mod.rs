@@ -44,7 +44,7 @@ const DYING: Duration = Duration::from_millis(20);
 /// With nothing to hand over there is no hurry, and how the daemon ended is worth waiting for: on a busy machine its end
 /// of the link closes well before the kernel can tell.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// After being told to stop, the daemon has this long; less than `TimeoutStopSec=` of the unit.
+/// After being told to stop, the daemon has this long, unless it asks for more; less than `TimeoutStopSec=` of the unit.
 const STOPPING: Duration = Duration::from_secs(50);
 /// The daemon's main thread says every few seconds that all is well, and more often if the service manager asks for it.
 const HUNGRY: Duration = Duration::from_secs(30);
@@ -337,6 +337,10 @@ impl Guardian<'_> {
                     self.left.clear();
                 }
                 daemon.fed = clock::now();
+                if let (Some(by), Some(more)) = (self.stop_by, more_time(&line)) {
+                    // Its resources take their time to go down, each within its own timeout.
+                    self.stop_by = Some(by.max(clock::now() + more));
+                }
                 // A daemon that ends by itself is started again: the service as a whole does not stop.
                 if self.stop_by.is_some() || !line.lines().any(|l| l == "STOPPING=1") {
                     tell_manager(&line);
@@ -471,9 +475,28 @@ impl Daemon {
     }
 }
 
+/// For how much more time the daemon asks, in the words for the service manager.
+fn more_time(line: &str) -> Option<Duration> {
+    let us = line.lines().find_map(|l| l.strip_prefix("EXTEND_TIMEOUT_USEC="))?;
+    us.parse().ok().map(Duration::from_micros)
+}
+
 /// To systemd, if it asked for it (sd_notify(3)).
 fn tell_manager(line: &str) {
     if let Err(e) = sd_notify::notify(&[NotifyState::Custom(line)]) {
         warn!("cannot notify the service manager: {e}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_asks_for_more_time_is_understood() {
+        let line = sd_notify::NotifyState::ExtendTimeoutUsec(20_000_000).to_string();
+        assert_eq!(more_time(&format!("STATUS=handing over\n{line}")), Some(Duration::from_secs(20)));
+        assert_eq!(more_time("STOPPING=1"), None);
+        assert_eq!(more_time("EXTEND_TIMEOUT_USEC=soon"), None);
     }
 }
