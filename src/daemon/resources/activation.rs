@@ -55,6 +55,8 @@ enum Seat {
 struct Instance {
     /// Decides about the resources.
     tied: bool,
+    /// The resources hang on it, also if a reload has changed that since it became MASTER.
+    hangs: bool,
     /// Its addresses wait for the resources.
     late: bool,
     /// Its end is reported only when nothing hangs on it any more.
@@ -95,6 +97,8 @@ impl Activation {
             let tied = config.activates(&i.name);
             let new = Instance {
                 tied,
+                hangs: tied
+                    || old.is_some_and(|o| o.hangs && !matches!(o.seat, Seat::Unknown | Seat::Standby)),
                 late: tied && late,
                 stays: i.router.stays,
                 pre_master: i.notify.pre_master.is_some(),
@@ -242,8 +246,8 @@ impl Activation {
                 i.waits = false;
                 orders.push(Order::Place(name.clone()));
             }
-            if i.seat == Seat::Off && (i.said || !i.pre_backup) && (lowered || !i.tied) {
-                (i.seat, i.said) = (Seat::Standby, false);
+            if i.seat == Seat::Off && (i.said || !i.pre_backup) && (lowered || !i.hangs) {
+                (i.seat, i.said, i.hangs) = (Seat::Standby, false, i.tied);
                 orders.push(Order::Lowered(name.clone()));
             }
         }

@@ -128,3 +128,17 @@ fn in_maintenance_addresses_go_without_their_resources_at_the_stop() {
     a.changed("kad", false);
     assert!(a.gate("kad", GateNews::Off).contains(&Order::Lowered(kad())));
 }
+
+#[test]
+fn an_instance_that_a_reload_removes_releases_nobody_before_its_resources_are_down() {
+    let mut a = Activation::default();
+    a.configure(&config(&[], true));
+    raised(&mut a);
+    let mut without = config(&[], true);
+    without.instances.retain(|i| i.name != "kad");
+    without.activation = None;
+    assert_eq!(a.configure(&without), [Order::Aim(Target::Lowered)]);
+    a.changed("kad", false);
+    assert_eq!(a.gate("kad", GateNews::Off), []);
+    assert_eq!(a.reached(Target::Lowered), [Order::Lowered(kad())]);
+}

@@ -302,7 +302,7 @@ impl Resources {
     pub(crate) fn is_down(&self) -> bool {
         let status = self.graph.status(clock::now());
         let down = |r: &resource::ResourceStatus| r.level == Level::Stopped && r.running.is_none();
-        self.maintenance.is_on() || status.resources.iter().all(down)
+        self.maintenance.is_on() || (self.found && status.resources.iter().all(down))
     }
 
     /// Why what is to be down does not get there, if it is so.
