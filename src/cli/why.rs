@@ -1,6 +1,7 @@
 //! `why`: the chain of causes, in sentences.
 
 use super::text::{Moment, millis, unknown, wrap};
+use crate::config::TrackKind;
 use crate::control::api::{InstanceStatus, Status, TrackEffect};
 use crate::vrrp::State;
 
@@ -41,7 +42,7 @@ pub(super) fn explain(i: &InstanceStatus, m: &Moment) -> Vec<String> {
         }
         State::Fault => {
             out.push(format!("This node cannot run since {since}: {}.", i.reason));
-            out.push("It recovers by itself when that is mended.".into());
+            out.push(recovery(i));
             if i.master.is_some() {
                 out.push(master(i));
             }
@@ -58,6 +59,15 @@ pub(super) fn explain(i: &InstanceStatus, m: &Moment) -> Vec<String> {
     out.extend(i.holds.iter().map(|h| format!("Held back: {h}.")));
     out.extend(i.warnings.iter().map(|w| format!("Warning: {w}.")));
     out
+}
+
+/// A resource that has failed stays so until an operator says something, or `failure_timeout` has passed.
+fn recovery(i: &InstanceStatus) -> String {
+    let resource = i.tracks.iter().find(|t| t.fault && t.kind == TrackKind::Resource);
+    match resource {
+        Some(t) => format!("When that is mended: tandemadm resource clear {}.", t.name),
+        None => "It recovers by itself when that is mended.".into(),
+    }
 }
 
 fn master(i: &InstanceStatus) -> String {
