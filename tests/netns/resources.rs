@@ -261,6 +261,7 @@ fn in_maintenance_nothing_moves_and_the_first_line_says_so() {
             "it is remembered"
         );
         sleep(1000);
+        assert!(s.lab.has("a", VIP) && a.state("kad") == "MASTER", "neither does the address");
         assert_eq!(s.steps(), before);
         std::fs::write(s.lab.path("a.app"), "started\n").expect("app");
         assert!(a.adm("maintenance off").status.success());
