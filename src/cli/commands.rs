@@ -3,7 +3,7 @@
 use super::args::{Act, Args, Command, ConfigCommand, ResourceWords, Switch};
 use super::exit::{EX_USAGE, Failure};
 use super::resource::{self, GraphForm};
-use super::text::{Moment, Style, print};
+use super::text::{Moment, Style, print, print_json, print_value};
 use super::{config, data, health, import, stats, status, why};
 use crate::control::api::{LogLevel, Outcome, ResourceCommand, Stats, Status};
 use crate::control::client::{Client, ClientError};
@@ -173,16 +173,4 @@ async fn reload(client: &Client) -> Result<(), Failure> {
         }
         Err(e) => Err(e.into()),
     }
-}
-
-/// The daemon's JSON, indented, with its fields in the daemon's order.
-pub(super) fn print_json(text: &str) -> Result<(), Failure> {
-    let bad = |e: serde_json::Error| Failure::Client(ClientError::BadAnswer(e.to_string()));
-    let value: serde_json::Value = serde_json::from_str(text).map_err(bad)?;
-    print_value(&value)
-}
-
-pub(super) fn print_value(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let bad = |e: serde_json::Error| Failure::Client(ClientError::BadAnswer(e.to_string()));
-    print(&(serde_json::to_string_pretty(value).map_err(bad)? + "\n"))
 }

@@ -1,8 +1,8 @@
 //! `data`: replicated data.
 
 use super::args::{DataCommand, DataConfig, DrbdVersion, Keep};
-use super::commands::print_json;
 use super::exit::Failure;
+use super::text::print_json;
 use super::text::{print, wrap};
 use crate::agents::drbd::template::{Host, Template};
 use crate::agents::drbd::{Tools, Version};

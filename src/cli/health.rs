@@ -1,8 +1,8 @@
 //! `health`: one line for each problem; the exit code says how bad it is.
 
-use super::commands::print_value;
 use super::exit::Failure;
 use super::text::print;
+use super::text::print_value;
 use crate::control::api::{Health, HealthLevel};
 use crate::control::client::{Client, ClientError};
 

@@ -1,6 +1,7 @@
 //! Small things about text: times, widths, colours, and its way out.
 
 use super::exit::Failure;
+use crate::control::client::ClientError;
 use crate::resource;
 use crate::vrrp::State;
 use jiff::Timestamp;
@@ -167,6 +168,19 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
+}
+
+/// The daemon's JSON, indented, with its fields in the daemon's order.
+pub(super) fn print_json(text: &str) -> Result<(), Failure> {
+    let bad = |e: serde_json::Error| Failure::Client(ClientError::BadAnswer(e.to_string()));
+    let value: serde_json::Value = serde_json::from_str(text).map_err(bad)?;
+    print_value(&value)
+}
+
+/// A value as indented JSON.
+pub(super) fn print_value(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let bad = |e: serde_json::Error| Failure::Client(ClientError::BadAnswer(e.to_string()));
+    print(&(serde_json::to_string_pretty(value).map_err(bad)? + "\n"))
 }
 
 #[cfg(test)]

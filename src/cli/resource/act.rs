@@ -1,7 +1,7 @@
 //! `resource start|stop|restart|clear` and `maintenance`.
 
-use super::super::commands::print_value;
 use super::super::exit::Failure;
+use super::super::text::print_value;
 use super::super::text::{Moment, print, unknown};
 use super::select;
 use super::words::why;
