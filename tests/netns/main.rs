@@ -16,6 +16,7 @@ mod faults;
 mod groups;
 mod growth;
 mod guardian;
+mod hung;
 mod notify;
 mod pacing;
 mod packets;
