@@ -26,8 +26,6 @@ struct Node {
 impl Node {
     fn new(resource: impl FnOnce(&Lab) -> String) -> Self {
         let lab = Lab::new();
-        // Without cgroups, which would outlive the test.
-        run("mount -t tmpfs none /sys/fs/cgroup");
         let resource = resource(&lab);
         Node { lab, resource }
     }
@@ -49,11 +47,10 @@ impl Node {
     }
 
     fn start(&self) -> Tandemd {
-        let dir = self.lab.dir.path().display();
-        let path = format!("PATH={dir}:{}", std::env::var("PATH").expect("PATH"));
-        // `ip netns exec` has left this mount namespace, and nobody would see what the daemon mounts.
-        let under = ["nsenter", "--target", "1", "--mount", "env", &path];
-        Tandemd::start_under(&self.lab, "a", &self.config(), &under)
+        let path = format!("{}:{}", self.lab.dir.path().display(), std::env::var("PATH").expect("PATH"));
+        let a = Tandemd::launch_with(&self.lab, "a", &self.config(), &[("PATH", path)]);
+        wait_until(secs(5), "tandemd answers", || a.adm("status --json").status.success());
+        a
     }
 
     fn config(&self) -> String {
@@ -221,6 +218,7 @@ fn a_monitor_that_hangs() {
     });
 }
 
+/// Needs a loop device, and so root of the machine and not only of a user namespace.
 #[test]
 fn an_umount_that_hangs() {
     isolated_alone("hung::an_umount_that_hangs", || {
@@ -237,7 +235,11 @@ fn an_umount_that_hangs() {
                 "kind = \"filesystem\"\ndevice = \"{device}\"\nfsck = \"never\"\nmount_point = \"{point}\"\n"
             )
         });
-        let a = n.start();
+        // `ip netns exec` has left this mount namespace, and nobody else would see what the daemon mounts. Without cgroups,
+        // which would outlive the test.
+        run("mount -t tmpfs none /sys/fs/cgroup");
+        let under = ["nsenter", "--target", "1", "--mount"];
+        let a = Tandemd::start_under(&n.lab, "a", &n.config(), &under);
         n.lab.wait_holder("a", VIP, secs(10));
         n.hang("umount");
         assert!(a.adm("resource restart res").status.success());

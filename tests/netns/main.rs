@@ -11,6 +11,7 @@ mod auth;
 mod bfd;
 mod bfd_peers;
 mod debounce;
+mod drbd_handler;
 mod election;
 mod faults;
 mod groups;
