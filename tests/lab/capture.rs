@@ -1,6 +1,8 @@
 //! What a node sees on its eth0, decoded without tandemd's own code.
 
 use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
 use pnet_packet::Packet;
 use pnet_packet::arp::ArpPacket;
 use pnet_packet::ethernet::{EtherTypes, EthernetPacket};
@@ -9,12 +11,13 @@ use pnet_packet::ipv4::Ipv4Packet;
 use pnet_packet::ipv6::Ipv6Packet;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::fs::File;
-use std::io::Read;
+use std::io::IoSliceMut;
 use std::net::IpAddr;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// A VRRP advertisement as it was on the wire.
 #[derive(Clone, Debug)]
@@ -82,14 +85,15 @@ impl Capture {
         let (into, end) = (seen.clone(), stop.clone());
         let thread = in_node(node, move || {
             let protocol = Protocol::from(i32::from(ALL.to_be()));
-            let mut socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).expect("packet socket");
+            let socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).expect("packet socket");
+            setsockopt(&socket, sockopt::ReceiveTimestampns, &true).expect("timestamps");
             socket.set_read_timeout(Some(Duration::from_millis(20))).expect("timeout");
             let _ = socket.set_recv_buffer_size(16 << 20);
             ready.send(()).expect("ready");
             let mut buffer = [0; 2048];
             while !end.load(Ordering::Relaxed) {
-                if let Ok(n) = socket.read(&mut buffer) {
-                    note(&mut into.lock().expect("lock"), &buffer[..n]);
+                if let Ok((n, at)) = receive(&socket, &mut buffer) {
+                    note(&mut into.lock().expect("lock"), at, &buffer[..n]);
                 }
             }
         });
@@ -121,8 +125,21 @@ impl Drop for Capture {
     }
 }
 
-fn note(seen: &mut Seen, frame: &[u8]) {
-    let at = Instant::now();
+/// A frame, and when the kernel got it: this thread may have had to wait for a processor.
+fn receive(socket: &Socket, buffer: &mut [u8]) -> nix::Result<(usize, Instant)> {
+    let mut space = nix::cmsg_space!(TimeSpec);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
+    let stamp = message.cmsgs()?.find_map(|m| match m {
+        ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
+        _ => None,
+    });
+    let (now, wall) = (Instant::now(), UNIX_EPOCH.elapsed().expect("after 1970"));
+    let ago = stamp.map_or(Duration::ZERO, |at| wall.saturating_sub(at));
+    Ok((message.bytes, now - ago))
+}
+
+fn note(seen: &mut Seen, at: Instant, frame: &[u8]) {
     let Some(e) = EthernetPacket::new(frame) else { return };
     match e.get_ethertype() {
         EtherTypes::Arp => {

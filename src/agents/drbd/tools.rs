@@ -95,9 +95,9 @@ impl Tools {
             },
             JobEnd::Cancelled => Err(Trouble::Cancelled),
             JobEnd::Signal(n) => Err(Trouble::says(format!("{name} was killed by signal {n}"))),
-            JobEnd::NotStarted(why) => Err(Trouble::says(format!(
-                "{name} cannot be run: {why} (package drbd-utils; drbdadm and drbdsetup are needed)"
-            ))),
+            JobEnd::NotStarted(why) => {
+                Err(Trouble::says(format!("{name} cannot be run: {why} (package {})", package(name))))
+            }
         }
     }
 
@@ -122,5 +122,14 @@ impl Tools {
             }
             other => other,
         }
+    }
+}
+
+/// Where Debian has the program.
+fn package(program: &str) -> &'static str {
+    match program {
+        "drbdadm" | "drbdsetup" => "drbd-utils",
+        "modprobe" => "kmod",
+        _ => "lvm2",
     }
 }

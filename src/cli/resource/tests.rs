@@ -90,6 +90,24 @@ ip-tool exec       started   3m 10s  start succeeded
 }
 
 #[test]
+fn a_monitor_that_does_not_end_is_named() {
+    let mut r = stack();
+    let monitor = |cancelled| RunningStep {
+        step: Step::Monitor,
+        since: "2026-11-21T12:29:30Z".parse().unwrap(),
+        limit_ms: 20_000,
+        cancelled,
+        processes: vec![RunningProcess { pid: 812, command: "check".into(), signalled: None }],
+    };
+    r.resources[1].running = Some(monitor(false));
+    assert!(!render(&r, &moment(), false).contains("812"), "monitors come and go");
+    r.resources[1].running = Some(monitor(true));
+    let text = render(&r, &moment(), false).split_whitespace().collect::<Vec<_>>().join(" ");
+    let want = "! resource fs is started: start succeeded; monitor runs for 30s, at most 20 s, told to end: pid 812 check";
+    assert!(text.contains(want), "{text}");
+}
+
+#[test]
 fn the_table_says_what_is_in_the_way() {
     let expected = "\
 NAME KIND       STATE     SINCE   WHY

@@ -6,10 +6,11 @@ use crate::resource::{Level, State};
 
 /// Why it is where it is, and what it waits for, in one line of list.
 pub(super) fn why(r: &ResourceStatus, m: &Moment) -> String {
+    let late = r.running.as_ref().is_some_and(|step| step.cancelled);
     let step = r.running.as_ref().map(|step| running(step, m));
     let mut text = match step {
         Some(step) if is_moving(r.state) => return step,
-        Some(step) if r.state == State::Stuck => format!("{}; {step}", r.why()),
+        Some(step) if late || r.state == State::Stuck => format!("{}; {step}", r.why()),
         _ if r.level == Level::Stopped && r.goal == Level::Stopped && !is_trouble(r.state) => {
             r.goal_reason.clone()
         }

@@ -62,15 +62,6 @@ pub(super) struct Running {
     pub(super) activity: Activity,
 }
 
-/// What a step came to, for people.
-#[derive(Clone, Debug)]
-pub(super) struct LastResult {
-    pub(super) step: Step,
-    pub(super) result: StepResult,
-    pub(super) at: jiff::Timestamp,
-    pub(super) took: Duration,
-}
-
 /// All resources of this node.
 pub(crate) struct Resources {
     pub(super) graph: Graph,
@@ -78,7 +69,6 @@ pub(crate) struct Resources {
     pub(super) agents: BTreeMap<Name, (Resource, Arc<dyn Agent>)>,
     services: Services,
     pub(super) running: BTreeMap<Name, Running>,
-    pub(super) last: BTreeMap<Name, LastResult>,
     pub(super) activation: Activation,
     /// What has been looked for at the start is known; nothing moves before.
     found: bool,
@@ -111,7 +101,6 @@ impl Resources {
             agents: BTreeMap::new(),
             services,
             running: BTreeMap::new(),
-            last: BTreeMap::new(),
             activation: Activation::default(),
             found: false,
             tracks: Tracks::default(),
@@ -325,7 +314,6 @@ impl Resources {
                 self.agents.insert(name, (r.clone(), agent));
             }
         }
-        self.last.retain(|name, _| self.agents.contains_key(name));
         self.warnings.retain(|name, _| self.agents.contains_key(name));
         self.data.retain(|name, _| self.agents.contains_key(name));
     }
@@ -347,23 +335,10 @@ impl Resources {
     }
 
     fn step_done(&mut self, resource: Name, step: Step, result: StepResult) {
-        let now = clock::now();
-        if let Some((_, limit)) = self.running.remove(&resource).map(|r| (r.step, r)) {
-            drop(limit);
-        }
+        self.running.remove(&resource);
         if let (StepResult::Failed(text), Step::Monitor) = (&result, step) {
             warn!(%resource, "{resource}: monitor failed: {text}");
         }
-        let took = self
-            .graph
-            .status(now)
-            .resources
-            .iter()
-            .find(|r| r.name == resource)
-            .and_then(|r| r.running.as_ref().map(|s| s.age));
-        let last =
-            LastResult { step, result: result.clone(), at: clock::wall(), took: took.unwrap_or_default() };
-        self.last.insert(resource.clone(), last);
         self.input(Input::StepDone { resource, step, result });
     }
 

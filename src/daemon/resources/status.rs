@@ -67,11 +67,11 @@ impl Resources {
             group: self.group_of(name),
             critical: r.critical,
             running,
-            last_result: self.last.get(&r.name).map(|l| LastResult {
+            last_result: r.last_result.as_ref().map(|l| LastResult {
                 step: l.step,
                 ok: l.result == StepResult::Done,
                 text: result_text(&l.result),
-                at: l.at,
+                at: ago(l.age),
                 took_ms: ms(l.took),
             }),
             failures: r.failures,
