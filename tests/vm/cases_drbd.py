@@ -47,8 +47,11 @@ def drbd_initial_sync(lab, name):
         check(not alpha.has_address(ADDRESS) and not bravo.has_address(ADDRESS), "no address without data")
         equal(drbd.proc(alpha)["ro"], "Secondary/Secondary")
         # The operator says whose nothing is kept, and makes the file system.
+        for m in (alpha, bravo):
+            m.sh("tandemadm maintenance on")
+        wait("nothing to run any more", lambda: not resource(alpha, "data")["running"], 60)
         begun = time.monotonic()
-        alpha.sh("drbdadm primary --force r0 && mkfs.ext4 -q -F /dev/drbd0 && drbdadm secondary r0", timeout=60)
+        alpha.sh("drbdadm primary --force r0 && mkfs.ext4 -q -F -E nodiscard /dev/drbd0 && drbdadm secondary r0", timeout=60)
         seen = []
 
         def synced():
@@ -62,7 +65,7 @@ def drbd_initial_sync(lab, name):
         moving = [p for p in seen if p is not None]
         check(len(set(moving)) > 3 and moving == sorted(moving), f"the percentage goes up: {seen}")
         for m in (alpha, bravo):
-            m.sh("tandemadm resource clear data")
+            m.sh("tandemadm resource clear data && tandemadm maintenance off")
         wait("one side to be active", lambda: active(alpha, "writer") or active(bravo, "writer"), 60)
 
 
