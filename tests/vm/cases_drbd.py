@@ -192,7 +192,7 @@ def recover(lab, name, winner_is_master):
         kept = loser.sh("lvs --noheadings -o lv_name lab").split()
         check([v for v in kept if v != "r0"], f"the loser's data is kept in a snapshot: {kept}")
         snapshot = next(v for v in kept if v != "r0")
-        loser.sh(f"mkdir -p /tmp/kept && mount -o ro,noload /dev/lab/{snapshot} /tmp/kept")
+        loser.sh(f"mkdir -p /tmp/kept && mount -t ext4 -o ro,noload /dev/lab/{snapshot} /tmp/kept")
         check(loser.ok(f"test -e /tmp/kept/of-{loser.name}"), "and its writes are in there")
         check(not data(winner).get("split_brain") and not data(loser).get("split_brain"), "status says that it is over")
 
