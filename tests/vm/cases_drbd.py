@@ -92,7 +92,7 @@ def drbd_power_cut(lab, name):
         same_bytes(alpha, bravo)
 
 
-@case("DRBD: planned switchover under write load, there and back")
+@case("DRBD: planned switchover under write load, there and back", short=True)
 def drbd_switchover(lab, name):
     with lab.pair(name) as (alpha, bravo):
         acks = writing(alpha, bravo)
@@ -248,7 +248,7 @@ def drbd_source_dies(lab, name):
         wait("alpha to be active again", lambda: active(alpha, "writer"), 120)
 
 
-@case("DRBD by hand: what an operator gets without tandemd", short=False)
+@case("DRBD by hand: what an operator gets without tandemd")
 def drbd_by_hand(lab, name):
     with lab.pair(name) as (alpha, bravo):
         drbd.prepare((alpha, bravo))

@@ -170,7 +170,7 @@ def crash_guardian(lab, name):
         equal(alpha.sh("pgrep -c -x tandemd"), "2")
 
 
-@case("failover: power cut, return at boot, silent network, pulled cable", short=True)
+@case("failover: power cut, return at boot, silent network, pulled cable")
 def failover(lab, name):
     with lab.pair(name) as (alpha, bravo):
         alpha.sh("systemctl enable tandemd")
