@@ -170,7 +170,7 @@ def crash_guardian(lab, name):
         equal(alpha.sh("pgrep -c -x tandemd"), "2")
 
 
-@case("failover: power cut, return at boot, silent network, pulled cable", short=True)
+@case("failover: power cut, return at boot, silent network, pulled cable")
 def failover(lab, name):
     with lab.pair(name) as (alpha, bravo):
         alpha.sh("systemctl enable tandemd")
@@ -213,7 +213,7 @@ def networkd(lab, name):
         wait("alpha to be MASTER", lambda: alpha.state() == "MASTER" and alpha.has_address(VIP), 15)
         wait("bravo to be BACKUP", lambda: bravo.state() == "BACKUP")
         since = alpha.status()["instances"][0]["last_transition"]
-        for command in ("systemctl restart systemd-networkd", "networkctl reload", "networkctl reconfigure eth0"):
+        for command in ("systemctl restart systemd-networkd", "networkctl reload"):
             alpha.sh(command)
             alpha.sh("systemctl is-active -q systemd-networkd && networkctl status eth0 | grep -q configured")
             wait(f"the address after {command}", lambda: alpha.has_address(VIP), 10)
@@ -267,7 +267,7 @@ def hardening(lab, name):
         for word in ("not permitted", "ermission denied", "Read-only file system", "warn"):
             lines = [line for line in alpha.journal().splitlines() if word in line]
             check(not lines, f"nothing in the journal about '{word}': {lines}")
-        verify = alpha.run("systemd-analyze verify tandemd.service")
+        verify = alpha.run("systemd-analyze verify --man=no tandemd.service")
         check(verify.rc == 0 and not verify.err, f"systemd-analyze verify: {verify.err}")
         overall = alpha.sh("systemd-analyze security --no-pager tandemd | tail -1")
         lab.figure("systemd-analyze security", re.search(r"(\d+\.\d+ \w+)", overall).group(1))

@@ -224,7 +224,9 @@ class Machine:
             self.hello.get(timeout=60 * PATIENCE)
         except queue.Empty:
             raise Failed(f"{self.name} did not boot; see {self.work}/console-{self.boots}.log") from None
-        self.run("systemctl is-system-running --wait >/dev/null; systemctl is-active -q systemd-networkd", timeout=60)
+        self.run("systemctl is-system-running --wait >/dev/null", timeout=60)
+        for net in (LAN, DATA):
+            wait(f"the address of {net}", lambda net=net: "inet " in self.sh(f"ip -4 addr show {net}"), 30)
 
     def boot(self):
         self.start()
