@@ -30,6 +30,8 @@ pub(crate) enum Happening {
     StepDone { resource: Name, step: Step, result: StepResult },
     /// What was found at the start: each resource with its level, or why nobody can tell.
     Found(Vec<(Name, Result<Level, String>)>),
+    /// The same of what a reload has brought.
+    FoundNew(Vec<(Name, Result<Level, String>)>),
     /// A blocking script has ended.
     Said(String, Pre),
     /// An agent has noticed something.
@@ -51,6 +53,9 @@ pub(crate) enum Effect {
     Reboot(String),
 }
 
+/// Agents with what they are for.
+pub(super) type Agents = BTreeMap<Name, (Resource, Arc<dyn Agent>)>;
+
 /// Warnings of a resource that are kept.
 const WARNINGS: usize = 3;
 
@@ -66,7 +71,7 @@ pub(super) struct Running {
 pub(crate) struct Resources {
     pub(super) graph: Graph,
     pub(super) config: Arc<Config>,
-    pub(super) agents: BTreeMap<Name, (Resource, Arc<dyn Agent>)>,
+    pub(super) agents: Agents,
     services: Services,
     pub(super) running: BTreeMap<Name, Running>,
     pub(super) activation: Activation,
@@ -164,6 +169,7 @@ impl Resources {
         match happening {
             Happening::StepDone { resource, step, result } => self.step_done(resource, step, result),
             Happening::Found(levels) => self.take_found(levels),
+            Happening::FoundNew(levels) => self.take_found_new(levels),
             Happening::Said(instance, which) => {
                 let orders = self.activation.said(&instance, which);
                 self.carry_out(orders);
@@ -174,9 +180,11 @@ impl Resources {
             Happening::Noticed(Report { resource, what: Noticed::Event { warning, text } }) => {
                 self.note(resource, warning, text);
             }
-            Happening::Data(resource, status) => {
+            // A reload may have removed it meanwhile.
+            Happening::Data(resource, status) if self.agents.contains_key(&resource) => {
                 self.data.insert(resource, status);
             }
+            Happening::Data(..) => {}
         }
     }
 
@@ -291,6 +299,7 @@ impl Resources {
     pub(crate) fn is_down(&self) -> bool {
         let status = self.graph.status(clock::now());
         let down = |r: &resource::ResourceStatus| r.level == Level::Stopped && r.running.is_none();
+        // Before it is known what runs, nothing can be said to be down.
         self.maintenance.is_on() || (self.found && status.resources.iter().all(down))
     }
 
@@ -305,17 +314,23 @@ impl Resources {
         each.sum::<Duration>() + resource::CANCEL_GRACE
     }
 
-    fn make_agents(&mut self, config: &Config) {
+    /// Those that there were not before.
+    fn make_agents(&mut self, config: &Config) -> Agents {
         let old = std::mem::take(&mut self.agents);
+        let mut new = Agents::new();
         for r in &config.resources {
             let name = Name::from(r.name.as_str());
             let kept = old.get(&name).filter(|(o, _)| o.kind == r.kind).map(|(_, agent)| agent.clone());
-            if let Some(agent) = kept.or_else(|| agents::agent(r, &self.services)) {
-                self.agents.insert(name, (r.clone(), agent));
+            let known = kept.is_some();
+            let Some(agent) = kept.or_else(|| agents::agent(r, &self.services)) else { continue };
+            if !known {
+                new.insert(name.clone(), (r.clone(), agent.clone()));
             }
+            self.agents.insert(name, (r.clone(), agent));
         }
         self.warnings.retain(|name, _| self.agents.contains_key(name));
         self.data.retain(|name, _| self.agents.contains_key(name));
+        new
     }
 
     fn take_found(&mut self, levels: Vec<(Name, Result<Level, String>)>) {
@@ -331,6 +346,21 @@ impl Resources {
         }
         if let Some(aim) = self.activation.aim() {
             self.input(Input::Target(aim));
+        }
+    }
+
+    /// What runs already although it is not to be up here is taken down. Steps that were begun meanwhile know better.
+    fn take_found_new(&mut self, levels: Vec<(Name, Result<Level, String>)>) {
+        for (name, level) in levels {
+            let status = self.graph.status(clock::now()).resources;
+            let begun = status.iter().any(|r| r.name == name && r.last_result.is_some());
+            let touched = begun || self.running.contains_key(&name);
+            match level {
+                _ if touched => {}
+                Ok(Level::Stopped) => {}
+                Ok(level) => drop(self.input(Input::Found(name, level))),
+                Err(why) => warn!(resource = %name, "{name}: it is not known whether it runs already: {why}"),
+            }
         }
     }
 
@@ -388,7 +418,8 @@ impl Resources {
             }
             Output::Reconfigured => {
                 if let Some(config) = self.pending.take() {
-                    self.make_agents(&config);
+                    let new = self.make_agents(&config);
+                    boot::look_at_new(&new, self.sender.clone());
                     self.config = config;
                     info!("the new settings of the resources are in use");
                 }
