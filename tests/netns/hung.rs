@@ -139,6 +139,10 @@ impl Node {
         assert_eq!(health.status.code(), Some(2), "{text}");
         assert!(text.contains(&format!("failed: resource res is {state}: {step} failed")), "{text}");
         assert_eq!(res["running"], Value::Null, "{res}");
+        // After a failed start or monitor, the last step was the way down.
+        let last = &res["last_result"];
+        let text = if state == "stuck" { "it was killed at its deadline" } else { "" };
+        assert_eq!((&last["step"], &last["text"]), (&"stop".into(), &text.into()), "{last}");
         a.wait_state("kad", "FAULT", secs(2));
         assert!(!self.lab.has("a", VIP));
     }
