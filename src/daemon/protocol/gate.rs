@@ -74,44 +74,40 @@ impl Protocol {
 
     /// See [`super::Command::Place`].
     pub(super) fn place(&mut self, name: &str) {
-        let Some(id) = self.id_by_name(name) else { return };
-        let Some(r) = self.instances.get_mut(&id) else { return };
-        if !std::mem::take(&mut r.gate.claim) {
-            return;
+        for id in self.all_of(name, |gate| std::mem::take(&mut gate.claim)) {
+            if let Some(r) = self.instances.get_mut(&id) {
+                r.gate.placed = true;
+            }
+            self.claim(id);
+            self.engine.input(self.now, id, Input::AddressesPlaced, &mut self.actions);
         }
-        r.gate.placed = true;
-        self.claim(id);
-        self.engine.input(self.now, id, Input::AddressesPlaced, &mut self.actions);
     }
 
     /// See [`super::Command::LetGo`].
     pub(super) fn part_with(&mut self, name: &str) {
-        let Some(id) = self.id_by_name(name) else { return };
-        let Some(r) = self.instances.get_mut(&id) else { return };
-        if std::mem::take(&mut r.gate.release) {
+        for id in self.all_of(name, |gate| std::mem::take(&mut gate.release)) {
             self.release(id);
         }
     }
 
     /// See [`super::Command::Lowered`].
     pub(super) fn lowered(&mut self, name: &str) {
-        let Some(id) = self.id_by_name(name) else { return };
-        let Some(r) = self.instances.get_mut(&id) else { return };
-        if std::mem::take(&mut r.gate.report) {
+        for id in self.all_of(name, |gate| std::mem::take(&mut gate.report)) {
             self.report_released(id);
         }
     }
 
-    /// See [`super::Command::Hold`].
-    pub(super) fn hold(&mut self, name: &str, why: Option<String>) {
-        let Some(id) = self.id_by_name(name) else { return };
-        self.engine.input(self.now, id, Input::Hold("daemon", why), &mut self.actions);
+    /// The routers of this name that wait for it: after a reload that made another virtual router of an instance there
+    /// are two, the old one on its way out.
+    fn all_of(&mut self, name: &str, waits: impl Fn(&mut Gate) -> bool) -> Vec<RouterId> {
+        let of_name = self.instances.iter_mut().filter(|(_, r)| r.config.name == name);
+        of_name.filter_map(|(id, r)| waits(&mut r.gate).then_some(*id)).collect()
     }
 
-    /// The running router of an instance, also one that a reload has removed and that is on its way out.
-    fn id_by_name(&self, name: &str) -> Option<RouterId> {
-        let leaving = || self.instances.iter().find(|(_, r)| r.config.name == name).map(|(id, _)| *id);
-        self.id_of(name).or_else(leaving)
+    /// See [`super::Command::Hold`].
+    pub(super) fn hold(&mut self, name: &str, why: Option<String>) {
+        let Some(id) = self.id_of(name) else { return };
+        self.engine.input(self.now, id, Input::Hold("daemon", why), &mut self.actions);
     }
 
     fn gate_news(&mut self, id: RouterId, news: GateNews) {

@@ -241,12 +241,15 @@ impl Activation {
         let raised = (self.aim, self.reached) == (Some(Target::Raised), Some(Target::Raised));
         let lowered =
             self.frozen || (self.aim, self.reached) == (Some(Target::Lowered), Some(Target::Lowered));
+        // Other instances decide now, and have raised the resources for themselves.
+        let elsewhere = self.aim == Some(Target::Raised);
         for (name, i) in &mut self.instances {
             if i.waits && i.seat == Seat::Active && (raised || !i.late) {
                 i.waits = false;
                 orders.push(Order::Place(name.clone()));
             }
-            if i.seat == Seat::Off && (i.said || !i.pre_backup) && (lowered || !i.hangs) {
+            let free = lowered || !i.hangs || (elsewhere && !i.tied);
+            if i.seat == Seat::Off && (i.said || !i.pre_backup) && free {
                 (i.seat, i.said, i.hangs) = (Seat::Standby, false, i.tied);
                 orders.push(Order::Lowered(name.clone()));
             }

@@ -142,3 +142,40 @@ fn an_instance_that_a_reload_removes_releases_nobody_before_its_resources_are_do
     assert_eq!(a.gate("kad", GateNews::Off), []);
     assert_eq!(a.reached(Target::Lowered), [Order::Lowered(kad())]);
 }
+
+/// The same configuration after a reload that took `kad` out of `[activation]`, or out of everything.
+fn untied(instance_too: bool) -> Config {
+    let mut config = config(&[], true);
+    config.activation = None;
+    match instance_too {
+        true => config.instances.retain(|i| i.name != "kad"),
+        false => config.instances.iter_mut().for_each(|i| i.router.stays = false),
+    }
+    config
+}
+
+#[test]
+fn a_reload_that_unties_an_instance_on_its_way_down_lets_nobody_in_before_all_is_down() {
+    for instance_too in [true, false] {
+        let mut a = Activation::default();
+        a.configure(&config(&[], true));
+        raised(&mut a);
+        a.changed("kad", false);
+        assert_eq!(a.gate("kad", GateNews::Off), [Order::Aim(Target::Lowered)]);
+        assert_eq!(a.configure(&untied(instance_too)), [], "its resources are up still");
+        assert_eq!(a.reached(Target::Lowered), [Order::Lowered(kad())]);
+    }
+}
+
+#[test]
+fn resources_that_hang_on_another_instance_now_keep_nobody() {
+    let mut a = Activation::default();
+    a.configure(&config(&[], true));
+    raised(&mut a);
+    a.changed("web", true);
+    let mut moved = config(&[], true);
+    moved.activation.iter_mut().for_each(|tied| tied.vrrp_instance = vec!["web".to_owned()]);
+    a.configure(&moved);
+    a.changed("kad", false);
+    assert_eq!(a.gate("kad", GateNews::Off), [Order::Lowered(kad())]);
+}

@@ -30,10 +30,14 @@ pub(super) fn look(
                 cancel: cancel.clone(),
                 activity: Activity::default(),
             };
-            let found = tokio::select! {
-                found = agent.find(&context) => found,
-                () = tokio::time::sleep(limit) => Err(format!("no answer within {} s", limit.as_secs_f64())),
+            let asked = async move {
+                tokio::select! {
+                    found = agent.find(&context) => found,
+                    () = tokio::time::sleep(limit) => Err(format!("no answer within {} s", limit.as_secs_f64())),
+                }
             };
+            // An agent that panics must not keep everything else from being known.
+            let found = tokio::spawn(asked).await.unwrap_or_else(|e| Err(format!("its agent failed: {e}")));
             cancel.cancel();
             (name, found)
         });

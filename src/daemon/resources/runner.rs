@@ -174,9 +174,11 @@ impl Resources {
             Happening::Noticed(Report { resource, what: Noticed::Event { warning, text } }) => {
                 self.note(resource, warning, text);
             }
-            Happening::Data(resource, status) => {
+            // A reload may have removed it meanwhile.
+            Happening::Data(resource, status) if self.agents.contains_key(&resource) => {
                 self.data.insert(resource, status);
             }
+            Happening::Data(..) => {}
         }
     }
 
@@ -291,6 +293,7 @@ impl Resources {
     pub(crate) fn is_down(&self) -> bool {
         let status = self.graph.status(clock::now());
         let down = |r: &resource::ResourceStatus| r.level == Level::Stopped && r.running.is_none();
+        // Before it is known what runs, nothing can be said to be down.
         self.maintenance.is_on() || (self.found && status.resources.iter().all(down))
     }
 
