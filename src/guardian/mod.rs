@@ -46,6 +46,8 @@ const DYING: Duration = Duration::from_millis(20);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// After being told to stop, the daemon has this long, unless it asks for more; less than `TimeoutStopSec=` of the unit.
 const STOPPING: Duration = Duration::from_secs(50);
+/// And one that is blocked so long from when it said so last: killed, it would release its peer.
+const ALIVE: Duration = Duration::from_secs(20);
 /// The daemon's main thread says every few seconds that all is well, and more often if the service manager asks for it.
 const HUNGRY: Duration = Duration::from_secs(30);
 /// The service manager hears from the guardian while there is no daemon.
@@ -475,10 +477,12 @@ impl Daemon {
     }
 }
 
-/// For how much more time the daemon asks, in the words for the service manager.
+/// For how much more time the daemon asks, in the words for the service manager. One that is blocked does not ask that
+/// one: nobody knows for how long.
 fn more_time(line: &str) -> Option<Duration> {
-    let us = line.lines().find_map(|l| l.strip_prefix("EXTEND_TIMEOUT_USEC="))?;
-    us.parse().ok().map(Duration::from_micros)
+    let us = line.lines().find_map(|l| l.strip_prefix("EXTEND_TIMEOUT_USEC=")?.parse().ok());
+    let blocked = || line.lines().any(|l| l.starts_with("STATUS=BLOCKED")).then_some(ALIVE);
+    us.map(Duration::from_micros).or_else(blocked)
 }
 
 /// To systemd, if it asked for it (sd_notify(3)).
@@ -497,6 +501,12 @@ mod tests {
         let line = sd_notify::NotifyState::ExtendTimeoutUsec(20_000_000).to_string();
         assert_eq!(more_time(&format!("STATUS=handing over\n{line}")), Some(Duration::from_secs(20)));
         assert_eq!(more_time("STOPPING=1"), None);
+        assert_eq!(more_time("STATUS=handing over"), None);
+        assert_eq!(
+            more_time("STATUS=BLOCKED: data: stop failed"),
+            Some(ALIVE),
+            "it must not release its peer"
+        );
         assert_eq!(more_time("EXTEND_TIMEOUT_USEC=soon"), None);
     }
 }

@@ -270,3 +270,25 @@ fn in_maintenance_nothing_moves_and_the_first_line_says_so() {
         assert!(!s.steps().iter().any(|l| l.contains("stop")), "{:?}", s.steps());
     });
 }
+
+#[test]
+fn what_runs_already_when_a_reload_brings_it_is_taken_down_where_it_may_not_be() {
+    isolated(
+        "resources::what_runs_already_when_a_reload_brings_it_is_taken_down_where_it_may_not_be",
+        || {
+            let s = Stack::new();
+            let config = s.config("a", 100, "");
+            let (instances, _) = config.split_once("[activation]").expect("activation");
+            let _b = s.start("b", 200);
+            s.lab.wait_holder("b", VIP, secs(10));
+            let a = Tandemd::start(&s.lab, "a", instances);
+            a.wait_state("kad", "BACKUP", secs(5));
+            std::fs::write(s.lab.path("a.data"), "promoted\n").expect("data");
+            a.reload(&config);
+            wait_until(secs(10), "it is down here", || !s.lab.path("a.data").exists());
+            let mine: Vec<String> = s.steps().into_iter().filter(|l| l.starts_with('a')).collect();
+            assert_eq!(mine, ["a data demote", "a data stop"]);
+            assert_eq!(a.state("kad"), "BACKUP");
+        },
+    );
+}

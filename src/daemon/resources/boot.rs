@@ -1,23 +1,32 @@
 //! What runs already when the daemon starts: after a crash everything goes on as it is.
 
-use super::runner::Happening;
-use crate::agents::{Agent, Context};
-use crate::config::Resource;
+use super::runner::{Agents, Happening};
+use crate::agents::Context;
 use crate::process::Activity;
 use crate::resource::{Level, Name};
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Asks all agents at the same time, each for as long as its monitor may take, and sends the answers together.
-pub(super) fn look(
-    agents: &BTreeMap<Name, (Resource, Arc<dyn Agent>)>,
-    sender: mpsc::UnboundedSender<Happening>,
-) {
+pub(super) fn look(agents: &Agents, sender: mpsc::UnboundedSender<Happening>) {
     // A step that a killed daemon was in the middle of must not go on beside what this one does.
     crate::process::clear_left_jobs();
+    ask(agents, sender, Happening::Found);
+}
+
+/// Asks those that a reload has brought: what they are for may run already.
+pub(super) fn look_at_new(agents: &Agents, sender: mpsc::UnboundedSender<Happening>) {
+    if !agents.is_empty() {
+        ask(agents, sender, Happening::FoundNew);
+    }
+}
+
+fn ask(
+    agents: &Agents,
+    sender: mpsc::UnboundedSender<Happening>,
+    tell: impl FnOnce(Vec<(Name, Result<Level, String>)>) -> Happening + Send + 'static,
+) {
     let mut looks = JoinSet::new();
     for (name, (resource, agent)) in agents {
         let (name, agent, limit) = (name.clone(), agent.clone(), resource.timeouts.monitor);
@@ -44,6 +53,6 @@ pub(super) fn look(
     }
     tokio::spawn(async move {
         // The receiver ends with the daemon.
-        let _ = sender.send(Happening::Found(looks.join_all().await));
+        let _ = sender.send(tell(looks.join_all().await));
     });
 }

@@ -15,7 +15,7 @@ use crate::resource::{
 };
 use crate::time::Instant;
 use crate::track;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub(crate) enum Happening {
     StepDone { resource: Name, step: Step, result: StepResult },
     /// What was found at the start: each resource with its level, or why nobody can tell.
     Found(Vec<(Name, Result<Level, String>)>),
+    /// The same of what a reload has brought.
+    FoundNew(Vec<(Name, Result<Level, String>)>),
     /// A blocking script has ended.
     Said(String, Pre),
     /// An agent has noticed something.
@@ -51,6 +53,9 @@ pub(crate) enum Effect {
     Reboot(String),
 }
 
+/// Agents with what they are for.
+pub(super) type Agents = BTreeMap<Name, (Resource, Arc<dyn Agent>)>;
+
 /// Warnings of a resource that are kept.
 const WARNINGS: usize = 3;
 
@@ -66,12 +71,14 @@ pub(super) struct Running {
 pub(crate) struct Resources {
     pub(super) graph: Graph,
     pub(super) config: Arc<Config>,
-    pub(super) agents: BTreeMap<Name, (Resource, Arc<dyn Agent>)>,
+    pub(super) agents: Agents,
     services: Services,
     pub(super) running: BTreeMap<Name, Running>,
     pub(super) activation: Activation,
     /// What has been looked for at the start is known; nothing moves before.
     found: bool,
+    /// What a reload has brought, no step of which has begun yet.
+    fresh: BTreeSet<Name>,
     tracks: Tracks,
     pub(super) maintenance: Maintenance,
     /// What agents have warned of, until they say that all is well.
@@ -103,6 +110,7 @@ impl Resources {
             running: BTreeMap::new(),
             activation: Activation::default(),
             found: false,
+            fresh: BTreeSet::new(),
             tracks: Tracks::default(),
             maintenance: Maintenance::load(state_dir),
             warnings: BTreeMap::new(),
@@ -164,6 +172,7 @@ impl Resources {
         match happening {
             Happening::StepDone { resource, step, result } => self.step_done(resource, step, result),
             Happening::Found(levels) => self.take_found(levels),
+            Happening::FoundNew(levels) => self.take_found_new(levels),
             Happening::Said(instance, which) => {
                 let orders = self.activation.said(&instance, which);
                 self.carry_out(orders);
@@ -308,17 +317,23 @@ impl Resources {
         each.sum::<Duration>() + resource::CANCEL_GRACE
     }
 
-    fn make_agents(&mut self, config: &Config) {
+    /// Those that there were not before.
+    fn make_agents(&mut self, config: &Config) -> Agents {
         let old = std::mem::take(&mut self.agents);
+        let mut new = Agents::new();
         for r in &config.resources {
             let name = Name::from(r.name.as_str());
             let kept = old.get(&name).filter(|(o, _)| o.kind == r.kind).map(|(_, agent)| agent.clone());
-            if let Some(agent) = kept.or_else(|| agents::agent(r, &self.services)) {
-                self.agents.insert(name, (r.clone(), agent));
+            let known = kept.is_some();
+            let Some(agent) = kept.or_else(|| agents::agent(r, &self.services)) else { continue };
+            if !known {
+                new.insert(name.clone(), (r.clone(), agent.clone()));
             }
+            self.agents.insert(name, (r.clone(), agent));
         }
         self.warnings.retain(|name, _| self.agents.contains_key(name));
         self.data.retain(|name, _| self.agents.contains_key(name));
+        new
     }
 
     fn take_found(&mut self, levels: Vec<(Name, Result<Level, String>)>) {
@@ -334,6 +349,19 @@ impl Resources {
         }
         if let Some(aim) = self.activation.aim() {
             self.input(Input::Target(aim));
+        }
+    }
+
+    /// What runs already although it is not to be up here is taken down. Steps that were begun meanwhile know better.
+    fn take_found_new(&mut self, levels: Vec<(Name, Result<Level, String>)>) {
+        for (name, level) in levels {
+            let untouched = self.fresh.remove(&name);
+            match level {
+                _ if !untouched => {}
+                Ok(Level::Stopped) => {}
+                Ok(level) => drop(self.input(Input::Found(name, level))),
+                Err(why) => warn!(resource = %name, "{name}: it is not known whether it runs already: {why}"),
+            }
         }
     }
 
@@ -391,7 +419,9 @@ impl Resources {
             }
             Output::Reconfigured => {
                 if let Some(config) = self.pending.take() {
-                    self.make_agents(&config);
+                    let new = self.make_agents(&config);
+                    self.fresh = new.keys().cloned().collect();
+                    boot::look_at_new(&new, self.sender.clone());
                     self.config = config;
                     info!("the new settings of the resources are in use");
                 }
@@ -432,6 +462,7 @@ impl Resources {
         };
         let running = Running { step, cancel: context.cancel.clone(), activity: context.activity.clone() };
         self.running.insert(resource.clone(), running);
+        self.fresh.remove(&resource);
         self.activation_moves(step);
         let agent = self.agents.get(&resource).map(|(_, agent)| agent.clone());
         let sender = self.sender.clone();

@@ -93,8 +93,13 @@ impl Supervisor {
     /// The service manager kills what stops for too long; resources may take their time.
     pub(super) fn ask_for_time(&mut self) {
         self.send_waiting();
-        if self.resources.is_empty() || self.resources.blocked().is_some() {
+        if self.resources.is_empty() {
             return;
+        }
+        if let Some(why) = self.resources.blocked() {
+            // Nobody knows how long. But it lives, which the guardian has to hear: killed, it would release its peer.
+            let status = format!("BLOCKED: {}", why.replace('\n', " "));
+            return self.manager.tell(&[NotifyState::Status(&status)]);
         }
         let us = u32::try_from(MORE_TIME.as_micros()).unwrap_or(u32::MAX);
         self.manager.tell(&[NotifyState::ExtendTimeoutUsec(us)]);
