@@ -100,9 +100,9 @@ fn a_monitor_that_does_not_end_is_named() {
         processes: vec![RunningProcess { pid: 812, command: "check".into(), signalled: None }],
     };
     r.resources[1].running = Some(monitor(false));
-    assert!(!render(&r, &moment(), false).contains("812"), "monitors come and go");
+    assert!(!summary(&r, &moment(), false).contains("812"), "monitors come and go");
     r.resources[1].running = Some(monitor(true));
-    let text = render(&r, &moment(), false).split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = summary(&r, &moment(), false).split_whitespace().collect::<Vec<_>>().join(" ");
     let want = "! resource fs is started: start succeeded; monitor runs for 30s, at most 20 s, told to end: pid 812 check";
     assert!(text.contains(want), "{text}");
 }
