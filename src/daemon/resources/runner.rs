@@ -15,7 +15,7 @@ use crate::resource::{
 };
 use crate::time::Instant;
 use crate::track;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +77,8 @@ pub(crate) struct Resources {
     pub(super) activation: Activation,
     /// What has been looked for at the start is known; nothing moves before.
     found: bool,
+    /// What a reload has brought, no step of which has begun yet.
+    fresh: BTreeSet<Name>,
     tracks: Tracks,
     pub(super) maintenance: Maintenance,
     /// What agents have warned of, until they say that all is well.
@@ -108,6 +110,7 @@ impl Resources {
             running: BTreeMap::new(),
             activation: Activation::default(),
             found: false,
+            fresh: BTreeSet::new(),
             tracks: Tracks::default(),
             maintenance: Maintenance::load(state_dir),
             warnings: BTreeMap::new(),
@@ -352,11 +355,9 @@ impl Resources {
     /// What runs already although it is not to be up here is taken down. Steps that were begun meanwhile know better.
     fn take_found_new(&mut self, levels: Vec<(Name, Result<Level, String>)>) {
         for (name, level) in levels {
-            let status = self.graph.status(clock::now()).resources;
-            let begun = status.iter().any(|r| r.name == name && r.last_result.is_some());
-            let touched = begun || self.running.contains_key(&name);
+            let untouched = self.fresh.remove(&name);
             match level {
-                _ if touched => {}
+                _ if !untouched => {}
                 Ok(Level::Stopped) => {}
                 Ok(level) => drop(self.input(Input::Found(name, level))),
                 Err(why) => warn!(resource = %name, "{name}: it is not known whether it runs already: {why}"),
@@ -419,6 +420,7 @@ impl Resources {
             Output::Reconfigured => {
                 if let Some(config) = self.pending.take() {
                     let new = self.make_agents(&config);
+                    self.fresh = new.keys().cloned().collect();
                     boot::look_at_new(&new, self.sender.clone());
                     self.config = config;
                     info!("the new settings of the resources are in use");
@@ -460,6 +462,7 @@ impl Resources {
         };
         let running = Running { step, cancel: context.cancel.clone(), activity: context.activity.clone() };
         self.running.insert(resource.clone(), running);
+        self.fresh.remove(&resource);
         self.activation_moves(step);
         let agent = self.agents.get(&resource).map(|(_, agent)| agent.clone());
         let sender = self.sender.clone();
