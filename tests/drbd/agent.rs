@@ -60,6 +60,24 @@ async fn start_loads_the_module_applies_the_configuration_and_waits_for_the_disk
     assert!(actor.agent.details().contains(&("disk 0".into(), "UpToDate".into())));
 }
 
+/// Seen at a slow boot: tandemd was there before the address of the replication link.
+#[tokio::test]
+async fn a_start_waits_for_the_address_and_the_disk_that_drbd_is_to_use() {
+    let stage = Stage::new();
+    stage.write("later", &both_secondary());
+    let early = "drbd.d/r0.res:38: in resource r0, on bravo:\n\tIP 198.51.100.2 not found on this host.";
+    let tries = "echo >> $d/tries; if [ $(wc -l < $d/tries) -lt 2 ]";
+    stage.says(
+        "drbdadm adjust r0",
+        &format!("{tries}; then echo '{early}' >&2; exit 10; fi; cp $d/later $d/now"),
+    );
+    let actor = stage.agent();
+    assert_eq!(actor.step(Step::Start, MINUTE).await, StepResult::Done);
+    stage.says("drbdadm adjust r0", &format!("echo '{early}' >&2; exit 10"));
+    let why = failed(actor.step(Step::Start, Duration::from_secs(1)).await);
+    assert!(why.contains("198.51.100.2 not found on this host"), "{why}");
+}
+
 #[tokio::test]
 async fn a_start_that_does_not_come_up_says_why() {
     let stage = Stage::new();

@@ -77,6 +77,12 @@ impl Refusal {
         matches!(self.kind, Kind::Failure(127 | 158))
     }
 
+    /// What the configuration names is not there, and may come: this node's address, or the disk below.
+    pub fn too_early(&self) -> bool {
+        let disk = self.text.contains("open(") && self.text.contains("No such file or directory");
+        self.text.contains("not found on this host") || disk
+    }
+
     /// Somebody has the device open.
     pub fn held_open(&self) -> bool {
         self.kind == Kind::State(-12)

@@ -56,7 +56,15 @@ impl Inner {
             })?;
         }
         self.asked(false);
-        self.drbdadm(&["adjust"], &leash).await.map_err(|t| explain("drbdadm adjust", t))?;
+        while let Err(trouble) = self.drbdadm(&["adjust"], &leash).await {
+            match trouble {
+                // At boot the network or the disk may be later than we are.
+                Trouble::Refused(r) if r.too_early() && Instant::now() + POLL < end => {
+                    self.rest(POLL, &leash).await?;
+                }
+                other => return Err(explain("drbdadm adjust", other)),
+            }
+        }
         loop {
             let p = self.look(&leash).await?;
             let passing = p.volumes.values().any(|v| v.disk.is_passing());
