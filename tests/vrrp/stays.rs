@@ -75,3 +75,29 @@ fn addresses_that_come_late_are_announced_as_at_the_beginning() {
     let again = b.pass(ms(5000));
     assert!(again.has(&Output::Announce { copies: 5 }), "and the second burst after garp_master_delay");
 }
+
+#[test]
+fn a_daemon_that_dies_on_the_way_down_leaves_the_place_to_the_next_one() {
+    let mut b = holding();
+    b.track(0, true);
+    assert!(farewell(&b).is_some_and(|f| f.stays), "its guardian has to know");
+    b.input(Input::AddressesReleased);
+    assert!(farewell(&b).is_none());
+}
+
+#[test]
+fn one_that_resumes_into_a_fault_keeps_its_peers_waiting_too() {
+    let s = RouterSettings { handover: Handover::BreakBeforeMake, stays: true, ..settings(100) };
+    let mut b = Bench::cold(s);
+    b.engine.resume(b.id);
+    b.track(0, true);
+    let out = b.input(Input::Interface(Ok(ip(OWN))));
+    assert_eq!(b.state(), State::Fault);
+    let sent = [out.sent(), b.pass(ms(3000)).sent()].concat();
+    assert!(sent.len() >= 3 && sent.iter().all(|p| *p == 100), "{sent:?}");
+    assert_eq!(b.input(Input::AddressesReleased).sent(), [0]);
+}
+
+fn farewell(b: &Bench) -> Option<tandemd::vrrp::Farewell> {
+    b.engine.router(b.id).and_then(tandemd::vrrp::VirtualRouter::farewell)
+}

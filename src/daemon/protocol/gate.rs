@@ -69,6 +69,8 @@ impl Protocol {
     }
 
     fn report_released(&mut self, id: RouterId) {
+        // Nothing is left here that its guardian would have to keep.
+        self.farewells.changed(id);
         self.engine.input(self.now, id, Input::AddressesReleased, &mut self.actions);
     }
 

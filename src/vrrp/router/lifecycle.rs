@@ -96,6 +96,11 @@ impl VirtualRouter {
                 }
             }
         } else {
+            if self.resumes && self.settings.stays {
+                // What hangs on the addresses of the daemon that died is still up.
+                self.owed_zero = true;
+                self.stay = Some(now);
+            }
             // Also what a daemon that died has left to it.
             self.release(out);
         }

@@ -419,9 +419,10 @@ impl VirtualRouter {
         }
     }
 
-    /// What it takes to leave in its place; none while it holds no addresses as MASTER.
+    /// What it takes to leave in its place; none while it holds no addresses as MASTER, and nothing hangs on them still.
     pub fn farewell(&self) -> Option<Farewell> {
-        let (Mode::Master(_), Some(source)) = (&self.mode, self.source) else { return None };
+        let holds = matches!(self.mode, Mode::Master(_)) || self.stay.is_some();
+        let source = self.source.filter(|_| holds)?;
         Some(Farewell {
             vrid: self.settings.vrid,
             family: self.settings.family,
