@@ -20,6 +20,7 @@ import tarfile
 import tempfile
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -38,6 +39,17 @@ class Failed(Exception):
 
 class Prerequisite(Exception):
     """Something is missing on this machine; the words say what to do."""
+
+
+MIRROR = os.environ.get("TANDEM_VM_MIRROR", "http://deb.debian.org/debian")
+
+
+def mirror_answers():
+    try:
+        with urllib.request.urlopen(f"{MIRROR}/dists/bookworm/Release", timeout=20):
+            return True
+    except OSError:
+        return False
 
 
 def accelerator():
@@ -391,8 +403,14 @@ class Lab:
 
     def __init__(self, programs):
         self.programs = programs
-        self.image = Path(subprocess.run([HERE / "build-image"], check=True, stdout=subprocess.PIPE, text=True,
-                                         env={**os.environ, "TANDEM_VM_CACHE": str(CACHE)}).stdout.strip())
+        made = subprocess.run([HERE / "build-image"], stdout=subprocess.PIPE, text=True,
+                              env={**os.environ, "TANDEM_VM_CACHE": str(CACHE)})
+        if made.returncode:
+            if not mirror_answers():
+                raise Prerequisite(f"no image, and Debian's packages cannot be fetched: {MIRROR} does not answer"
+                                   " (TANDEM_VM_MIRROR names another mirror)")
+            raise Failed("build-image could not make the image of the machines; its words are above")
+        self.image = Path(made.stdout.strip())
         self.figures = []
         version = subprocess.run(["qemu-system-x86_64", "--version"], check=True, stdout=subprocess.PIPE).stdout
         key = hashlib.sha256(version + (HERE / "lab.py").read_bytes() + ACCEL.encode()).hexdigest()[:12]

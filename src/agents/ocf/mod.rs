@@ -1,6 +1,6 @@
 //! OCF resource agents: programs that any cluster manager can use, called as the OCF resource agent API 1.1 says.
 //!
-//! [`check`] is for the configuration: it reads an agent's meta-data and compares. The agent itself then runs one action
+//! [`check()`] is for the configuration: it reads an agent's meta-data and compares. The agent itself then runs one action
 //! a step, and reads its exit status by the table of [`exit_code`]. docs/ocf.md says which agents can be used.
 
 mod check;

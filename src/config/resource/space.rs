@@ -78,7 +78,7 @@ pub(super) fn format(space: Space) -> String {
     }
 }
 
-/// As [`format`], for bytes.
+/// As [`format()`], for bytes.
 pub(super) fn format_bytes(bytes: u64) -> String {
     let unit = UNITS.iter().find(|(_, size)| bytes > 0 && bytes.is_multiple_of(*size));
     unit.map_or_else(|| format!("{bytes}B"), |(name, size)| format!("{}{name}", bytes / size))

@@ -135,7 +135,7 @@ fn check_handover(report: &Report<'_>, activation: Option<&ActivationDraft>, ins
     }
 }
 
-/// Without [activation] only `run_forever` resources ever start; one warning is enough.
+/// Without `[activation]` only `run_forever` resources ever start; one warning is enough.
 fn check_never_started(report: &Report<'_>, resources: &[ResourceDraft]) {
     let idle = |r: &&ResourceDraft| r.members.is_none() && r.built.as_ref().is_some_and(|b| !b.run_forever);
     let mut idle = resources.iter().filter(idle);
