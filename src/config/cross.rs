@@ -44,7 +44,7 @@ pub(super) fn check(report: &Report<'_>, drafts: &mut Drafts) {
     unique(report, state_files, shown, "is already the state file of the instance at");
     bfd::check_sessions(report, &drafts.tracks);
     let activation = drafts.activation.as_ref();
-    resource::check(report, &drafts.instances, &drafts.resources, activation);
+    resource::check(report, (&drafts.instances, &drafts.groups), &drafts.resources, activation);
     resolve(report, drafts);
 }
 

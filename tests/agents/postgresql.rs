@@ -266,10 +266,17 @@ fn two_primaries_stay_as_they_are_until_an_operator_chooses() {
             assert!(refused.contains("tandemadm resource stop pg-b"), "{refused}");
             assert!(data.recover(Side::Local, LIMIT).await.unwrap_err().contains("--keep peer"));
 
-            // b has the newer timeline, so it follows nobody by itself.
-            let demoted = b.step(Step::Demote, Level::Promoted, LIMIT).await;
-            assert!(failed(&demoted).contains("both were written to"), "{demoted:?}");
+            // b has the newer timeline, so it follows nobody by itself. It is no primary any more, so the way down goes on.
+            b.demote().await;
+            assert!(
+                b.told().contains("not a standby yet") && b.told().contains("both were written to"),
+                "{}",
+                b.told()
+            );
             assert_eq!(b.processes(), [0; 0]);
+            assert!(failed(&b.monitor(Level::Started).await).contains("no server runs"));
+            let refused = b.step(Step::Start, Level::Stopped, LIMIT).await;
+            assert!(failed(&refused).contains("both were written to"), "{refused:?}");
             b.agent.data().unwrap().recover(Side::Peer, LIMIT).await.unwrap();
             assert!(b.told().contains("an operator has chosen the peer's data"), "{}", b.told());
             b.start().await;

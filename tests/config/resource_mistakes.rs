@@ -1,6 +1,6 @@
 //! `[[resource]]` and `[activation]`: what is wrong, where, and what to do.
 
-use crate::helpers::{error, instance, mistakes, only, source, warning};
+use crate::helpers::{error, instance, mistakes, named, only, source, warning};
 use crate::resources::{RESOURCES, resource};
 use tandemd::config::{Diagnostic, Options, Severity, parse};
 
@@ -506,6 +506,17 @@ fn what_is_probably_not_meant_so() {
 
     let d = warning(&(instance("") + "[activation]\nvrrp_instance = \"a\"\n"));
     assert_eq!((d.key.as_str(), d.message.as_str()), ("activation", "there is no [[resource]]"));
+    let second = named("b", 2, "virtual_ipaddress = [\"192.0.2.101/24\"]");
+    let apart =
+        resource("systemd", UNIT).replacen("vrrp_instance = \"a\"", "vrrp_instance = [\"a\", \"b\"]", 1)
+            + &second;
+    let d = warning(&apart);
+    assert!(
+        d.key == "activation: vrrp_instance" && d.message.contains("may be MASTER on different nodes"),
+        "{d}"
+    );
+    let group = "[[sync_group]]\nname = \"g\"\ngroup = [\"a\", \"b\"]\n";
+    assert!(mistakes(&(apart + group)).is_empty());
     let d = warning(&resource("systemd", UNIT).replacen("[activation]", "priority = 255\n[activation]", 1));
     assert!(d.message.contains("an owner (priority 255) takes over at once"), "{d}");
     let weighted =

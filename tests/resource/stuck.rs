@@ -64,6 +64,16 @@ fn reboot_is_asked_for_if_so_configured() {
 }
 
 #[test]
+fn in_maintenance_no_reboot_is_asked_for() {
+    let data = ResourceSettings { stop_failure: StopFailure::Reboot, ..disk("data") };
+    let mut b = Bench::up(settings(&[data]));
+    b.lower();
+    b.say(Command::Maintenance(true));
+    b.fail("data demote");
+    b.said(&["data demote", "blocked by data", "critical data"]);
+}
+
+#[test]
 fn a_stop_that_does_not_end_is_cancelled_then_given_up() {
     let mut b = Bench::up(settings(&[res("a", &[])]));
     b.lower();

@@ -5,8 +5,10 @@ use super::decide::{self, Candidate, Plan, Verdict};
 use super::host::{Host, Outcome, Trouble};
 use super::position::{Relation, relation};
 use super::server::{Down, PAUSE};
+use crate::agents::{Noticed, Report};
 use crate::net::clock;
 use crate::resource::Level;
+use std::pin::pin;
 use std::time::Duration;
 
 /// So long a promotion waits at most for what will pass, such as a former primary that is still going down.
@@ -156,7 +158,35 @@ impl Host {
                 self.event(true, format!("{how}: its last writes may not have reached the standby"));
             }
         }
-        self.start_as_standby(limit.saturating_sub(clock::now().since(begun))).await
+        self.return_as_standby(limit.saturating_sub(clock::now().since(begun))).await
+    }
+
+    /// After a demotion nothing is written here any more, and that is what others wait for: whether the server also
+    /// follows its peer already must not keep the address from it. What does not come back in time is down, which its
+    /// monitor sees, and its next start has the time that a copy needs.
+    async fn return_as_standby(&self, limit: Duration) -> Outcome<()> {
+        let soon = self.cancel.child_token();
+        let host = self.beyond(soon.clone());
+        let mut work = pin!(host.start_as_standby(limit));
+        let result = match tokio::time::timeout(limit.mul_f64(0.7), &mut work).await {
+            Ok(result) => result,
+            Err(_) => {
+                soon.cancel();
+                work.await
+            }
+        };
+        let why = match result {
+            Ok(()) => return Ok(()),
+            Err(_) if self.cancel.is_cancelled() => return Err(Trouble::Cancelled),
+            Err(Trouble::Cancelled) => "there was no time to follow the peer".into(),
+            Err(trouble) => trouble.words(),
+        };
+        self.event(true, format!("demoted, but not a standby yet: {why}"));
+        if self.postmaster().await?.is_none() {
+            self.seen.stopped();
+        }
+        let _ = self.services.reports.send(Report { resource: self.name.clone(), what: Noticed::Look });
+        Ok(())
     }
 
     /// From started to stopped.

@@ -156,7 +156,8 @@ impl Graph {
         node.stuck = Some(reason.clone());
         node.last_failure = Some((now, reason.clone()));
         let resource = node.name().clone();
-        let reboot = node.entry.settings.stop_failure == StopFailure::Reboot;
+        // In maintenance somebody works on this machine.
+        let reboot = node.entry.settings.stop_failure == StopFailure::Reboot && !self.maintenance;
         self.stir(now);
         self.told_blocked = true;
         self.show_as(now, i, &reason, out);

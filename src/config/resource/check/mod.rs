@@ -5,6 +5,7 @@ mod graph;
 use super::activation::ActivationDraft;
 use super::common::ResourceDraft;
 use super::model::{FilesystemResource, ResourceKind};
+use crate::config::group::GroupDraft;
 use crate::config::instance::{InstanceDraft, warn_weighted_owner};
 use crate::config::report::{At, Problem, Report, Spot, did_you_mean};
 use crate::vrrp::Handover;
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 /// Records every mistake between resources and other tables, and what they demand of instances.
 pub(in crate::config) fn check(
     report: &Report<'_>,
-    instances: &[InstanceDraft],
+    (instances, groups): (&[InstanceDraft], &[GroupDraft]),
     resources: &[ResourceDraft],
     activation: Option<&ActivationDraft>,
 ) {
@@ -25,7 +26,10 @@ pub(in crate::config) fn check(
     check_tracks(report, instances, resources);
     check_handover(report, activation, instances);
     match activation {
-        Some(activation) => check_activation(report, activation, instances, resources),
+        Some(activation) => {
+            check_activation(report, activation, instances, resources);
+            check_together(report, activation, groups);
+        }
         None => check_never_started(report, resources),
     }
 }
@@ -110,6 +114,22 @@ fn check_activation(
                 report.add(problem.help("use a priority below 255 there"));
             }
         }
+    }
+}
+
+/// Instances that are not in one group may be MASTER on different nodes, and both nodes would want the resources.
+fn check_together(report: &Report<'_>, activation: &ActivationDraft, groups: &[GroupDraft]) {
+    let [first, others @ ..] = activation.instances.as_slice() else { return };
+    let together = |name: &str| {
+        groups
+            .iter()
+            .any(|g| [first.value.as_str(), name].iter().all(|n| g.members.iter().any(|m| m.value == *n)))
+    };
+    if let Some(apart) = others.iter().find(|n| n.value != first.value && !together(&n.value)) {
+        let message = format!("\"{}\" and \"{}\" may be MASTER on different nodes", first.value, apart.value);
+        let problem =
+            Problem::warning(apart.at, apart.key.clone(), message).found(format!("\"{}\"", apart.value));
+        report.add(problem.help("put them into one [[sync_group]], so that they move together"));
     }
 }
 
