@@ -104,7 +104,8 @@ async fn what_ignores_sigterm_is_named_while_it_is_waited_for_and_then_killed() 
         let (program, c, a) = (sh(&text), cancel.clone(), activity.clone());
         let job = tokio::spawn(async move { run_in(home, &program, &c, &a).await });
         let pid = pid_in(&file).await;
-        assert!(activity.processes().iter().any(|p| p.pid == pid && p.command.starts_with("sh -c")));
+        let listed = |p: &super::super::RunningProcess| p.pid == pid && p.command.starts_with("sh -c");
+        until("listed", || activity.processes().iter().any(listed).then_some(())).await;
         let before = Instant::now();
         cancel.cancel();
         let told =
