@@ -2,7 +2,7 @@
 //!
 //! The map, and which room may use which (a test in `tests/layering.rs` holds us to it):
 //!
-//! - cores, without I/O, clock or randomness: [`time`], [`vrrp`], [`bfd`], [`resource`]
+//! - cores, without I/O, clock or randomness: [`time`], [`vrrp`], [`bfd`], [`resource`], [`pair`]
 //! - [`config`]: files to checked settings; uses the cores' types
 //! - the shell's parts: [`net`], [`guardian`], [`process`], [`agents`], [`track`], [`notify`], [`control`]; they use the above
 //! - [`daemon`]: wires the parts together; [`cli`]: `tandemadm`
@@ -18,6 +18,7 @@ pub mod guardian;
 pub mod import;
 pub mod net;
 pub mod notify;
+pub mod pair;
 pub mod process;
 pub mod resource;
 pub mod time;

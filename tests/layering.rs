@@ -51,7 +51,7 @@ const ABOVE_CORE: [&str; 10] = [
 ];
 const TOP: [&str; 2] = ["crate::daemon", "crate::cli"];
 
-const RULES: [Rule; 24] = [
+const RULES: [Rule; 26] = [
     Rule { room: "time.rs", forbidden: &IO },
     Rule { room: "time.rs", forbidden: &ABOVE_CORE },
     Rule { room: "vrrp", forbidden: &IO },
@@ -60,6 +60,8 @@ const RULES: [Rule; 24] = [
     Rule { room: "bfd", forbidden: &ABOVE_CORE },
     Rule { room: "resource", forbidden: &IO },
     Rule { room: "resource", forbidden: &ABOVE_CORE },
+    Rule { room: "pair", forbidden: &IO },
+    Rule { room: "pair", forbidden: &ABOVE_CORE },
     Rule { room: "config", forbidden: &SHELL },
     Rule { room: "config", forbidden: &["crate::net", "tokio::", "socket2::"] },
     Rule { room: "import", forbidden: &IO },

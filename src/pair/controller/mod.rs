@@ -1,0 +1,395 @@
+//! One node's half of a pair: see [`crate::pair`].
+
+mod orders;
+mod permission;
+mod rules;
+mod serving;
+mod shown;
+mod status;
+mod tell;
+
+pub use status::{PeerStatus, Status};
+
+use super::beat::{Answer, Beat, Serving, Wish};
+use super::blocker::Blocker;
+use super::input::{Data, Input, Order, Saved, Service, WitnessAnswer};
+use super::links::Links;
+use super::output::{Output, Who};
+use super::settings::Settings;
+use super::state::State;
+use super::types::{Id, Life};
+use crate::time::Instant;
+use permission::Permission;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// A rule may follow from another one; more than this in a row would be a circle.
+const ROUNDS: usize = 32;
+
+/// What a node says of itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// The version of the program.
+    pub version: String,
+    /// A digest of the settings that both nodes have to agree on.
+    pub settings: String,
+}
+
+/// Where this node is.
+#[derive(Clone, Debug)]
+enum Phase {
+    /// Does not know who serves.
+    Starting,
+    /// Does not serve.
+    Standby,
+    /// Does not serve; has asked its living peer to let it.
+    Wishing,
+    /// Is about to serve: what is still needed is asked for.
+    Permission(Permission),
+    /// On its way up.
+    Rising,
+    /// Serves.
+    Active,
+    /// On its way down, perhaps for this wish of the peer.
+    Falling(Option<Id>),
+    /// The way down failed.
+    Blocked(String),
+}
+
+/// How this node came to rise, for what is shown meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Opening {
+    /// It started, and the peer had not.
+    Alone,
+    /// Both had.
+    Both,
+    /// It takes over from a peer that serves, or did.
+    Takeover,
+}
+
+/// An operator's order that is being carried out.
+#[derive(Clone, Debug)]
+struct Pending {
+    order: Order,
+    since: Instant,
+    force: bool,
+    /// This node is to serve; otherwise the peer.
+    own: bool,
+}
+
+/// The newest heartbeat, and what follows from it.
+#[derive(Clone, Debug)]
+struct Peer {
+    beat: Beat,
+    /// It had not started anew when it was met first in this life.
+    known: bool,
+}
+
+/// One node's half of a pair.
+#[derive(Clone, Debug)]
+pub struct Controller {
+    settings: Settings,
+    identity: Identity,
+    life: Life,
+    began: Instant,
+    /// The service was up when this life began.
+    resumes: bool,
+    phase: Phase,
+    opening: Opening,
+    /// Has gone down in this life, and nobody serves since.
+    stepped: bool,
+    /// As it should be on the disk.
+    saved: Saved,
+    /// As it is being written, with its number.
+    writing: Option<(u64, Saved)>,
+    /// As it is for sure.
+    durable: Saved,
+    saves: u64,
+    save_failed: Option<(Instant, String)>,
+    links: Links,
+    sequence: u64,
+    next_beat: Instant,
+    /// The newest heartbeat that was sent, but for its counters.
+    gist: Option<Beat>,
+    peer: Option<Peer>,
+    /// Has spoken with the peer in this life.
+    met: bool,
+    data: Data,
+    in_sync_since: Option<Instant>,
+    trouble: Option<String>,
+    mismatch: Option<String>,
+    maintenance: bool,
+    peer_advertises: bool,
+    failback_hours: bool,
+    order: u64,
+    service: Service,
+    wish: Option<Wish>,
+    /// The wish of the peer that was granted.
+    granted: Option<Id>,
+    answer: Option<Answer>,
+    /// Names the invitations of this life.
+    invitations: u64,
+    pending: Option<Pending>,
+    /// Nothing is tried again by itself before.
+    retry_at: Option<Instant>,
+    lease_until: Option<Instant>,
+    ask_at: Option<Instant>,
+    witness_said: Option<WitnessAnswer>,
+    fence_failed: Option<String>,
+    /// Serves by an operator's word, without a right.
+    forced: bool,
+    takeovers: Vec<Instant>,
+    locked: bool,
+    stopping: Option<Instant>,
+    left: bool,
+    replies: VecDeque<(Id, Result<String, String>)>,
+    shown: State,
+    cause: (String, Who),
+    split_brain: bool,
+    warned_alone: bool,
+}
+
+impl Controller {
+    /// A node that starts. `life` has to be higher than any before; `resumes` says that the service was found up, as a
+    /// daemon that died left it.
+    pub fn new(
+        now: Instant,
+        settings: Settings,
+        identity: Identity,
+        saved: Saved,
+        life: Life,
+        resumes: bool,
+    ) -> Self {
+        let shown = match settings.role {
+            super::Role::Primary => State::PrimaryAlone,
+            super::Role::Secondary => State::SecondaryLostPrimary,
+        };
+        Controller {
+            links: Links::new(&settings),
+            identity,
+            life,
+            began: now,
+            resumes,
+            phase: Phase::Starting,
+            opening: Opening::Alone,
+            stepped: false,
+            durable: saved.clone(),
+            saved: Saved { life, ..saved },
+            writing: None,
+            saves: 0,
+            save_failed: None,
+            sequence: 0,
+            next_beat: now,
+            gist: None,
+            peer: None,
+            met: false,
+            data: Data::Unknown,
+            in_sync_since: None,
+            trouble: None,
+            mismatch: None,
+            maintenance: false,
+            peer_advertises: false,
+            failback_hours: true,
+            order: 0,
+            service: if resumes { Service::Up } else { Service::Down },
+            wish: None,
+            granted: None,
+            answer: None,
+            invitations: 0,
+            pending: None,
+            retry_at: None,
+            lease_until: None,
+            ask_at: None,
+            witness_said: None,
+            fence_failed: None,
+            forced: false,
+            takeovers: Vec::new(),
+            locked: false,
+            stopping: None,
+            left: false,
+            replies: VecDeque::new(),
+            shown,
+            cause: ("the daemon started".into(), Who::Node),
+            split_brain: false,
+            warned_alone: false,
+            settings,
+        }
+    }
+
+    /// Takes an input and answers with what is to be done, in this order. The first call may be with [`Input::Timer`].
+    pub fn handle(&mut self, now: Instant, input: Input) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.take(now, input, &mut out);
+        for _ in 0..ROUNDS {
+            if !self.step(now, &mut out) {
+                break;
+            }
+        }
+        self.tell(now, &mut out);
+        out
+    }
+
+    fn take(&mut self, now: Instant, input: Input, out: &mut Vec<Output>) {
+        match input {
+            Input::Heard(link, beat) => self.hear(now, link, *beat),
+            Input::Service { order, service } if order == self.order => self.service = service,
+            Input::Service { .. } | Input::Timer => {}
+            Input::Trouble(why) => self.trouble = why,
+            Input::Data(data) => self.data = data,
+            Input::PeerAdvertises(heard) => self.peer_advertises = heard,
+            Input::Witness { asked, answer } => self.witness_answers(asked, answer, out),
+            Input::Fenced(result) => self.fenced(now, result, out),
+            Input::Saved(number, result) => self.was_saved(now, number, result, out),
+            Input::Order(order) => self.obey(now, order, out),
+            Input::FailbackHours(allowed) => self.failback_hours = allowed,
+            Input::Mismatch(why) => self.mismatch = why,
+            Input::Maintenance(on) => self.maintenance = on,
+            Input::Stop => self.stopping = self.stopping.or(Some(now)),
+        }
+    }
+
+    fn hear(&mut self, now: Instant, link: super::Link, beat: Beat) {
+        let current = self.peer.as_ref().map(|p| p.beat.life);
+        if current.is_some_and(|life| beat.life < life) || !self.links.hears(now, link, &beat, self.life) {
+            return;
+        }
+        let newer =
+            self.peer.as_ref().is_none_or(|p| (beat.life, beat.sequence) > (p.beat.life, p.beat.sequence));
+        if !newer {
+            return;
+        }
+        if self.links.both_ways(now) || beat.serving == Serving::Yes {
+            self.met = true;
+        }
+        let known = match &self.peer {
+            Some(p) if p.beat.life == beat.life => p.known,
+            _ => beat.life == self.saved.peer_life,
+        };
+        self.saved.generation = self.saved.generation.max(beat.generation);
+        self.saved.latest = self.saved.latest.max(beat.latest).max(beat.served);
+        if self.links.both_ways(now) {
+            self.saved.peer_life = beat.life;
+        }
+        if self.answer.as_ref().is_some_and(|a| beat.wish.as_ref().is_none_or(|w| w.id != a.id)) {
+            // Withdrawn, or come true.
+            self.answer = None;
+        }
+        let stands = |id: &Id| {
+            beat.life == current.unwrap_or(beat.life) && beat.wish.as_ref().is_some_and(|w| w.id == *id)
+        };
+        if self.granted.as_ref().is_some_and(|id| !stands(id)) {
+            self.granted = None;
+        }
+        self.peer = Some(Peer { beat, known });
+        self.follow_data(now);
+    }
+
+    /// Whose data these are.
+    fn follow_data(&mut self, now: Instant) {
+        let own = self.serving() != Serving::No;
+        let serves = self.peer_serving() == Serving::Yes && self.links.both_ways(now);
+        if !own && serves && self.data.trouble().is_none() {
+            self.saved.synced = self.saved.latest;
+            self.in_sync_since = self.in_sync_since.or(Some(now));
+        } else if !self.links.both_ways(now) || self.data.trouble().is_some() || own {
+            self.in_sync_since = None;
+        }
+    }
+
+    fn peer_serving(&self) -> Serving {
+        self.peer.as_ref().map_or(Serving::No, |p| p.beat.serving)
+    }
+
+    /// How far this node is with serving.
+    fn serving(&self) -> Serving {
+        match &self.phase {
+            Phase::Starting if self.resumes && self.saved.serves => Serving::GoingDown,
+            Phase::Starting | Phase::Standby | Phase::Wishing | Phase::Permission(_) => Serving::No,
+            Phase::Rising => Serving::GoingUp,
+            Phase::Active => Serving::Yes,
+            Phase::Falling(_) | Phase::Blocked(_) => Serving::GoingDown,
+        }
+    }
+
+    /// What keeps this node from serving, whoever asks.
+    fn blockers(&self) -> Vec<Blocker> {
+        let mut all = Vec::new();
+        if self.stopping.is_some() {
+            all.push(Blocker::Stopping);
+        }
+        if self.maintenance {
+            all.push(Blocker::Maintenance);
+        }
+        if self.saved.standby {
+            all.push(Blocker::Standby);
+        }
+        all.extend(self.trouble.clone().map(Blocker::Trouble));
+        all.extend(self.mismatch.clone().map(Blocker::Mismatch));
+        all.extend(self.data.trouble().map(Blocker::Data));
+        let (synced, generation) = (self.truth().synced, self.truth().latest);
+        if synced < generation && self.data.trouble().is_none() {
+            all.push(Blocker::Behind { synced, generation });
+        }
+        if let Phase::Blocked(why) = &self.phase {
+            all.push(Blocker::Stuck(why.clone()));
+        }
+        all
+    }
+
+    fn unfit(&self, force: bool) -> Option<Blocker> {
+        self.blockers().into_iter().find(|b| !force || !b.yields_to_force())
+    }
+
+    /// A peer of which nothing was heard for so long may be replaced.
+    fn dead_at(&self) -> Instant {
+        self.links.last_heard().unwrap_or(self.began) + self.settings.patience()
+    }
+
+    fn peer_left(&self) -> bool {
+        self.peer.as_ref().is_some_and(|p| p.beat.leaves)
+    }
+
+    /// The next moment at which [`Input::Timer`] is due.
+    pub fn next_deadline(&self, now: Instant) -> Instant {
+        let own = [
+            self.links.next_change(now),
+            Some(self.dead_at()),
+            Some(self.isolated_at()),
+            Some(self.began + self.settings.silence()),
+            self.settings.serve_alone_after.map(|d| self.began + d),
+            self.retry_at,
+            self.right_until(),
+            self.ask_at,
+            self.save_failed.as_ref().map(|(at, _)| *at),
+            self.in_sync_since.map(|at| at + self.settings.failback_stable),
+            self.stopping.map(|at| at + self.settings.silence()),
+            self.pause_ends(),
+        ];
+        own.into_iter()
+            .flatten()
+            .filter(|at| *at > now)
+            .chain([self.next_beat])
+            .min()
+            .unwrap_or(self.next_beat)
+    }
+
+    fn pause_ends(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Permission(p) => p.again,
+            _ => None,
+        }
+    }
+
+    fn isolated_at(&self) -> Instant {
+        let half: Duration = self.settings.long_failover_wait / 2;
+        self.links.last_heard().unwrap_or(self.began) + self.settings.silence() + half
+    }
+
+    fn notice(&self, warning: bool, text: impl Into<String>) -> Output {
+        Output::Notice { warning, text: text.into() }
+    }
+
+    fn because(&mut self, why: impl Into<String>, who: Who) {
+        self.cause = (why.into(), who);
+    }
+}

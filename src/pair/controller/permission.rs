@@ -1,0 +1,290 @@
+//! What is needed before this node may serve: the lease, the fence, the disk.
+
+use super::{Controller, Phase};
+use crate::pair::beat::Serving;
+use crate::pair::blocker::Blocker;
+use crate::pair::input::{Saved, Service, WitnessAnswer};
+use crate::pair::output::{Ask, Output};
+use crate::time::Instant;
+
+/// Why nobody else serves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Grant {
+    /// The living peer said so.
+    Peer,
+    /// Nothing was heard of it for long enough.
+    Silence,
+    /// It said farewell.
+    Parted,
+    /// This node did before its daemon died, and nothing has moved.
+    Resumed,
+}
+
+/// What is still needed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Need {
+    Lease,
+    Fence,
+    Disk,
+}
+
+/// See [the module](self).
+#[derive(Clone, Debug)]
+pub(super) struct Permission {
+    pub(super) grant: Grant,
+    need: Need,
+    force: bool,
+    /// Nobody asked for it: it counts towards the lock-out.
+    by_itself: bool,
+    asked: bool,
+    fenced: bool,
+    /// The number of the save that is waited for, and what was true before.
+    save: Option<(u64, Saved)>,
+    /// What was refused is tried again then.
+    pub(super) again: Option<Instant>,
+    pub(super) obstacle: Option<Blocker>,
+}
+
+impl Controller {
+    pub(super) fn ask_for(&mut self, _now: Instant, grant: Grant, force: bool, by_itself: bool) {
+        self.witness_said = None;
+        self.fence_failed = None;
+        self.phase = Phase::Permission(Permission {
+            grant,
+            need: Need::Lease,
+            force,
+            by_itself,
+            asked: false,
+            fenced: false,
+            save: None,
+            again: None,
+            obstacle: None,
+        });
+    }
+
+    /// In [`Phase::Permission`].
+    pub(super) fn asking(&mut self, now: Instant, mut p: Permission, out: &mut Vec<Output>) -> bool {
+        if self.must_give_up(now, &p) {
+            return self.give_up(out);
+        }
+        if p.again.is_some_and(|at| now < at) {
+            return false;
+        }
+        p.again = None;
+        let moved = match p.need {
+            Need::Lease => self.ask_witness(now, &mut p, out),
+            Need::Fence => self.ask_fence(now, &mut p, out),
+            Need::Disk => return self.ask_disk(now, p, out),
+        };
+        self.phase = Phase::Permission(p);
+        moved
+    }
+
+    /// What it was built on is no more.
+    fn must_give_up(&self, now: Instant, p: &Permission) -> bool {
+        if self.stopping.is_some()
+            || self.unfit(p.force).is_some_and(|b| p.grant != Grant::Resumed || b == Blocker::Stopping)
+        {
+            return true;
+        }
+        let heard = self.links.hears_anything(now);
+        if heard && !matches!(self.peer_serving(), Serving::No) {
+            return true;
+        }
+        match p.grant {
+            Grant::Peer => !self.links.both_ways(now),
+            Grant::Silence | Grant::Parted => (heard || self.peer_advertises) && !p.fenced,
+            Grant::Resumed => false,
+        }
+    }
+
+    /// Stands by again; what was lent goes back.
+    fn give_up(&mut self, out: &mut Vec<Output>) -> bool {
+        self.release(out);
+        self.wish = None;
+        self.take_back();
+        self.order_down("it does not serve after all".into(), out);
+        self.phase = Phase::Falling(None);
+        true
+    }
+
+    /// Nothing has served at the generation that was to be; its number is used up all the same.
+    fn take_back(&mut self) {
+        if let Phase::Permission(Permission { save: Some((_, before)), .. }) = &self.phase {
+            let heard = self.peer.as_ref().map_or(before.latest, |p| p.beat.latest.max(p.beat.served));
+            self.saved = Saved {
+                latest: before.latest.max(heard),
+                synced: before.synced,
+                served: before.served,
+                serves: before.serves,
+                ..self.saved.clone()
+            };
+        }
+    }
+
+    /// What is true of this node, also while it writes down what is to become true.
+    pub(super) fn truth(&self) -> &Saved {
+        match &self.phase {
+            Phase::Permission(Permission { save: Some((_, before)), .. }) => before,
+            _ => &self.saved,
+        }
+    }
+
+    pub(super) fn release(&mut self, out: &mut Vec<Output>) {
+        (self.lease_until, self.ask_at) = (None, None);
+        if self.settings.witness.is_some() {
+            out.push(Output::Witness(Ask::Release));
+        }
+    }
+
+    fn ask_witness(&mut self, now: Instant, p: &mut Permission, out: &mut Vec<Output>) -> bool {
+        if self.settings.witness.is_none() || self.lease_until.is_some_and(|t| t > now) {
+            (p.need, p.asked, p.obstacle) = (Need::Fence, false, None);
+            return true;
+        }
+        if !p.asked {
+            p.asked = true;
+            self.witness_said = None;
+            out.push(Output::Witness(Ask::Lease(self.saved.generation.next())));
+            return false;
+        }
+        let Some(said) = self.witness_said.take() else { return false };
+        // The peer's word is as good as the witness's, while the witness says nothing.
+        let trusted = p.grant == Grant::Peer || (p.grant == Grant::Resumed && self.links.both_ways(now));
+        match said {
+            WitnessAnswer::Granted => {
+                // If it took so long that the lease is over already, it is asked for again.
+                p.asked = false;
+                return true;
+            }
+            WitnessAnswer::Unreachable(_) if trusted || p.force => {
+                self.forced = p.force && !trusted;
+                (p.need, p.asked, p.obstacle) = (Need::Fence, false, None);
+                return true;
+            }
+            WitnessAnswer::Unreachable(why) => p.obstacle = Some(Blocker::WitnessSilent(why)),
+            WitnessAnswer::Denied(left) => p.obstacle = Some(Blocker::WitnessDenies(left)),
+        }
+        (p.asked, p.again) = (false, Some(now + self.settings.retry));
+        true
+    }
+
+    fn ask_fence(&mut self, now: Instant, p: &mut Permission, out: &mut Vec<Output>) -> bool {
+        if !self.settings.fence || p.grant != Grant::Silence || p.fenced {
+            (p.need, p.asked, p.obstacle) = (Need::Disk, false, None);
+            return true;
+        }
+        if !p.asked {
+            p.asked = true;
+            self.fence_failed = None;
+            out.push(Output::Fence);
+            return false;
+        }
+        let Some(why) = self.fence_failed.take() else { return false };
+        if p.force {
+            out.push(self.notice(
+                true,
+                format!("the other node could not be fenced ({why}); an operator says that it is off"),
+            ));
+            p.fenced = true;
+            return true;
+        }
+        p.obstacle = Some(Blocker::FenceFailed(why));
+        (p.asked, p.again) = (false, Some(now + self.settings.retry));
+        true
+    }
+
+    fn ask_disk(&mut self, now: Instant, mut p: Permission, out: &mut Vec<Output>) -> bool {
+        if p.grant == Grant::Resumed {
+            return self.go_up(now, &p, out);
+        }
+        let Some((number, _)) = p.save else {
+            let (generation, before) = (self.saved.generation.next(), self.saved.clone());
+            let (latest, synced, served) = (generation, generation, generation);
+            self.saved = Saved { generation, latest, synced, served, serves: true, ..before.clone() };
+            p.save = Some((self.save(out), before));
+            self.phase = Phase::Permission(p);
+            return false;
+        };
+        if let Some((_, why)) = self.save_failed.clone().filter(|_| self.writing.is_none()) {
+            self.retry_at = Some(now + self.settings.retry);
+            out.push(self.notice(true, Blocker::CannotSave(why.clone()).to_string()));
+            self.drop_pending(Err(Blocker::CannotSave(why).to_string()), out);
+            return self.give_up(out);
+        }
+        if self.writing.as_ref().is_some_and(|(n, _)| *n <= number)
+            || self.durable.generation < self.saved.generation
+        {
+            self.phase = Phase::Permission(p);
+            return false;
+        }
+        self.go_up(now, &p, out)
+    }
+
+    fn go_up(&mut self, now: Instant, p: &Permission, out: &mut Vec<Output>) -> bool {
+        if p.force && !self.data_is_current() {
+            let text = "an operator has decided to serve with data that may lack what the other node has";
+            out.push(self.notice(true, text));
+        }
+        if p.by_itself {
+            self.count_takeover(now, out);
+        }
+        self.order += 1;
+        self.service = Service::Moving;
+        (self.wish, self.stepped) = (None, false);
+        out.push(Output::Activate { order: self.order, why: self.cause.0.clone() });
+        self.phase = Phase::Rising;
+        true
+    }
+
+    fn data_is_current(&self) -> bool {
+        self.data.trouble().is_none()
+    }
+
+    pub(super) fn count_takeover(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let window = self.settings.flap_window;
+        self.takeovers.retain(|t| now.since(*t) < window);
+        self.takeovers.push(now);
+        let count = self.takeovers.len();
+        if u32::try_from(count).unwrap_or(u32::MAX) >= self.settings.max_failovers && !self.locked {
+            self.locked = true;
+            out.push(self.notice(
+                true,
+                format!(
+                    "{count} takeovers within {} s: no more by itself before `tandemadm ha clear`",
+                    window.as_secs()
+                ),
+            ));
+        }
+    }
+
+    pub(super) fn witness_answers(&mut self, asked: Instant, answer: WitnessAnswer, out: &mut Vec<Output>) {
+        let Some(terms) = self.settings.witness else { return };
+        let wanted = !matches!(self.phase, Phase::Starting | Phase::Standby | Phase::Wishing);
+        if answer == WitnessAnswer::Granted {
+            if !wanted {
+                // Too late: it is not needed any more.
+                return out.push(Output::Witness(Ask::Release));
+            }
+            let until = asked + terms.own;
+            self.lease_until = self.lease_until.max(Some(until));
+            self.forced = false;
+            self.ask_at = Some(asked + terms.renew);
+        }
+        self.witness_said = Some(answer);
+    }
+
+    pub(super) fn fenced(&mut self, _now: Instant, result: Result<(), String>, out: &mut Vec<Output>) {
+        let Phase::Permission(p) = &mut self.phase else { return };
+        if p.need != Need::Fence || !p.asked {
+            return;
+        }
+        match result {
+            Ok(()) => {
+                p.fenced = true;
+                out.push(self.notice(true, "the other node was fenced"));
+            }
+            Err(why) => self.fence_failed = Some(why),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! What follows while this node serves, or is on its way up or down.
+
+use super::{Controller, Phase};
+use crate::pair::beat::{Answer, Invitation, Serving, Verdict};
+use crate::pair::blocker::Blocker;
+use crate::pair::input::Service;
+use crate::pair::output::{Ask, Output, Who};
+use crate::pair::settings::{OnIsolation, SplitBrain};
+use crate::pair::state::State;
+use crate::pair::types::{Id, Mode, Role};
+use crate::time::Instant;
+
+/// After a change that failed half way, so many times the usual pause.
+const CALLED_OFF: u32 = 15;
+
+impl Controller {
+    /// Until when this node may serve; none: for ever.
+    pub(super) fn right_until(&self) -> Option<Instant> {
+        let terms = self.settings.witness.filter(|_| !self.forced)?;
+        // A peer that serves itself acknowledges nothing.
+        let peer = (self.peer_serving() == Serving::No).then(|| self.links.acknowledged()).flatten();
+        let peer = peer.map(|at| at + terms.own);
+        Some(self.lease_until.max(peer).unwrap_or(self.began))
+    }
+
+    /// The reasons to stop at once, whatever else is going on.
+    fn must_fall(&mut self, now: Instant) -> Option<(String, Who)> {
+        if self.right_until().is_some_and(|until| until <= now) {
+            let why = "its right to serve has run out: neither the witness nor the other node has renewed it";
+            return Some((why.into(), Who::Timer));
+        }
+        let beat = self.peer.as_ref().map(|p| &p.beat)?;
+        if !self.links.hears_anything(now) || !matches!(beat.serving, Serving::Yes | Serving::GoingUp) {
+            self.split_brain = false;
+            return None;
+        }
+        let (own, theirs) = (self.saved.served, beat.served);
+        if theirs > own {
+            let why = format!("the other node serves with generation {theirs}, this one with {own}");
+            return Some((why, Who::Peer));
+        }
+        self.split_brain = theirs == own;
+        let loses = match self.settings.split_brain {
+            SplitBrain::Operator => false,
+            SplitBrain::Primary => self.settings.role == Role::Secondary,
+            SplitBrain::Secondary => self.settings.role == Role::Primary,
+        };
+        let why = format!("split brain: both serve with generation {own}, and the other node's data stay");
+        (self.split_brain && loses).then_some((why, Who::Peer))
+    }
+
+    pub(super) fn rising(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
+        self.renew(now, out);
+        if let Some((why, who)) = self.must_fall(now) {
+            return self.fall(None, why, who, out);
+        }
+        match self.service.clone() {
+            Service::Up => {
+                self.phase = Phase::Active;
+                let own = self.pending.as_ref().is_some_and(|p| p.own);
+                if own {
+                    self.drop_pending(Ok("this node serves".into()), out);
+                }
+                true
+            }
+            Service::Failed(why) | Service::Blocked(why) => {
+                let why = format!("the service could not be started here: {why}");
+                out.push(self.notice(true, why.clone()));
+                self.drop_pending(Err(why.clone()), out);
+                self.retry_at = Some(now + self.settings.retry);
+                self.fall(None, why, Who::Node, out)
+            }
+            Service::Down | Service::Moving => false,
+        }
+    }
+
+    pub(super) fn active(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
+        self.renew(now, out);
+        self.warn_of_a_split(now, out);
+        if let Some((why, who)) = self.must_fall(now) {
+            return self.fall(None, why, who, out);
+        }
+        if let Some(wish) = self.peer.as_ref().and_then(|p| p.beat.wish.clone())
+            && self.links.both_ways(now)
+            && self.answer.as_ref().is_none_or(|a| a.id != wish.id)
+        {
+            if let Some(why) = self.refuses(&wish) {
+                self.answer = Some(Answer { id: wish.id, verdict: Verdict::Refused(why) });
+                return true;
+            }
+            self.answer = Some(Answer { id: wish.id.clone(), verdict: Verdict::GoingDown });
+            return self.fall(
+                Some(wish.id),
+                format!("the other node takes over: {}", wish.why),
+                Who::Peer,
+                out,
+            );
+        }
+        if self.pending.as_ref().is_some_and(|p| !p.own)
+            && let Some(why) = self.peer_unfit(now)
+        {
+            self.drop_pending(Err(why), out);
+            return true;
+        }
+        if let Some(at) = self.stopping {
+            let hands_over = self.settings.handover_on_stop && self.peer_unfit(now).is_none();
+            if !hands_over || now >= at + self.settings.silence() {
+                return self.fall(None, "the daemon is being stopped".into(), Who::Node, out);
+            }
+        }
+        let isolated = self.settings.on_isolation == OnIsolation::Stop
+            && self.settings.witness.is_none()
+            && self.met
+            && now >= self.isolated_at();
+        if isolated {
+            let why = "it does not reach the other node, and on_isolation is \"stop\"";
+            return self.fall(None, why.into(), Who::Timer, out);
+        }
+        false
+    }
+
+    /// Asks the witness again in good time.
+    fn renew(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let Some(terms) = self.settings.witness else { return };
+        if self.ask_at.is_none_or(|at| at <= now) {
+            self.ask_at = Some(now + terms.renew);
+            out.push(Output::Witness(Ask::Lease(self.saved.served)));
+        }
+    }
+
+    fn warn_of_a_split(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let lost = self.met && !self.links.hears_anything(now);
+        let unguarded = self.settings.witness.is_none() && !self.settings.fence;
+        if lost && unguarded && !self.warned_alone && self.settings.failover == Mode::Automatic {
+            let text = "the other node is not reached, and there is neither a witness nor a fence: it may serve as well";
+            out.push(self.notice(true, text));
+        }
+        self.warned_alone = lost;
+    }
+
+    /// Why a wish of the peer is not granted.
+    fn refuses(&self, wish: &crate::pair::Wish) -> Option<String> {
+        if self.maintenance {
+            return Some(Blocker::Maintenance.to_string());
+        }
+        let invited = self.invitation_id().is_some_and(|id| id == wish.id);
+        let failback = self.settings.failback == Mode::Automatic && self.settings.role == Role::Secondary;
+        if wish.ordered || invited || failback {
+            return None;
+        }
+        Some("it serves, and nobody has asked for a change".into())
+    }
+
+    /// Why the peer could not take over now.
+    pub(super) fn peer_unfit(&self, now: Instant) -> Option<String> {
+        if !self.links.both_ways(now) {
+            return Some("the other node is not reached".into());
+        }
+        let Some(p) = &self.peer else { return Some("the other node is not reached".into()) };
+        if p.beat.leaves {
+            return Some("the other node is being stopped".into());
+        }
+        p.beat.unfit.as_ref().map(|why| format!("the other node cannot serve: {why}"))
+    }
+
+    fn invitation_id(&self) -> Option<Id> {
+        match &self.pending {
+            Some(p) if !p.own => Some(p.order.id.clone()),
+            _ => Some(Id(format!("{}-{}-invites-{}", self.settings.role, self.life.0, self.saved.served))),
+        }
+    }
+
+    /// Whether the peer is asked to take over, and why.
+    pub(super) fn invitation(&self, now: Instant) -> Option<Invitation> {
+        if !matches!(self.phase, Phase::Active) || self.maintenance || self.peer_unfit(now).is_some() {
+            return None;
+        }
+        let id = self.invitation_id()?;
+        if let Some(p) = self.pending.as_ref().filter(|p| !p.own) {
+            let why = format!("{} by {}", p.order.what, p.order.who);
+            return Some(Invitation { id, why, ordered: true });
+        }
+        if self.stopping.is_some() && self.settings.handover_on_stop {
+            return Some(Invitation { id, why: "the daemon there is being stopped".into(), ordered: true });
+        }
+        let why = self.trouble.clone().filter(|_| !self.paused(now))?;
+        let automatic = self.settings.failover == Mode::Automatic && !self.locked;
+        // The secondary is to say first that it has heard of the trouble.
+        let heard = self.settings.role == Role::Secondary
+            || self.peer.as_ref().is_some_and(|p| p.beat.state == State::SecondaryLostPrimary);
+        (automatic && heard).then_some(Invitation { id, why, ordered: false })
+    }
+
+    /// Begins to go down.
+    pub(super) fn fall(&mut self, wish: Option<Id>, why: String, who: Who, out: &mut Vec<Output>) -> bool {
+        self.order_down(why.clone(), out);
+        self.because(why, who);
+        self.phase = Phase::Falling(wish);
+        true
+    }
+
+    pub(super) fn falling(&mut self, now: Instant, wish: Option<Id>, out: &mut Vec<Output>) -> bool {
+        match self.service.clone() {
+            Service::Down | Service::Failed(_) => {
+                self.down(wish, out);
+                true
+            }
+            Service::Blocked(why) => {
+                out.push(self.notice(true, format!("this node cannot go down: {why}")));
+                self.drop_pending(Err(format!("the way down failed: {why}")), out);
+                if let Some(id) = wish {
+                    self.answer = Some(Answer { id, verdict: Verdict::Refused(why.clone()) });
+                    return self.turn_round(now, &why, out);
+                }
+                self.because(format!("the way down failed: {why}"), Who::Node);
+                self.phase = Phase::Blocked(why);
+                true
+            }
+            Service::Up | Service::Moving => false,
+        }
+    }
+
+    /// A change of the active node that failed half way: what is down here goes up again.
+    fn turn_round(&mut self, now: Instant, why: &str, out: &mut Vec<Output>) -> bool {
+        self.retry_at = Some(now + self.settings.retry.saturating_mul(CALLED_OFF));
+        self.because(format!("the change was called off: {why}"), Who::Node);
+        self.order += 1;
+        self.service = Service::Moving;
+        out.push(Output::Activate { order: self.order, why: self.cause.0.clone() });
+        self.phase = Phase::Rising;
+        true
+    }
+
+    /// Nothing of the service is left here.
+    fn down(&mut self, wish: Option<Id>, out: &mut Vec<Output>) {
+        let served = self.saved.serves;
+        self.saved.serves = false;
+        self.resumes = false;
+        self.forced = false;
+        self.stepped |= served;
+        self.release(out);
+        self.phase = Phase::Standby;
+        if let Some(id) = wish {
+            let stands = self.peer.as_ref().and_then(|p| p.beat.wish.as_ref()).is_some_and(|w| w.id == id);
+            if stands {
+                self.granted = Some(id.clone());
+                self.answer = Some(Answer { id, verdict: Verdict::Granted });
+            }
+        }
+        if self.pending.as_ref().is_some_and(|p| !p.own) {
+            self.drop_pending(Ok("this node is down, the other one takes over".into()), out);
+        }
+    }
+
+    /// The way down failed; an operator may have mended it.
+    pub(super) fn blocked(&mut self, out: &mut Vec<Output>) -> bool {
+        if matches!(self.service, Service::Down | Service::Failed(_)) {
+            self.because("the way down is over at last", Who::Node);
+            self.down(None, out);
+            return true;
+        }
+        false
+    }
+}

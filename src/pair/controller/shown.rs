@@ -1,0 +1,122 @@
+//! Which of the names that operators know fits.
+
+use super::{Controller, Opening, Phase};
+use crate::pair::beat::Serving;
+use crate::pair::input::Data;
+use crate::pair::output::Who;
+use crate::pair::state::State;
+use crate::pair::types::Role;
+use crate::time::Instant;
+
+impl Controller {
+    pub(super) fn show(&self, now: Instant) -> State {
+        match self.settings.role {
+            Role::Primary => self.show_primary(now),
+            Role::Secondary => self.show_secondary(now),
+        }
+    }
+
+    fn show_primary(&self, now: Instant) -> State {
+        let heard = self.links.hears_anything(now);
+        match &self.phase {
+            Phase::Starting => State::PrimaryAlone,
+            Phase::Wishing | Phase::Permission(_) | Phase::Rising => match self.opening {
+                Opening::Alone => State::PrimaryAlone,
+                Opening::Both if matches!(self.phase, Phase::Rising) => State::PrimaryLostSecondary,
+                Opening::Both => State::PrimaryAlone,
+                Opening::Takeover => State::PrimaryFailback,
+            },
+            Phase::Active if self.trouble.is_some() => State::PrimaryUncertain,
+            Phase::Active if self.followed(now) => State::PrimaryActive,
+            Phase::Active if self.opening == Opening::Alone && self.links.both_ways(now) && !self.stepped => {
+                State::PrimaryAlone
+            }
+            Phase::Active => State::PrimaryLostSecondary,
+            Phase::Falling(_) | Phase::Blocked(_) => State::PrimaryFailover,
+            Phase::Standby => match (&self.data, self.peer_serving()) {
+                (Data::CopyFailed(_), _) => State::PrimaryDatabaseCopyFailed,
+                (_, Serving::Yes) if heard => self.primary_beside_active(),
+                (_, Serving::GoingDown) if heard && !self.stepped => self.primary_beside_active(),
+                _ if self.stepped && (heard || self.granted.is_some()) => State::PrimaryFailover,
+                (_, Serving::GoingUp) if heard => State::PrimaryPreparingForFailback,
+                _ => State::PrimaryAlone,
+            },
+        }
+    }
+
+    fn primary_beside_active(&self) -> State {
+        match &self.data {
+            _ if self.trouble.is_some() => State::PrimaryFailover,
+            Data::None | Data::Current | Data::Syncing { .. } => State::PrimarySyncing,
+            Data::CopyFailed(_) => State::PrimaryDatabaseCopyFailed,
+            Data::Stale(_) | Data::Unknown => State::PrimaryPreparingForFailback,
+        }
+    }
+
+    /// The peer knows that this node serves, and stands by.
+    fn followed(&self, now: Instant) -> bool {
+        let Some(p) = &self.peer else { return false };
+        let knows = p.beat.latest >= self.saved.served && p.beat.serving == Serving::No;
+        self.links.both_ways(now) && knows && !p.beat.leaves
+    }
+
+    fn show_secondary(&self, now: Instant) -> State {
+        let heard = self.links.hears_anything(now);
+        let both = self.links.both_ways(now);
+        match &self.phase {
+            Phase::Wishing | Phase::Permission(_) | Phase::Rising => State::SecondaryFailover,
+            Phase::Active if self.trouble.is_some() => State::SecondaryUncertain,
+            Phase::Active if self.failback_is_near(now) => State::SecondaryFailback,
+            Phase::Active => State::SecondaryActive,
+            Phase::Falling(_) | Phase::Blocked(_) => State::SecondaryFailback,
+            Phase::Standby | Phase::Starting => {
+                let peer = self.peer.as_ref().map(|p| (&p.beat, p.known));
+                match peer {
+                    Some((beat, _)) if both && beat.serving == Serving::Yes => match beat.state {
+                        State::PrimaryUncertain => State::SecondaryLostPrimary,
+                        _ => State::SecondarySyncing,
+                    },
+                    Some((beat, false)) if heard && !both && beat.serving == Serving::No => {
+                        State::SecondaryAlone
+                    }
+                    _ if self.stepped && heard => State::SecondaryPostFailback,
+                    _ => State::SecondaryLostPrimary,
+                }
+            }
+        }
+    }
+
+    fn failback_is_near(&self, now: Instant) -> bool {
+        let asked = self
+            .peer
+            .as_ref()
+            .is_some_and(|p| p.beat.wish.is_some() || p.beat.state == State::PrimaryFailback);
+        self.pending.as_ref().is_some_and(|p| !p.own) || (asked && self.links.both_ways(now))
+    }
+
+    /// Why the shown state is another one now.
+    pub(super) fn explain(&self, now: Instant, to: State) -> (String, Who) {
+        let heard = self.links.hears_anything(now);
+        let peer = self.peer.as_ref().map(|p| p.beat.state);
+        let silent = || ("the other node is not heard on any link".to_owned(), Who::Timer);
+        match to {
+            State::PrimaryUncertain | State::SecondaryUncertain => {
+                (self.trouble.clone().unwrap_or_default(), Who::Node)
+            }
+            State::PrimaryLostSecondary | State::SecondaryLostPrimary | State::PrimaryAlone if !heard => {
+                silent()
+            }
+            State::PrimaryLostSecondary if !self.links.both_ways(now) => {
+                ("the other node is heard, but does not hear this one".into(), Who::Peer)
+            }
+            State::PrimaryActive
+            | State::PrimarySyncing
+            | State::SecondarySyncing
+            | State::SecondaryLostPrimary => match peer {
+                Some(state) => (format!("the other node is {state}"), Who::Peer),
+                None => silent(),
+            },
+            _ => self.cause.clone(),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! On which links the two nodes hear each other, and until when the peer's acknowledgements carry a right.
+
+use super::beat::Beat;
+use super::settings::Settings;
+use super::types::{Life, Link};
+use crate::time::Instant;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Times of so many of the own heartbeats are remembered; older ones are of no use to anybody.
+const REMEMBERED: usize = 256;
+
+/// What is known of one link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Way {
+    /// When a heartbeat last arrived, and which.
+    heard: Option<(Instant, Life, u64)>,
+    /// When the newest of the own heartbeats was sent that the peer says it heard here.
+    acknowledged: Option<Instant>,
+}
+
+/// Which way a link works.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Both ways.
+    Both,
+    /// The peer is heard, but does not hear this node.
+    PeerIsDeaf,
+    /// Nothing is heard.
+    Silent,
+}
+
+/// All links.
+#[derive(Clone, Debug)]
+pub(super) struct Links {
+    ways: Vec<Way>,
+    sent: VecDeque<(u64, Instant)>,
+    silence: Duration,
+    interval: Duration,
+}
+
+impl Links {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Links {
+            ways: vec![Way::default(); settings.links.len().max(1)],
+            sent: VecDeque::with_capacity(REMEMBERED),
+            silence: settings.silence(),
+            interval: settings.heartbeat_interval,
+        }
+    }
+
+    /// A heartbeat goes out.
+    pub(super) fn sends(&mut self, now: Instant, sequence: u64) {
+        if self.sent.len() >= REMEMBERED {
+            self.sent.pop_front();
+        }
+        self.sent.push_back((sequence, now));
+    }
+
+    /// One arrived; false if it is older than what was heard on this link, and so says nothing.
+    pub(super) fn hears(&mut self, now: Instant, link: Link, beat: &Beat, own: Life) -> bool {
+        let Some(way) = self.ways.get_mut(link.0) else { return false };
+        if way.heard.is_some_and(|(_, life, sequence)| (beat.life, beat.sequence) <= (life, sequence)) {
+            return false;
+        }
+        if way.heard.is_some_and(|(_, life, _)| life != beat.life) {
+            way.acknowledged = None;
+        }
+        way.heard = Some((now, beat.life, beat.sequence));
+        for (way, heard) in self.ways.iter_mut().zip(&beat.hears) {
+            let Some((life, sequence)) = heard else { continue };
+            let at = self.sent.iter().rev().find(|(s, _)| s == sequence).map(|(_, at)| *at);
+            if *life == own && at > way.acknowledged {
+                way.acknowledged = at;
+            }
+        }
+        true
+    }
+
+    /// What the peer is told that this node hears.
+    pub(super) fn report(&self, now: Instant) -> Vec<Option<(Life, u64)>> {
+        let fresh = |w: &Way| w.heard.filter(|(at, ..)| now.since(*at) < self.silence);
+        self.ways.iter().map(|w| fresh(w).map(|(_, life, sequence)| (life, sequence))).collect()
+    }
+
+    /// Which way each works.
+    pub(super) fn directions(&self, now: Instant) -> Vec<Direction> {
+        self.ways.iter().map(|w| self.direction(now, w)).collect()
+    }
+
+    fn direction(&self, now: Instant, way: &Way) -> Direction {
+        let Some((at, ..)) = way.heard.filter(|(at, ..)| now.since(*at) < self.silence) else {
+            return Direction::Silent;
+        };
+        // An acknowledgement is older than the heartbeat that brings it, by an interval at most.
+        let window = self.silence.saturating_add(self.interval);
+        let _ = at;
+        match way.acknowledged {
+            Some(sent) if now.since(sent) < window => Direction::Both,
+            _ => Direction::PeerIsDeaf,
+        }
+    }
+
+    /// Some link works both ways.
+    pub(super) fn both_ways(&self, now: Instant) -> bool {
+        self.ways.iter().any(|w| self.direction(now, w) == Direction::Both)
+    }
+
+    /// Anything is heard.
+    pub(super) fn hears_anything(&self, now: Instant) -> bool {
+        self.last_heard().is_some_and(|at| now.since(at) < self.silence)
+    }
+
+    /// When anything was heard last.
+    pub(super) fn last_heard(&self) -> Option<Instant> {
+        self.ways.iter().filter_map(|w| w.heard.map(|(at, ..)| at)).max()
+    }
+
+    /// When the newest heartbeat was sent that the peer has acknowledged.
+    pub(super) fn acknowledged(&self) -> Option<Instant> {
+        self.ways.iter().filter_map(|w| w.acknowledged).max()
+    }
+
+    /// When the next link falls silent in some direction.
+    pub(super) fn next_change(&self, now: Instant) -> Option<Instant> {
+        let window = self.silence.saturating_add(self.interval);
+        let ends = self
+            .ways
+            .iter()
+            .flat_map(|w| [w.heard.map(|(at, ..)| at + self.silence), w.acknowledged.map(|at| at + window)]);
+        ends.flatten().filter(|at| *at > now).min()
+    }
+}
