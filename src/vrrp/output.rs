@@ -23,6 +23,12 @@ pub enum Input {
     RetainTracks(Vec<TrackKey>),
     /// An outside reason not to become MASTER is set (with its words) or lifted. The key names who holds.
     Hold(&'static str, Option<String>),
+    /// Whoever holds by this key decides that this router is to be MASTER now, and that nobody else is: the hold is lifted,
+    /// and a BACKUP does not listen any longer. The words are the reason.
+    Take(&'static str, String),
+    /// Whoever holds by this key decides that this router is not to be MASTER: the hold is set, and a MASTER leaves as for
+    /// its sync group.
+    Yield(&'static str, String),
     /// All addresses are off this machine, after [`Output::ReleaseAddresses`].
     AddressesReleased,
     /// Something else removed an address that this router holds.
@@ -182,6 +188,8 @@ pub enum Reason {
     Fault(String),
     /// A member of the sync group made it follow.
     Group(String),
+    /// Whoever decides which of two nodes serves said so.
+    Ordered(String),
     /// On the way out.
     Leaving(Leave),
 }
@@ -216,7 +224,7 @@ impl fmt::Display for Reason {
             Reason::WasAway(d) => {
                 write!(f, "was not running for {} ms, longer than the others wait", d.as_millis())
             }
-            Reason::Fault(what) | Reason::Group(what) => f.write_str(what),
+            Reason::Fault(what) | Reason::Group(what) | Reason::Ordered(what) => f.write_str(what),
             Reason::Leaving(Leave::DaemonStop) => f.write_str("tandemd stops"),
             Reason::Leaving(Leave::Removed) => f.write_str("removed from the configuration"),
         }

@@ -101,3 +101,28 @@ fn one_that_resumes_into_a_fault_keeps_its_peers_waiting_too() {
 fn farewell(b: &Bench) -> Option<tandemd::vrrp::Farewell> {
     b.engine.router(b.id).and_then(tandemd::vrrp::VirtualRouter::farewell)
 }
+
+#[test]
+fn a_pair_gives_and_takes_without_a_timer() {
+    let mut b =
+        Bench::started(RouterSettings { handover: Handover::BreakBeforeMake, stays: true, ..settings(100) });
+    b.input(Input::Yield("pair", "the peer serves".into()));
+    assert!(b.pass(ms(60_000)).sent().is_empty(), "held, it never becomes MASTER");
+    let out = b.input(Input::Take("pair", "the peer is down".into()));
+    assert_eq!((b.state(), out.sent()), (State::Master, vec![100]), "at once, not after a skew time");
+    assert_eq!(b.status().reason.to_string(), "the peer is down");
+
+    let out = b.input(Input::Yield("pair", "a switchover".into()));
+    assert_eq!((b.state(), out.sent()), (State::Backup, vec![]));
+    assert!(out.has(&Output::ReleaseAddresses));
+    assert_eq!(b.pass(ms(1000)).sent(), [100], "nobody else may begin before it is down");
+    assert_eq!(b.input(Input::AddressesReleased).sent(), [0]);
+    assert!(b.pass(ms(60_000)).is_silent(), "and it stays down");
+
+    // Two reasons to hold: both have to go.
+    b.input(Input::Hold("daemon", Some("maintenance is on".into())));
+    b.input(Input::Take("pair", "an order".into()));
+    assert_eq!(b.state(), State::Backup);
+    b.input(Input::Hold("daemon", None));
+    assert_eq!(b.state(), State::Master);
+}

@@ -333,6 +333,18 @@ impl VirtualRouter {
     /// The sync group goes to BACKUP: leaves MASTER so that the other node's member takes over at once.
     pub(in crate::vrrp) fn yield_for_group(&mut self, now: Instant, why: String, out: &mut Vec<Output>) {
         self.notice_absence(now, out);
+        self.yield_now(now, Reason::Group(why), out);
+    }
+
+    /// Whoever decides about this node says that it shall be MASTER, and that nobody else is.
+    pub(super) fn take(&mut self, now: Instant, why: String, out: &mut Vec<Output>) {
+        if matches!(self.mode, Mode::Backup(_)) {
+            self.try_master(now, Reason::Ordered(why), out);
+        }
+    }
+
+    /// Leaves MASTER without a word of another router.
+    pub(super) fn yield_now(&mut self, now: Instant, reason: Reason, out: &mut Vec<Output>) {
         if !matches!(self.mode, Mode::Master(_)) {
             return;
         }
@@ -348,7 +360,7 @@ impl VirtualRouter {
             }
         }
         self.learned = self.settings.advert_int;
-        self.become_backup(now, Span::Down, Reason::Group(why), out);
+        self.become_backup(now, Span::Down, reason, out);
     }
 
     /// Answers a weaker claim at once (RFC 9568 6.4.3), bounded so that two routers that both believe to

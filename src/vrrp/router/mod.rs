@@ -241,6 +241,14 @@ impl VirtualRouter {
                 self.holds.remove(key);
                 self.claim_if_free(now, out);
             }
+            Input::Take(key, why) => {
+                self.holds.remove(key);
+                self.take(now, why, out);
+            }
+            Input::Yield(key, why) => {
+                self.holds.insert(key, why.clone());
+                self.yield_now(now, Reason::Ordered(why), out);
+            }
             Input::AddressesReleased => self.addresses_released(now, out),
             Input::AddressLost(address) => self.address_lost(now, &address, out),
             Input::AddressesPlaced => self.addresses_placed(now, out),
