@@ -5,8 +5,9 @@ use super::group::GroupDraft;
 use super::instance::{InstanceDraft, warn_weighted_owner};
 use super::interface::{self, GarpDraft, InterfaceDraft};
 use super::model::{TrackKind, TrackRef};
+use super::pair::{self, PairDrafts};
 use super::report::{At, Problem, Report, Spot, did_you_mean, nearest};
-use super::resource::{self, ActivationDraft, ResourceDraft};
+use super::resource::{self, ActivationDraft, ResourceDraft, Tied};
 use super::routing;
 use super::tracks::{RefDraft, TrackDraft};
 use super::virtual_addresses::named;
@@ -27,6 +28,7 @@ pub(super) struct Drafts {
     pub(super) garp_groups: Vec<GarpDraft>,
     pub(super) resources: Vec<ResourceDraft>,
     pub(super) activation: Option<ActivationDraft>,
+    pub(super) pairs: PairDrafts,
 }
 
 /// Records every mistake between tables, and fills in the tracks of instances and groups.
@@ -43,8 +45,15 @@ pub(super) fn check(report: &Report<'_>, drafts: &mut Drafts) {
     let shown = |path: &std::path::PathBuf| path.display().to_string();
     unique(report, state_files, shown, "is already the state file of the instance at");
     bfd::check_sessions(report, &drafts.tracks);
-    let activation = drafts.activation.as_ref();
-    resource::check(report, (&drafts.instances, &drafts.groups), &drafts.resources, activation);
+    let tied = Tied { activation: drafts.activation.as_ref(), pairs: &drafts.pairs.pairs };
+    resource::check(report, (&drafts.instances, &drafts.groups), &drafts.resources, tied);
+    let others = pair::Others {
+        instances: &drafts.instances,
+        groups: &drafts.groups,
+        resources: &drafts.resources,
+        activation: drafts.activation.as_ref(),
+    };
+    pair::check(report, &drafts.pairs, others);
     resolve(report, drafts);
 }
 
@@ -74,6 +83,8 @@ fn check_names(report: &Report<'_>, drafts: &Drafts) {
     unique(report, drafts.interfaces.iter().filter_map(|i| i.name.as_ref()), String::clone, USED);
     unique(report, drafts.garp_groups.iter().filter_map(|g| g.name.as_ref()), String::clone, USED);
     unique(report, drafts.resources.iter().filter_map(|r| r.name.as_ref()), String::clone, USED);
+    unique(report, drafts.pairs.pairs.iter().filter_map(|p| p.name.as_ref()), String::clone, USED);
+    unique(report, drafts.pairs.fences.iter().filter_map(|f| f.name.as_ref()), String::clone, USED);
     let paced = drafts.garp_groups.iter().flat_map(|g| &g.interfaces);
     unique(report, paced, String::clone, "is already in a garp_group at");
     for kind in DEFINED {

@@ -41,6 +41,8 @@ pub(super) struct InstanceDraft {
     pub(super) owner: bool,
     /// `handover`, if it is written.
     pub(super) handover: Option<Spot<Handover>>,
+    /// `nopreempt` and `preempt_delay` as written, if they do something.
+    pub(super) preemption: Vec<Spot<Option<String>>>,
     pub(super) vmac: Option<VmacDraft>,
     /// Whole, but for its tracks; none: a required key is missing or wrong.
     pub(super) built: Option<Instance>,
@@ -78,11 +80,13 @@ pub(super) fn read(table: &Table<'_>, default_version: Version) -> InstanceDraft
         refs: tracks::references(table),
         owner: priority.is_owner(),
         handover: read_handover(table),
+        preemption: Vec::new(),
         vmac,
         built: None,
     };
     routing::check_own(table, &draft.routing, &draft.addresses, &draft.lane.peers());
     let router = router(table, &draft, &listed, priority, version);
+    draft.preemption = written_preemption(table, router.as_ref());
     draft.built = build(table, &draft, router, &listed);
     draft
 }
@@ -259,6 +263,14 @@ fn read_preempt(table: &Table<'_>, priority: Priority) -> (bool, Duration) {
         value.add(value.refuse("contradicts nopreempt").help("remove one of the two"));
     }
     (!nopreempt, delay)
+}
+
+/// What an instance in a pair need not say.
+fn written_preemption(table: &Table<'_>, router: Option<&RouterSettings>) -> Vec<Spot<Option<String>>> {
+    let Some(router) = router else { return Vec::new() };
+    let keys = [(!router.preempt, "nopreempt"), (!router.preempt_delay.is_zero(), "preempt_delay")];
+    let written = keys.into_iter().filter(|(does, _)| *does).filter_map(|(_, key)| table.get(key));
+    written.map(|v| v.spot(v.shown())).collect()
 }
 
 fn read_handover(table: &Table<'_>) -> Option<Spot<Handover>> {

@@ -1,7 +1,7 @@
 //! Every key that a file may have, and for keepalived's words that are none of them what to do instead.
 
 #[cfg(test)]
-use super::resource;
+use super::{pair, resource};
 
 /// The keys of one kind of table.
 pub(super) struct Keys {
@@ -15,7 +15,7 @@ pub(super) struct Keys {
 #[cfg(test)]
 pub(super) fn all() -> Vec<(&'static str, &'static Keys)> {
     let kinds = resource::KINDS.iter().map(|(_, keys)| ("[[resource]]", keys));
-    TABLES.into_iter().chain(kinds).collect()
+    TABLES.into_iter().chain(pair::TABLES).chain(kinds).collect()
 }
 
 #[cfg(test)]
@@ -51,6 +51,11 @@ pub(super) const TOP: Keys = Keys {
         "garp_group",
         "resource",
         "activation",
+        "pair",
+        "pair_server",
+        "witness",
+        "fence",
+        "witness_server",
     ],
     elsewhere: &[
         ("global_defs", "write [node]"),
@@ -71,7 +76,7 @@ pub(super) const TOP: Keys = Keys {
         ("virtual_server", "load balancing is not part of tandemd"),
         ("virtual_server_group", "load balancing is not part of tandemd"),
         ("include", "put further files into conf.d/ beside this file; each *.toml there is read"),
-        ("pair", NOT_YET),
+        ("peer", "write [[pair]] with `peer`"),
         ("resources", "write [[resource]]"),
     ],
 };

@@ -5,6 +5,7 @@ use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::keys;
 use super::model::{Config, Tracks};
 use super::reader::Table;
+use super::pair::PairDrafts;
 use super::report::{At, Problem, Report, Source, printable};
 use super::tracks::{Built, TrackDraft};
 use super::{group, instance, interface, node, resource, tracks};
@@ -160,6 +161,7 @@ fn check(sources: &[Source], options: &Options, whole: bool) -> Result<Loaded, D
         garp_groups: tops.iter().flat_map(interface::read_groups).collect(),
         resources: tops.iter().flat_map(resource::read_all).collect(),
         activation: resource::read_activation(&tops),
+        pairs: PairDrafts::read(&tops),
     };
     if whole && tops.len() == sources.len() {
         cross::check(&report, &mut drafts);
@@ -180,8 +182,13 @@ fn check(sources: &[Source], options: &Options, whole: bool) -> Result<Loaded, D
         garp_groups: drafts.garp_groups.into_iter().filter_map(|g| g.built).collect(),
         resources: drafts.resources.into_iter().filter_map(|r| r.built).collect(),
         activation: drafts.activation.map(|a| a.built),
+        pairs: drafts.pairs.pairs.into_iter().filter_map(|p| p.built).collect(),
+        pair_server: drafts.pairs.server.map(|s| s.built),
+        witness: drafts.pairs.witness.and_then(|w| w.built),
+        fences: drafts.pairs.fences.into_iter().filter_map(|f| f.built).collect(),
+        witness_server: drafts.pairs.witness_server.map(|w| w.built),
     };
-    let config = config.tie();
+    let config = config.tie().settle_pairs();
     let files = sources.iter().map(|s| s.path.clone()).collect();
     Ok(Loaded { config, warnings: found.0, files, places })
 }

@@ -20,6 +20,8 @@ mod load;
 mod model;
 mod names;
 mod node;
+mod once;
+mod pair;
 mod reader;
 mod render;
 mod report;
@@ -39,6 +41,11 @@ pub use model::{
     BfdTrack, Config, FileTrack, GarpGroup, Instance, InterfaceSettings, Node, NotifyScripts, ProcessTrack,
     Realtime, ScriptCommand, ScriptTrack, SyncGroup, TrackKind, TrackRef, Tracks, UserRef, VirtualAddress,
     Vmac,
+};
+pub use pair::{
+    DayWindow, DirectLink, Failback, FailoverMode, Fence, FenceAction, FenceAgent, Fingerprint, FlapLimit,
+    OnIsolation, PAIR_PORT, PairRole, PairServer, PairSettings, SplitBrain, WITNESS_PORT, Witness, WitnessKind,
+    WitnessServer,
 };
 pub use render::effective_toml;
 pub use report::Source;

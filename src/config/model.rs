@@ -1,6 +1,7 @@
 //! The checked configuration: what the rest of tandemd works with. Every value here is legal; how it was
 //! written, and where, stays in the parser.
 
+use super::pair::{Fence, PairServer, PairSettings, Witness, WitnessServer};
 use super::resource::{Activation, Resource};
 use super::routing::{VirtualPrefix, VirtualRoute, VirtualRule};
 use crate::bfd;
@@ -29,6 +30,17 @@ pub struct Config {
     pub resources: Vec<Resource>,
     /// `[activation]`; none: resources are up only if they are `run_forever`.
     pub activation: Option<Activation>,
+    /// `[[pair]]`, in file order; names are unique, no instance, resource or fence is in two, and with several this node
+    /// is the secondary of each.
+    pub pairs: Vec<PairSettings>,
+    /// `[pair_server]`; there is one if there are pairs.
+    pub pair_server: Option<PairServer>,
+    /// `[witness]`, which serves all pairs.
+    pub witness: Option<Witness>,
+    /// `[[fence]]`, in file order; names are unique.
+    pub fences: Vec<Fence>,
+    /// `[witness_server]`: then there are no instances, resources and pairs.
+    pub witness_server: Option<WitnessServer>,
 }
 
 /// `[[interface]]`: when a change of its link counts.

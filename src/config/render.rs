@@ -6,6 +6,7 @@ use super::model::{
     BfdTrack, Config, FileTrack, GarpGroup, Instance, InterfaceSettings, Node, NotifyScripts, ProcessTrack,
     Realtime, ScriptCommand, ScriptTrack, SyncGroup, TrackRef, UserRef,
 };
+use super::pair;
 use super::resource;
 use super::tracks::REFERENCES;
 use crate::bfd::Path as BfdPath;
@@ -48,6 +49,22 @@ pub fn effective_toml(config: &Config) -> String {
     }
     if let Some(activation) = &config.activation {
         table(&mut out, "[activation]", &resource::render_activation(activation));
+    }
+    for item in &config.pairs {
+        table(&mut out, "[[pair]]", &pair::render(item));
+    }
+    let optional = [
+        ("[pair_server]", config.pair_server.as_ref().map(pair::render_pair_server)),
+        ("[witness]", config.witness.as_ref().map(pair::render_witness)),
+        ("[witness_server]", config.witness_server.as_ref().map(pair::render_witness_server)),
+    ];
+    for (head, pairs) in optional {
+        if let Some(pairs) = pairs {
+            table(&mut out, head, &pairs);
+        }
+    }
+    for item in &config.fences {
+        table(&mut out, "[[fence]]", &pair::render_fence(item));
     }
     for item in &config.resources {
         table(&mut out, "[[resource]]", &resource::render(item));

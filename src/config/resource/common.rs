@@ -19,11 +19,13 @@ pub(in crate::config) struct ResourceDraft {
     /// Where its table begins.
     pub(in crate::config) at: At,
     /// How messages call it.
-    pub(super) place: String,
+    pub(in crate::config) place: String,
     pub(in crate::config) name: Option<Spot<String>>,
-    pub(super) needs: Vec<Spot<Need>>,
+    /// `pair`.
+    pub(in crate::config) pair: Option<Spot<String>>,
+    pub(in crate::config) needs: Vec<Spot<Need>>,
     /// Of a group; none: it is no group.
-    pub(super) members: Option<Vec<Spot<String>>>,
+    pub(in crate::config) members: Option<Vec<Spot<String>>>,
     pub(super) track: Vec<Spot<ResourceTrack>>,
     /// Values that no two resources may share, by what they are.
     pub(super) exclusive: Option<Spot<(&'static str, String)>>,
@@ -74,6 +76,7 @@ impl Default for Defaults {
 fn read(table: &Table<'_>) -> ResourceDraft {
     let name = names::own_name(table);
     let word = read_kind(table);
+    let pair = table.get("pair").and_then(|v| v.string().map(|name| v.spot(name.to_owned())));
     let needs = read_needs(table);
     let track = read_track(table);
     let members = (word == Some("group")).then(|| group::read(table));
@@ -94,6 +97,7 @@ fn read(table: &Table<'_>) -> ResourceDraft {
     let built = name.as_ref().zip(own).map(|(name, own)| Resource {
         name: name.value.clone(),
         kind: own.kind,
+        pair: pair.as_ref().map(|p| p.value.clone()),
         depend_on: needs.iter().map(|n| n.value.clone()).collect(),
         startup: common.startup,
         run_forever: common.run_forever,
@@ -108,6 +112,7 @@ fn read(table: &Table<'_>) -> ResourceDraft {
         at: table.at(),
         place: table.place.clone(),
         name,
+        pair,
         needs,
         members,
         track,
@@ -262,13 +267,13 @@ fn check_monitor(table: &Table<'_>, kind: &ResourceKind, common: &mut Common) {
 }
 
 /// `on_stop_failure`.
-pub(super) fn stop_failure(table: &Table<'_>) -> Option<StopFailure> {
+pub(in crate::config) fn stop_failure(table: &Table<'_>) -> Option<StopFailure> {
     let value = table.get("on_stop_failure")?;
     value.choice(&[("block", StopFailure::Block), ("reboot", StopFailure::Reboot)])
 }
 
 /// A string or a list of strings, at least one, each once.
-pub(super) fn one_or_more(value: &Value<'_>, what: &str) -> Vec<Spot<String>> {
+pub(in crate::config) fn one_or_more(value: &Value<'_>, what: &str) -> Vec<Spot<String>> {
     let items = match value.as_string() {
         Some(_) => vec![value.clone()],
         None => value.list(what).unwrap_or_default(),

@@ -77,7 +77,7 @@ fn read_environment(value: &Value<'_>) -> BTreeMap<String, String> {
 }
 
 /// True for what a shell takes for the name of a variable.
-pub(super) fn is_variable(name: &str) -> bool {
+pub(in crate::config) fn is_variable(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
     !name.is_empty() && name.chars().all(legal) && !name.starts_with(|c: char| c.is_ascii_digit())
 }

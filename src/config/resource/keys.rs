@@ -8,7 +8,7 @@ macro_rules! keys {
         &[
             "name", "kind", "depend_on", "startup", "run_forever", "critical", "start_timeout", "stop_timeout",
             "monitor_interval", "monitor_timeout", "restart_attempts", "restart_window", "restart_delay",
-            "on_stop_failure", "track",
+            "on_stop_failure", "track", "pair",
             $($own,)*
         ]
     };
@@ -76,7 +76,7 @@ pub(in crate::config) static KINDS: [(&str, Keys); 8] = [
         },
     ),
     ("file", Keys { known: keys!(common: "path" "warn_free" "min_free"), elsewhere: ELSEWHERE }),
-    ("group", Keys { known: &["name", "kind", "depend_on", "members", "track"], elsewhere: ELSEWHERE }),
+    ("group", Keys { known: &["name", "kind", "depend_on", "members", "track", "pair"], elsewhere: ELSEWHERE }),
 ];
 
 /// Those of all kinds, for a table whose kind nobody knows.

@@ -15,6 +15,8 @@ pub struct Resource {
     pub name: String,
     /// `kind` and its own keys.
     pub kind: ResourceKind,
+    /// `pair`: who raises and lowers it; with one pair always that one; none: there is no pair.
+    pub pair: Option<String>,
     /// `depend_on`: what has to be there first.
     pub depend_on: Vec<Need>,
     /// `startup`: started with the rest (default), or only on command.
@@ -29,7 +31,7 @@ pub struct Resource {
     pub monitor_interval: Option<Duration>,
     /// `restart_attempts` within `restart_window`, `restart_delay`.
     pub restart: Restart,
-    /// `on_stop_failure`; none: that of `[activation]`.
+    /// `on_stop_failure`; none: that of the pair or of `[activation]`.
     pub on_stop_failure: Option<StopFailure>,
     /// `track`: VRRP instances that suffer while this resource has failed.
     pub track: Vec<ResourceTrack>,

@@ -26,6 +26,7 @@ pub(in crate::config) fn resource(resource: &Resource) -> Pairs {
     let mut pairs = kept([
         ("name", string(&resource.name)),
         ("kind", string(resource.kind.word())),
+        ("pair", resource.pair.as_ref().and_then(string)),
         ("depend_on", strings(&resource.depend_on)),
     ]);
     pairs.extend(own(&resource.kind, Secrets::Masked));
@@ -80,7 +81,7 @@ fn common(resource: &Resource) -> Pairs {
     ])
 }
 
-fn stop_failure(word: StopFailure) -> &'static str {
+pub(in crate::config) fn stop_failure(word: StopFailure) -> &'static str {
     match word {
         StopFailure::Block => "block",
         StopFailure::Reboot => "reboot",
@@ -104,7 +105,7 @@ fn map(map: &BTreeMap<String, String>, secrets: Secrets) -> Option<Rendered> {
 }
 
 /// True for the name of a variable or parameter whose value nobody should read.
-pub(super) fn is_secret(name: &str) -> bool {
+pub(in crate::config) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["pass", "pwd", "secret", "token", "credential", "private", "api_key", "apikey"]
         .iter()
@@ -186,14 +187,17 @@ fn file(s: &FileResource) -> Pairs {
 }
 
 pub(in crate::config) fn activation(activation: &Activation) -> Pairs {
-    let addresses = match activation.addresses {
-        AddressOrder::Late => "late",
-        AddressOrder::Early => "early",
-    };
     kept([
         ("vrrp_instance", strings(&activation.vrrp_instance)),
-        ("addresses", string(addresses)),
+        ("addresses", string(address_order_word(activation.addresses))),
         ("on_stop_failure", string(stop_failure(activation.on_stop_failure))),
         ("failure_timeout", span(activation.failure_timeout.unwrap_or_default())),
     ])
+}
+
+pub(in crate::config) fn address_order_word(order: AddressOrder) -> &'static str {
+    match order {
+        AddressOrder::Late => "late",
+        AddressOrder::Early => "early",
+    }
 }

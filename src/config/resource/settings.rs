@@ -7,12 +7,25 @@ use crate::config::render::Rendered;
 use crate::resource::{Group, Monitor, Name, ResourceSettings, Settings, StopFailure};
 
 impl Config {
-    /// What the graph of resources is made of. [`crate::resource::Plan::new`] accepts it: the parser has asked it.
+    /// What the graph of all resources is made of. [`crate::resource::Plan::new`] accepts it: the parser has asked it.
     pub fn resource_settings(&self) -> Settings {
-        let default = self.activation.as_ref().map_or(StopFailure::Block, |a| a.on_stop_failure);
-        let resources = self.resources.iter().filter_map(|r| r.settings(default)).collect();
-        let failure_timeout = self.activation.as_ref().and_then(|a| a.failure_timeout);
-        Settings { resources, groups: self.resources.iter().filter_map(group).collect(), failure_timeout }
+        let activation = self.activation.as_ref().map(|a| a.failure_timeout);
+        let timeout = activation.or_else(|| self.only_pair().map(|p| p.failure_timeout));
+        Settings { failure_timeout: timeout.flatten(), ..self.settings_of(&self.resources) }
+    }
+
+    /// Some resources, without `failure_timeout`.
+    pub(in crate::config) fn settings_of<'a>(
+        &self,
+        resources: impl IntoIterator<Item = &'a Resource> + Clone,
+    ) -> Settings {
+        let own = |r: &Resource| r.settings(self.stop_failure_of(r.pair.as_deref()));
+        let groups = resources.clone().into_iter().filter_map(group).collect();
+        Settings {
+            resources: resources.into_iter().filter_map(own).collect(),
+            groups,
+            failure_timeout: None,
+        }
     }
 }
 

@@ -7,16 +7,24 @@ use super::common::ResourceDraft;
 use super::model::{FilesystemResource, ResourceKind};
 use crate::config::group::GroupDraft;
 use crate::config::instance::{InstanceDraft, warn_weighted_owner};
+use crate::config::pair::PairDraft;
 use crate::config::report::{At, Problem, Report, Spot, did_you_mean};
 use crate::vrrp::Handover;
 use std::collections::HashMap;
+
+/// Who decides whether resources are up.
+#[derive(Clone, Copy)]
+pub(in crate::config) struct Tied<'a> {
+    pub(in crate::config) activation: Option<&'a ActivationDraft>,
+    pub(in crate::config) pairs: &'a [PairDraft],
+}
 
 /// Records every mistake between resources and other tables, and what they demand of instances.
 pub(in crate::config) fn check(
     report: &Report<'_>,
     (instances, groups): (&[InstanceDraft], &[GroupDraft]),
     resources: &[ResourceDraft],
-    activation: Option<&ActivationDraft>,
+    tied: Tied<'_>,
 ) {
     check_exclusive(report, resources);
     graph::check(report, resources);
@@ -24,8 +32,10 @@ pub(in crate::config) fn check(
         check_promoted(report, filesystem, resources);
     }
     check_tracks(report, instances, resources);
-    check_handover(report, activation, instances);
-    match activation {
+    check_handover(report, tied, instances);
+    match tied.activation {
+        // What is wrong with it beside a pair is said there.
+        _ if !tied.pairs.is_empty() => {}
         Some(activation) => {
             check_activation(report, activation, instances, resources);
             check_together(report, activation, groups);
@@ -68,7 +78,7 @@ fn check_promoted(report: &Report<'_>, resource: &ResourceDraft, all: &[Resource
     }
 }
 
-fn unknown_instance(name: &Spot<String>, instances: &[InstanceDraft]) -> Option<Problem> {
+pub(in crate::config) fn unknown_instance(name: &Spot<String>, instances: &[InstanceDraft]) -> Option<Problem> {
     let known = instances.iter().filter_map(|i| i.name.as_ref()).map(|n| n.value.as_str());
     if known.clone().any(|n| n == name.value) {
         return None;
@@ -134,16 +144,17 @@ fn check_together(report: &Report<'_>, activation: &ActivationDraft, groups: &[G
 }
 
 /// What goes down on the way to BACKUP is down before another node begins; `Config::tie` sees to that.
-fn check_handover(report: &Report<'_>, activation: Option<&ActivationDraft>, instances: &[InstanceDraft]) {
+fn check_handover(report: &Report<'_>, tied: Tied<'_>, instances: &[InstanceDraft]) {
     for instance in instances {
-        let activates = activation.is_some_and(|a| {
-            instance.name.as_ref().is_some_and(|n| a.instances.iter().any(|i| i.value == n.value))
-        });
+        let name = instance.name.as_ref().map(|n| n.value.as_str());
+        let paired = name.is_some_and(|n| tied.pairs.iter().any(|p| p.holds(n)));
+        let activates = name.zip(tied.activation).is_some_and(|(n, a)| a.instances.iter().any(|i| i.value == n));
         let waits = instance.built.as_ref().is_some_and(|b| b.notify.pre_backup.is_some());
-        let message = match (activates, waits) {
-            (true, _) => "another node would begin before the resources are down here",
-            (false, true) => "another node would begin before `pre_backup` is done",
-            (false, false) => continue,
+        let message = match (paired, activates, waits) {
+            (true, ..) => "the other node of the pair would begin before this one is down",
+            (_, true, _) => "another node would begin before the resources are down here",
+            (.., true) => "another node would begin before `pre_backup` is done",
+            _ => continue,
         };
         let make = instance.handover.as_ref().filter(|h| h.value == Handover::MakeBeforeBreak);
         if let Some(written) = make {

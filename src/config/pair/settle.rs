@@ -1,0 +1,70 @@
+//! What pairs mean for other tables, and what follows for whom asks.
+
+use super::model::{PairServer, PairSettings};
+use crate::config::model::Config;
+use crate::config::resource::AddressOrder;
+use crate::resource::{Settings, StopFailure};
+use crate::vrrp::Handover;
+
+impl Config {
+    /// Fills in what follows from `[[pair]]`. The parser has seen to it that no instance is in two pairs.
+    pub(in crate::config) fn settle_pairs(mut self) -> Self {
+        if let [only] = self.pairs.as_slice() {
+            self.resources.iter_mut().for_each(|r| r.pair = Some(only.name.clone()));
+        }
+        if !self.pairs.is_empty() {
+            self.pair_server.get_or_insert_default();
+        }
+        if self.witness.is_some() {
+            self.pairs.iter_mut().for_each(|p| p.on_isolation = None);
+        }
+        for instance in &mut self.instances {
+            let mut pairs = self.pairs.iter();
+            let Some(pair) = pairs.find(|p| p.vrrp_instance.contains(&instance.name)) else { continue };
+            instance.addresses_wait |= pair.addresses == AddressOrder::Late;
+            instance.router.stays = true;
+            // Nobody begins before the one that leaves is down.
+            instance.router.handover = Handover::BreakBeforeMake;
+        }
+        self
+    }
+
+    /// The pair with this name.
+    pub fn pair(&self, name: &str) -> Option<&PairSettings> {
+        self.pairs.iter().find(|p| p.name == name)
+    }
+
+    /// The pair that holds and releases an instance.
+    pub fn pair_of_instance(&self, instance: &str) -> Option<&PairSettings> {
+        self.pairs.iter().find(|p| p.vrrp_instance.iter().any(|name| name == instance))
+    }
+
+    /// What the graph of one pair's resources is made of. Nothing in it needs a resource of another pair.
+    pub fn pair_resource_settings(&self, pair: &PairSettings) -> Settings {
+        let of_pair = |r: &&crate::config::Resource| r.pair.as_ref() == Some(&pair.name);
+        Settings {
+            failure_timeout: pair.failure_timeout,
+            ..self.settings_of(self.resources.iter().filter(of_pair))
+        }
+    }
+
+    /// `on_stop_failure` for a resource that says nothing itself.
+    pub(in crate::config) fn stop_failure_of(&self, pair: Option<&str>) -> StopFailure {
+        let pair = pair.and_then(|name| self.pair(name)).map(|p| p.on_stop_failure);
+        let activation = self.activation.as_ref().map(|a| a.on_stop_failure);
+        pair.or(activation).unwrap_or(StopFailure::Block)
+    }
+
+    /// The only pair of this node: what stands in for `[activation]`.
+    pub(in crate::config) fn only_pair(&self) -> Option<&PairSettings> {
+        match self.pairs.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// Where other nodes reach this one; none: there is no pair.
+    pub fn pair_listener(&self) -> Option<&PairServer> {
+        self.pair_server.as_ref().filter(|_| !self.pairs.is_empty())
+    }
+}

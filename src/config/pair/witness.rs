@@ -1,0 +1,157 @@
+//! `[witness]`.
+
+use super::keys;
+use super::links::far;
+use super::model::{Fingerprint, WITNESS_PORT, Witness, WitnessKind};
+use super::server::read_port;
+use crate::config::duration;
+use crate::config::names;
+use crate::config::once;
+use crate::config::reader::{Table, Value};
+use crate::config::report::{At, Problem, Spot};
+use std::net::IpAddr;
+use std::time::Duration;
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(600);
+const KINDS: &str = "\"tandemd\", \"exec\"";
+/// The keys that only one kind has.
+const OWN: [(&str, &str); 4] =
+    [("address", "tandemd"), ("port", "tandemd"), ("fingerprint", "tandemd"), ("command", "exec")];
+
+/// `[witness]` as far as it could be read.
+pub(in crate::config) struct WitnessDraft {
+    /// Where its table begins.
+    pub(super) at: At,
+    pub(super) address: Option<Spot<IpAddr>>,
+    pub(in crate::config) built: Option<Witness>,
+}
+
+/// Reads `[witness]` of all files.
+pub(in crate::config) fn read(tops: &[Table<'_>]) -> Option<WitnessDraft> {
+    once::table(tops, "witness", &keys::WITNESS).map(|table| read_one(&table))
+}
+
+fn read_one(table: &Table<'_>) -> WitnessDraft {
+    let word = read_kind(table);
+    let times = read_times(table);
+    let address = table.get("address").and_then(|v| far(&v));
+    let kind = word.and_then(|word| {
+        check_own(table, word);
+        if word == "exec" { read_exec(table) } else { read_tandemd(table, address.as_ref()) }
+    });
+    let built = kind.zip(times).map(|(kind, (lease, margin, timeout))| Witness { kind, lease, margin, timeout });
+    WitnessDraft { at: table.at(), address, built }
+}
+
+fn read_kind(table: &Table<'_>) -> Option<&'static str> {
+    let value = table.need("kind", KINDS)?;
+    if value.as_string() == Some("etcd") {
+        let help = "use \"tandemd\", a third machine that runs `tandemd --witness`, or \"exec\", your own program";
+        value.add(value.refuse("this build has no etcd support").allowed(KINDS).help(help));
+        return None;
+    }
+    value.choice(&[("tandemd", "tandemd"), ("exec", "exec")])
+}
+
+/// Refuses the keys of the other kind.
+fn check_own(table: &Table<'_>, word: &str) {
+    for (key, owner) in OWN.iter().filter(|(_, owner)| *owner != word) {
+        if let Some(value) = table.get(key) {
+            let problem = value.refuse(format!("kind \"{word}\" has no such key"));
+            value.add(problem.help(format!("it is a key of kind \"{owner}\"")));
+        }
+    }
+}
+
+fn read_exec(table: &Table<'_>) -> Option<WitnessKind> {
+    let value = table.need("command", "an absolute path and arguments")?;
+    Some(WitnessKind::Exec { command: names::command(&value)? })
+}
+
+fn read_tandemd(table: &Table<'_>, address: Option<&Spot<IpAddr>>) -> Option<WitnessKind> {
+    let _ = table.need("address", "the third machine's address");
+    let pin = table.need("fingerprint", PIN).and_then(|v| read_pin(&v));
+    let port = read_port(table, WITNESS_PORT);
+    Some(WitnessKind::Tandemd { address: address?.value, port, fingerprint: pin? })
+}
+
+const PIN: &str = "\"sha256:\" and 64 hexadecimal digits, as the witness prints it when it starts";
+
+/// Digits as tools print them: in either case, with or without colons, with or without `sha256:`.
+fn read_pin(value: &Value<'_>) -> Option<Fingerprint> {
+    let text = value.string()?;
+    let pin = parse_pin(text);
+    if pin.is_none() {
+        value.add(value.refuse("is not the fingerprint of a certificate").allowed(PIN));
+    }
+    pin
+}
+
+fn parse_pin(text: &str) -> Option<Fingerprint> {
+    let (head, digits) = text.split_at_checked(7).unwrap_or(("", text));
+    let digits = if head.eq_ignore_ascii_case("sha256:") { digits } else { text };
+    let nibbles: Option<Vec<u8>> = digits
+        .chars()
+        .filter(|c| *c != ':')
+        .take(65)
+        .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
+        .collect();
+    let bytes: Vec<u8> = nibbles?
+        .chunks(2)
+        .filter_map(|pair| match pair {
+            [high, low] => Some(high << 4 | low),
+            _ => None,
+        })
+        .collect();
+    // An odd digit too many was dropped with its half of a byte, so the digits are counted as well.
+    let counted = digits.chars().filter(|c| *c != ':').count() == 64;
+    counted.then_some(Fingerprint(bytes.try_into().ok()?))
+}
+
+/// `lease`, `margin` and `timeout`, in their relations.
+fn read_times(table: &Table<'_>) -> Option<(Duration, Duration, Duration)> {
+    let lease = table.duration("lease", 2 * SECOND..=LONGEST, 10 * SECOND);
+    let margin = table.duration("margin", 100 * MS..=LONGEST, 2 * SECOND);
+    let timeout = table.duration("timeout", 100 * MS..=60 * SECOND, 2 * SECOND);
+    let refuse = |key: &'static str, message: String, allowed: String| {
+        let problem = match table.get(key) {
+            Some(value) => value.refuse(message),
+            None => Problem::error(table.at(), format!("{}: {key}", table.place), message),
+        };
+        table.report.add(problem.allowed(allowed));
+    };
+    if margin >= lease {
+        let lease = duration::format(lease);
+        let message = format!("leaves nothing of the lease of {lease}: T_self is `lease` less `margin`");
+        refuse("margin", message, format!("less than {lease}"));
+        return None;
+    }
+    let t_self = lease.saturating_sub(margin);
+    if timeout >= t_self {
+        let t_self = duration::format(t_self);
+        let message = format!("is not over before the right to serve is: T_self is {t_self}");
+        refuse("timeout", message, format!("less than {t_self}"));
+        return None;
+    }
+    Some((lease, margin, timeout))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_read_as_tools_write_it() {
+        let pin = Fingerprint([0xab; 32]);
+        let digits = "ab".repeat(32);
+        let colons = vec!["AB"; 32].join(":");
+        for text in [&digits, &format!("sha256:{digits}"), &colons, &format!("SHA256:{colons}"), &pin.to_string()] {
+            assert_eq!(parse_pin(text), Some(pin), "{text}");
+        }
+        for text in ["", "sha256:", &"ab".repeat(31), &"ab".repeat(33), &format!("{digits}a"), &"xy".repeat(32), "s\u{e4}ha256:ab"] {
+            assert_eq!(parse_pin(text), None, "{text}");
+        }
+    }
+}
