@@ -13,6 +13,10 @@ mod helpers;
 mod interfaces;
 #[path = "config/mistakes.rs"]
 mod mistakes;
+#[path = "config/pair.rs"]
+mod pair;
+#[path = "config/pair_mistakes.rs"]
+mod pair_mistakes;
 #[path = "config/properties.rs"]
 mod properties;
 #[path = "config/ranges.rs"]

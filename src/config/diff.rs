@@ -1,6 +1,7 @@
 //! What a reload changes: who is the same, who is new, who is gone, and which keys differ.
 
 use super::model::{Config, Instance};
+use super::pair;
 use super::render::{self, Pairs, Rendered, find};
 use super::resource::{self, Resource, ResourceKind};
 use serde::Serialize;
@@ -24,6 +25,16 @@ pub struct Diff {
     pub resources: Section,
     /// Changed keys of `[activation]`; all of them if it came or went.
     pub activation: Vec<KeyChange>,
+    /// `[[pair]]`. Not in place: another role, another node.
+    pub pairs: Section,
+    /// Changed keys of `[pair_server]`; all of them if it came or went.
+    pub pair_server: Vec<KeyChange>,
+    /// Changed keys of `[witness]`; all of them if it came or went.
+    pub witness: Vec<KeyChange>,
+    /// `[[fence]]`; always in place.
+    pub fences: Section,
+    /// Changed keys of `[witness_server]`; all of them if it came or went.
+    pub witness_server: Vec<KeyChange>,
     /// `[[track.script]]`. Not in place: its results begin anew.
     pub scripts: Section,
     /// `[[track.process]]`, as scripts.
@@ -95,17 +106,28 @@ impl Diff {
     /// True if a reload has nothing to do.
     pub fn is_empty(&self) -> bool {
         self.node.is_empty()
-            && self.activation.is_empty()
+            && self.singles().iter().all(|(_, keys)| keys.is_empty())
             && self.sections().iter().all(|(_, s, _)| s.is_same())
     }
 
-    fn sections(&self) -> [(&'static str, &Section, &'static str); 9] {
+    fn singles(&self) -> [(&'static str, &[KeyChange]); 4] {
+        [
+            ("activation", &self.activation),
+            ("pair_server", &self.pair_server),
+            ("witness", &self.witness),
+            ("witness_server", &self.witness_server),
+        ]
+    }
+
+    fn sections(&self) -> [(&'static str, &Section, &'static str); 11] {
         const ANEW: &str = "starts anew";
         [
             ("vrrp_instance", &self.instances, "is replaced"),
             ("sync_group", &self.groups, "is replaced"),
             ("interface", &self.interfaces, "is replaced"),
             ("garp_group", &self.garp_groups, "is replaced"),
+            ("pair", &self.pairs, ANEW),
+            ("fence", &self.fences, "is replaced"),
             ("resource", &self.resources, "is restarted"),
             ("track.script", &self.scripts, ANEW),
             ("track.process", &self.processes, ANEW),
@@ -126,7 +148,9 @@ impl Diff {
                 lines.push(format!("{kind} \"{}\": {}{how}", changed.name, keys.join("; ")));
             }
         }
-        lines.extend(self.activation.iter().map(|k| format!("activation: {k}")));
+        for (table, keys) in self.singles() {
+            lines.extend(keys.iter().map(|k| format!("{table}: {k}")));
+        }
         if lines.is_empty() {
             lines.push("nothing changed".to_owned());
         }
@@ -153,7 +177,12 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
         interfaces: section(&old.interfaces, &new.interfaces, |i| &i.name, render::interface, |_| true),
         garp_groups: section(&old.garp_groups, &new.garp_groups, |g| &g.name, render::garp_group, |_| true),
         resources: resources(&old.resources, &new.resources),
-        activation: keys(&activation(old), &activation(new)),
+        activation: single(old, new, |c| c.activation.as_ref().map(resource::render_activation)),
+        pairs: pairs(old, new),
+        pair_server: single(old, new, |c| c.pair_server.as_ref().map(pair::render_pair_server)),
+        witness: single(old, new, |c| c.witness.as_ref().map(pair::render_witness)),
+        fences: section(&old.fences, &new.fences, |f| &f.name, pair::render_fence, |_| true),
+        witness_server: single(old, new, |c| c.witness_server.as_ref().map(pair::render_witness_server)),
         scripts: section(&old.tracks.scripts, &new.tracks.scripts, |t| &t.name, render::script, only_weight),
         processes: section(
             &old.tracks.processes,
@@ -187,18 +216,27 @@ fn instances(old: &[Instance], new: &[Instance]) -> Section {
     section
 }
 
-fn activation(config: &Config) -> Pairs {
-    config.activation.as_ref().map(resource::render_activation).unwrap_or_default()
+/// The keys of a table that stands once.
+fn single(old: &Config, new: &Config, pairs: impl Fn(&Config) -> Option<Pairs>) -> Vec<KeyChange> {
+    keys(&pairs(old).unwrap_or_default(), &pairs(new).unwrap_or_default())
 }
 
-/// What is not of the kind itself changes while the resource is up.
+/// Who this node is, and who the other one, was agreed on when they were registered.
+fn pairs(old: &Config, new: &Config) -> Section {
+    let same_nodes = |keys: &[KeyChange]| !keys.iter().any(|k| ["role", "peer"].contains(&&*k.key));
+    section(&old.pairs, &new.pairs, |p| &p.name, pair::render, same_nodes)
+}
+
+/// What is not of the kind itself changes while the resource is up; a pair starts and stops what is its own.
 fn resources(old: &[Resource], new: &[Resource]) -> Section {
     let definitions: HashMap<_, _> = old.iter().map(|r| (&r.name, r.definition())).collect();
     let mut section = section(old, new, |r| &r.name, resource::render, |_| true);
     for now in new {
         let is_group = matches!(now.kind, ResourceKind::Group(_));
-        let restarts = !is_group && definitions.get(&now.name).is_some_and(|d| *d != now.definition());
         let before = old.iter().find(|r| r.name == now.name);
+        let moves = before.is_some_and(|b| b.pair != now.pair && b.pair.is_some() && now.pair.is_some());
+        let other = definitions.get(&now.name).is_some_and(|d| *d != now.definition());
+        let restarts = !is_group && (other || moves);
         if let Some(key) = before.and_then(|before| resource::hides_a_change(before, now)) {
             let text = find(&resource::render(now), key);
             add_change(&mut section, &now.name, change(key, text.clone(), text));

@@ -44,8 +44,8 @@ pub use model::{
 };
 pub use pair::{
     DayWindow, DirectLink, Failback, FailoverMode, Fence, FenceAction, FenceAgent, Fingerprint, FlapLimit,
-    OnIsolation, PAIR_PORT, PairRole, PairServer, PairSettings, SplitBrain, WITNESS_PORT, Witness, WitnessKind,
-    WitnessServer,
+    OnIsolation, PAIR_PORT, PairRole, PairServer, PairSettings, SplitBrain, WITNESS_PORT, Witness,
+    WitnessKind, WitnessServer,
 };
 pub use render::effective_toml;
 pub use report::Source;

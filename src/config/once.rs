@@ -5,11 +5,7 @@ use super::reader::Table;
 use super::report::Problem;
 
 /// The table `[key]` of the file that has it; a second one is told where the first is.
-pub(super) fn table<'a>(
-    tops: &[Table<'a>],
-    key: &'static str,
-    keys: &'static Keys,
-) -> Option<Table<'a>> {
+pub(super) fn table<'a>(tops: &[Table<'a>], key: &'static str, keys: &'static Keys) -> Option<Table<'a>> {
     let mut tables = tops.iter().filter_map(|top| top.table(key, keys));
     let first = tables.next()?;
     for again in tables {

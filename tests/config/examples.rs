@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use tandemd::config::{Source, load, parse};
+use tandemd::config::{PairRole, Source, WitnessKind, load, parse};
 
 #[test]
 fn every_example_loads_without_errors_and_warnings() {
@@ -11,10 +11,13 @@ fn every_example_loads_without_errors_and_warnings() {
         let path = entry.unwrap().path();
         let loaded = load(&path).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(loaded.warnings, [], "{}", path.display());
-        assert!(!loaded.config.instances.is_empty(), "{}", path.display());
+        let config = &loaded.config;
+        let serves =
+            !config.instances.is_empty() || !config.pairs.is_empty() || config.witness_server.is_some();
+        assert!(serves, "{}", path.display());
         seen += 1;
     }
-    assert!(seen >= 7, "only {seen} examples");
+    assert!(seen >= 11, "only {seen} examples");
 }
 
 #[test]
@@ -41,6 +44,31 @@ fn the_two_nodes_of_the_simple_pair_agree() {
         (b.vrid, b.version, b.advert_int, &b.addresses)
     );
     assert!(a.priority > b.priority);
+}
+
+/// What is said of the other nodes' files holds: as few words as that change the one into the other.
+#[test]
+fn the_nodes_of_the_pairs_agree() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf");
+    let of = |file: &str| load(&dir.join(file)).unwrap().config;
+    let remote = of("pair-remote.toml");
+    assert!(remote.instances.is_empty() && remote.pairs[0].vrrp_instance.is_empty());
+    let witness = remote.witness.unwrap();
+    let WitnessKind::Tandemd { address, port, .. } = witness.kind else { panic!() };
+    let server = of("witness.toml").witness_server.unwrap();
+    assert!(server.listen.contains(&address) && server.port == port);
+    assert!(remote.pairs[0].dead_after() >= witness.lease);
+
+    let vrrp = of("pair-vrrp.toml");
+    assert_eq!(vrrp.pairs[0].vrrp_instance, ["kad"]);
+    assert!(vrrp.resources.iter().all(|r| r.pair.as_deref() == Some("esc")));
+
+    let secondary = of("n-to-1.toml");
+    assert_eq!(secondary.pairs.len(), 2);
+    assert!(secondary.pairs.iter().all(|p| p.role == PairRole::Secondary));
+    for pair in &secondary.pairs {
+        assert_eq!(secondary.pair_resource_settings(pair).resources.len(), 3);
+    }
 }
 
 #[test]

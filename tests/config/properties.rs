@@ -6,12 +6,17 @@ use tandemd::config::{Config, Options, ResourceKind, effective_toml, parse};
 use tandemd::vrrp::AuthPass;
 
 const RICH: &str = include_str!("rich.toml");
-const EXAMPLES: [&str; 5] = [
+const EXAMPLES: [&str; 10] = [
     RICH,
     include_str!("resources.toml"),
     include_str!("../../conf/tracking.toml"),
     include_str!("../../conf/dual-stack.toml"),
     include_str!("../../conf/unicast-cloud.toml"),
+    include_str!("pairs.toml"),
+    include_str!("../../conf/pair-vrrp.toml"),
+    include_str!("../../conf/pair-remote.toml"),
+    include_str!("../../conf/n-to-1.toml"),
+    include_str!("../../conf/witness.toml"),
 ];
 
 #[test]

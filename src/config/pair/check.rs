@@ -63,7 +63,9 @@ fn check_instance(report: &Report<'_>, name: &Spot<String>, instance: &InstanceD
     for written in &instance.preemption {
         let message = "does nothing in a pair, which decides itself who serves";
         let problem = Problem::warning(written.at, written.key.clone(), message);
-        report.add(problem.found(written.value.clone()).help("remove it; `failback` says what follows a repair"));
+        report.add(
+            problem.found(written.value.clone()).help("remove it; `failback` says what follows a repair"),
+        );
     }
 }
 
@@ -74,7 +76,8 @@ fn check_groups(report: &Report<'_>, pairs: &[PairDraft], groups: &[GroupDraft])
         let [first, others @ ..] = group.members.as_slice() else { continue };
         let belongs = place(&first.value);
         let Some(apart) = others.iter().find(|m| place(&m.value) != belongs) else { continue };
-        let word = |m: &Spot<String>| format!("\"{}\" is in {}", m.value, place(&m.value).unwrap_or("no pair"));
+        let word =
+            |m: &Spot<String>| format!("\"{}\" is in {}", m.value, place(&m.value).unwrap_or("no pair"));
         let message = format!("{}, and {}", word(apart), word(first));
         report.add(about(apart, message).help("members of a group belong to one pair, or none to any"));
     }

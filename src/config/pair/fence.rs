@@ -58,7 +58,9 @@ fn read_agent(value: &Value<'_>) -> Option<FenceAgent> {
     }
     let help = match text.rsplit(':').next() {
         Some(name) if text.starts_with("stonith:") => Some(format!("write \"{name}\"")),
-        Some(name) if name == text && text.chars().all(legal) => Some(format!("did you mean `fence_{text}`?")),
+        Some(name) if name == text && text.chars().all(legal) => {
+            Some(format!("did you mean `fence_{text}`?"))
+        }
         _ if Path::new(text).components().count() > 1 => Some("write the absolute path".to_owned()),
         _ => None,
     };

@@ -45,7 +45,8 @@ impl fmt::Display for DayWindow {
 fn minute(text: &str) -> Option<u16> {
     let (hours, minutes) = text.split_once(':')?;
     let plain = |s: &str, longest: &[usize]| {
-        (longest.contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit())).then(|| s.parse::<u16>().ok())?
+        (longest.contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| s.parse::<u16>().ok())?
     };
     let (hours, minutes) = (plain(hours, &[1, 2])?, plain(minutes, &[2])?);
     let all = hours * 60 + minutes;
@@ -70,8 +71,20 @@ mod tests {
             assert_eq!(DayWindow::parse(written), Some(window));
         }
         for text in [
-            "", "22:00", "22-05", "22:00-25:00", "22:60-23:00", "24:00-05:00", "05:00-05:00", "24:01-1:00",
-            "1:0-2:00", "+1:00-2:00", "001:00-02:00", "22:00-05:00-06:00", "a:00-b:00", "99999:00-1:00",
+            "",
+            "22:00",
+            "22-05",
+            "22:00-25:00",
+            "22:60-23:00",
+            "24:00-05:00",
+            "05:00-05:00",
+            "24:01-1:00",
+            "1:0-2:00",
+            "+1:00-2:00",
+            "001:00-02:00",
+            "22:00-05:00-06:00",
+            "a:00-b:00",
+            "99999:00-1:00",
         ] {
             assert_eq!(DayWindow::parse(text), None, "{text}");
         }

@@ -24,11 +24,7 @@ pub(super) struct DirectDraft {
 
 impl DirectDraft {
     pub(super) fn built(&self) -> DirectLink {
-        DirectLink {
-            interface: self.interface.value.clone(),
-            local: self.local.value,
-            peer: self.peer.value,
-        }
+        DirectLink { interface: self.interface.value.clone(), local: self.local.value, peer: self.peer.value }
     }
 }
 
@@ -72,9 +68,8 @@ fn read_direct(value: &Value<'_>) -> Option<DirectDraft> {
         return None;
     }
     let table = value.table(&keys::DIRECT_LINK)?;
-    let interface = table
-        .need("interface", names::INTERFACE)
-        .and_then(|v| names::interface(&v).map(|name| v.spot(name)));
+    let interface =
+        table.need("interface", names::INTERFACE).and_then(|v| names::interface(&v).map(|name| v.spot(name)));
     let local = table.need("local", "this node's address on that link").and_then(|v| host(&v));
     let peer = table.need("peer", "the other node's address on that link").and_then(|v| host(&v));
     let (interface, local, peer) = (interface?, local?, peer?);

@@ -172,9 +172,9 @@ impl Default for PairServer {
 pub struct Witness {
     /// `kind` and its own keys.
     pub kind: WitnessKind,
-    /// `lease`: T_peer, 2 s to 10 min.
+    /// `lease`: T_peer, 2 s to 2 min, in whole milliseconds.
     pub lease: Duration,
-    /// `margin`: more than 0 and less than `lease`.
+    /// `margin`: a tenth of `lease` and more, and less than it.
     pub margin: Duration,
     /// `timeout`: how long an answer is waited for, 100 ms and more, less than T_self.
     pub timeout: Duration,

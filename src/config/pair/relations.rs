@@ -50,7 +50,8 @@ fn check_peers(report: &Report<'_>, pairs: &[PairDraft]) {
                 first.insert(address.value, (address.at, &pair.place));
                 continue;
             };
-            let message = format!("is already the peer of {place} at {}", report.line_of(*before, address.at));
+            let message =
+                format!("is already the peer of {place} at {}", report.line_of(*before, address.at));
             report.add(shown(Problem::error(address.at, address.key.clone(), message), address));
         }
     }
@@ -173,7 +174,8 @@ fn check_isolation(report: &Report<'_>, pair: &PairDraft) {
 /// Tables that stand without what they are for.
 fn check_alone(report: &Report<'_>, drafts: &PairDrafts, others: Others<'_>) {
     if let Some(server) = drafts.server.as_ref().filter(|_| drafts.pairs.is_empty()) {
-        let problem = Problem::warning(server.at, "pair_server", "there is no [[pair]]: nobody is listened to");
+        let problem =
+            Problem::warning(server.at, "pair_server", "there is no [[pair]]: nobody is listened to");
         report.add(problem.help("add one, or remove [pair_server]"));
     }
     let Some(witness) = &drafts.witness_server else { return };

@@ -93,9 +93,7 @@ pub(in crate::config) fn witness(witness: &Witness) -> Pairs {
             ("port", one(port)),
             ("fingerprint", string(fingerprint)),
         ]),
-        WitnessKind::Exec { command: words } => {
-            kept([("kind", string("exec")), ("command", command(words))])
-        }
+        WitnessKind::Exec { command: words } => kept([("kind", string("exec")), ("command", command(words))]),
     };
     pairs.extend(kept([
         ("lease", span(witness.lease)),

@@ -79,7 +79,9 @@ fn read_own(value: &Value<'_>) -> Option<Spot<IpAddr>> {
     let address = value.string()?.parse::<IpAddr>();
     match address {
         Ok(a) if a.is_unspecified() => {
-            value.add(value.refuse("names no address").help("remove `listen`: without it, all are listened on"));
+            value.add(
+                value.refuse("names no address").help("remove `listen`: without it, all are listened on"),
+            );
             None
         }
         Ok(a) if a.is_multicast() || a == IpAddr::from([255; 4]) => {

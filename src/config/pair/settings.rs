@@ -3,7 +3,9 @@
 use super::hours::DayWindow;
 use super::keys;
 use super::links::{self, LinksDraft};
-use super::model::{Failback, FailoverMode, FlapLimit, OnIsolation, PAIR_PORT, PairRole, PairSettings, SplitBrain};
+use super::model::{
+    Failback, FailoverMode, FlapLimit, OnIsolation, PAIR_PORT, PairRole, PairSettings, SplitBrain,
+};
 use super::server::read_port;
 use crate::config::duration;
 use crate::config::names;

@@ -14,7 +14,10 @@ use std::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(600);
+/// A witness that has no record of a pair waits for so long after a start.
+const LONGEST: Duration = Duration::from_secs(120);
+/// Two clocks may differ by 5 % each way: the least part of the lease that `margin` is.
+const LEAST_PART: u32 = 10;
 const KINDS: &str = "\"tandemd\", \"exec\"";
 /// The keys that only one kind has.
 const OWN: [(&str, &str); 4] =
@@ -41,14 +44,16 @@ fn read_one(table: &Table<'_>) -> WitnessDraft {
         check_own(table, word);
         if word == "exec" { read_exec(table) } else { read_tandemd(table, address.as_ref()) }
     });
-    let built = kind.zip(times).map(|(kind, (lease, margin, timeout))| Witness { kind, lease, margin, timeout });
+    let built =
+        kind.zip(times).map(|(kind, (lease, margin, timeout))| Witness { kind, lease, margin, timeout });
     WitnessDraft { at: table.at(), address, built }
 }
 
 fn read_kind(table: &Table<'_>) -> Option<&'static str> {
     let value = table.need("kind", KINDS)?;
     if value.as_string() == Some("etcd") {
-        let help = "use \"tandemd\", a third machine that runs `tandemd --witness`, or \"exec\", your own program";
+        let help =
+            "use \"tandemd\", a third machine that runs `tandemd --witness`, or \"exec\", your own program";
         value.add(value.refuse("this build has no etcd support").allowed(KINDS).help(help));
         return None;
     }
@@ -90,24 +95,16 @@ fn read_pin(value: &Value<'_>) -> Option<Fingerprint> {
 }
 
 fn parse_pin(text: &str) -> Option<Fingerprint> {
-    let (head, digits) = text.split_at_checked(7).unwrap_or(("", text));
-    let digits = if head.eq_ignore_ascii_case("sha256:") { digits } else { text };
-    let nibbles: Option<Vec<u8>> = digits
+    let (head, rest) = text.split_at_checked(7).unwrap_or(("", text));
+    let digits = if head.eq_ignore_ascii_case("sha256:") { rest } else { text };
+    let digits: Option<Vec<u8>> = digits
         .chars()
         .filter(|c| *c != ':')
-        .take(65)
         .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
         .collect();
-    let bytes: Vec<u8> = nibbles?
-        .chunks(2)
-        .filter_map(|pair| match pair {
-            [high, low] => Some(high << 4 | low),
-            _ => None,
-        })
-        .collect();
-    // An odd digit too many was dropped with its half of a byte, so the digits are counted as well.
-    let counted = digits.chars().filter(|c| *c != ':').count() == 64;
-    counted.then_some(Fingerprint(bytes.try_into().ok()?))
+    let digits = digits.filter(|d| d.len() == 64)?;
+    let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, d| byte << 4 | d)).collect();
+    Some(Fingerprint(bytes.try_into().ok()?))
 }
 
 /// `lease`, `margin` and `timeout`, in their relations.
@@ -122,10 +119,15 @@ fn read_times(table: &Table<'_>) -> Option<(Duration, Duration, Duration)> {
         };
         table.report.add(problem.allowed(allowed));
     };
-    if margin >= lease {
-        let lease = duration::format(lease);
-        let message = format!("leaves nothing of the lease of {lease}: T_self is `lease` less `margin`");
-        refuse("margin", message, format!("less than {lease}"));
+    if lease.subsec_nanos() % 1_000_000 != 0 {
+        refuse("lease", "cannot be said to a witness".to_owned(), "whole milliseconds".to_owned());
+        return None;
+    }
+    let least = lease / LEAST_PART;
+    if margin >= lease || margin < least {
+        let (lease, least) = (duration::format(lease), duration::format(least));
+        let message = format!("does not fit the lease of {lease}: T_self is `lease` less `margin`");
+        refuse("margin", message, format!("{least} (a tenth of it) and more, and less than {lease}"));
         return None;
     }
     let t_self = lease.saturating_sub(margin);
@@ -147,10 +149,20 @@ mod tests {
         let pin = Fingerprint([0xab; 32]);
         let digits = "ab".repeat(32);
         let colons = vec!["AB"; 32].join(":");
-        for text in [&digits, &format!("sha256:{digits}"), &colons, &format!("SHA256:{colons}"), &pin.to_string()] {
+        for text in
+            [&digits, &format!("sha256:{digits}"), &colons, &format!("SHA256:{colons}"), &pin.to_string()]
+        {
             assert_eq!(parse_pin(text), Some(pin), "{text}");
         }
-        for text in ["", "sha256:", &"ab".repeat(31), &"ab".repeat(33), &format!("{digits}a"), &"xy".repeat(32), "s\u{e4}ha256:ab"] {
+        for text in [
+            "",
+            "sha256:",
+            &"ab".repeat(31),
+            &"ab".repeat(33),
+            &format!("{digits}a"),
+            &"xy".repeat(32),
+            "s\u{e4}ha256:ab",
+        ] {
             assert_eq!(parse_pin(text), None, "{text}");
         }
     }

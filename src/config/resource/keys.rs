@@ -76,7 +76,10 @@ pub(in crate::config) static KINDS: [(&str, Keys); 8] = [
         },
     ),
     ("file", Keys { known: keys!(common: "path" "warn_free" "min_free"), elsewhere: ELSEWHERE }),
-    ("group", Keys { known: &["name", "kind", "depend_on", "members", "track", "pair"], elsewhere: ELSEWHERE }),
+    (
+        "group",
+        Keys { known: &["name", "kind", "depend_on", "members", "track", "pair"], elsewhere: ELSEWHERE },
+    ),
 ];
 
 /// Those of all kinds, for a table whose kind nobody knows.

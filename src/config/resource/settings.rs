@@ -21,11 +21,7 @@ impl Config {
     ) -> Settings {
         let own = |r: &Resource| r.settings(self.stop_failure_of(r.pair.as_deref()));
         let groups = resources.clone().into_iter().filter_map(group).collect();
-        Settings {
-            resources: resources.into_iter().filter_map(own).collect(),
-            groups,
-            failure_timeout: None,
-        }
+        Settings { resources: resources.into_iter().filter_map(own).collect(), groups, failure_timeout: None }
     }
 }
 

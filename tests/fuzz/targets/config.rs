@@ -6,12 +6,15 @@ use tandemd::config::{Config, Diagnostic, Options, ResourceKind, Severity, Sourc
 use tandemd::resource::Plan;
 use tandemd::vrrp::AuthPass;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 8] = [
     include_str!("../../config/rich.toml"),
     include_str!("../../config/resources.toml"),
     include_str!("../../../conf/tracking.toml"),
     include_str!("../../../conf/dual-stack.toml"),
     include_str!("../../../conf/unicast-cloud.toml"),
+    include_str!("../../config/pairs.toml"),
+    include_str!("../../../conf/pair-remote.toml"),
+    include_str!("../../../conf/witness.toml"),
 ];
 
 /// What a file is made of, and what does not belong there.

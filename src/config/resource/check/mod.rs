@@ -78,7 +78,10 @@ fn check_promoted(report: &Report<'_>, resource: &ResourceDraft, all: &[Resource
     }
 }
 
-pub(in crate::config) fn unknown_instance(name: &Spot<String>, instances: &[InstanceDraft]) -> Option<Problem> {
+pub(in crate::config) fn unknown_instance(
+    name: &Spot<String>,
+    instances: &[InstanceDraft],
+) -> Option<Problem> {
     let known = instances.iter().filter_map(|i| i.name.as_ref()).map(|n| n.value.as_str());
     if known.clone().any(|n| n == name.value) {
         return None;
@@ -148,7 +151,8 @@ fn check_handover(report: &Report<'_>, tied: Tied<'_>, instances: &[InstanceDraf
     for instance in instances {
         let name = instance.name.as_ref().map(|n| n.value.as_str());
         let paired = name.is_some_and(|n| tied.pairs.iter().any(|p| p.holds(n)));
-        let activates = name.zip(tied.activation).is_some_and(|(n, a)| a.instances.iter().any(|i| i.value == n));
+        let activates =
+            name.zip(tied.activation).is_some_and(|(n, a)| a.instances.iter().any(|i| i.value == n));
         let waits = instance.built.as_ref().is_some_and(|b| b.notify.pre_backup.is_some());
         let message = match (paired, activates, waits) {
             (true, ..) => "the other node of the pair would begin before this one is down",
