@@ -153,10 +153,9 @@ fn check_apart(report: &Report<'_>, resources: &[ResourceDraft]) {
 fn check_empty(report: &Report<'_>, pairs: &[PairDraft], resources: &[ResourceDraft]) {
     for pair in pairs {
         let Some(name) = &pair.name else { continue };
-        let of_pair = |r: &ResourceDraft| match &r.pair {
-            Some(of) => of.value == name.value,
-            None => pairs.len() == 1,
-        };
+        // One that names no pair, or one that nobody knows, may be of this one.
+        let other = |of: &str| of != name.value && pairs.iter().any(|p| p.is_named(of));
+        let of_pair = |r: &ResourceDraft| r.pair.as_ref().is_none_or(|of| !other(&of.value));
         if pair.instances.is_empty() && !resources.iter().any(of_pair) {
             let message = "has neither a vrrp_instance nor a [[resource]]: there is nothing to fail over";
             report.add(Problem::warning(pair.at, pair.place.clone(), message));

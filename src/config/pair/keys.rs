@@ -104,6 +104,7 @@ pub(super) const WITNESS_SERVER: Keys = Keys {
     known: &["listen", "port", "state"],
     elsewhere: &[
         ("address", "write `listen`"),
+        ("bind", "write `listen`"),
         ("state_dir", "write `state`"),
         ("lease", "the nodes say it: write it in their [witness]"),
     ],

@@ -48,6 +48,11 @@ impl PairDraft {
         self.links.addresses()
     }
 
+    /// True if this is its name.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.name.as_ref().is_some_and(|n| n.value == name)
+    }
+
     /// True if it holds the instance with this name.
     pub(in crate::config) fn holds(&self, instance: &str) -> bool {
         self.instances.iter().any(|i| i.value == instance)
