@@ -15,6 +15,8 @@ mod interfaces;
 mod mistakes;
 #[path = "config/pair.rs"]
 mod pair;
+#[path = "config/pair_beside.rs"]
+mod pair_beside;
 #[path = "config/pair_mistakes.rs"]
 mod pair_mistakes;
 #[path = "config/properties.rs"]

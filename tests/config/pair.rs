@@ -105,6 +105,16 @@ fn every_key() {
 }
 
 #[test]
+fn what_is_written_out_reads_back_without_a_word() {
+    let witness = pair("on_isolation = \"stop\"\nlong_failover_wait = \"1m\"\nmax_failovers = 0");
+    for text in [PAIRS, &pair(""), &witness, &(pair("") + UNIT + WITNESS), "[witness_server]\n"] {
+        let all = config(text);
+        let written = effective_toml(&all);
+        assert_eq!(config(&written), all, "{written}");
+    }
+}
+
+#[test]
 fn the_witness_on_a_third_machine() {
     let digits = "0A".repeat(32);
     let text =

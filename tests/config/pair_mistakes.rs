@@ -1,27 +1,22 @@
 //! Mistakes around pairs: where, what, and what to do.
 
-use crate::helpers::{error, instance, loaded, mistakes, named, source, warning};
-use crate::pair::{PAIRS, UNIT, WITNESS, bare_pair, pair};
-use tandemd::config::{Diagnostic, Options, Severity, parse};
+use crate::helpers::{error, instance, mistakes, named, warning};
+use crate::pair::{PAIRS, UNIT, bare_pair, pair};
+use tandemd::config::Diagnostic;
 
 fn contains(d: &Diagnostic, text: &str) -> bool {
     [Some(&d.message), d.allowed.as_ref(), d.help.as_ref()].into_iter().flatten().any(|t| t.contains(text))
 }
 
-fn says(d: &Diagnostic, key: &str, text: &str) {
+pub(crate) fn says(d: &Diagnostic, key: &str, text: &str) {
     assert_eq!(d.key, key, "{d}");
     assert!(contains(d, text), "no {text:?} in\n{d}");
 }
 
 /// A witness on a third machine, with further lines.
-fn third(lines: &str) -> String {
+pub(crate) fn third(lines: &str) -> String {
     let pin = "ab".repeat(32);
     format!("[witness]\nkind = \"tandemd\"\naddress = \"198.51.100.9\"\nfingerprint = \"{pin}\"\n{lines}\n")
-}
-
-/// A fence `f` that the pair uses, with further lines.
-fn fence(lines: &str) -> String {
-    pair("fence = \"f\"") + &format!("[[fence]]\nname = \"f\"\n{lines}\n")
 }
 
 #[test]
@@ -313,190 +308,6 @@ fn resources_and_their_pair() {
     );
     says(&error(&(pair("") + UNIT + "pair = \"q\"\n")), "resource \"r\": pair", "no pair has this name");
     says(&error(&(pair("") + UNIT + "pair = 1\n")), "resource \"r\": pair", "must be a string");
-}
-
-#[test]
-fn the_witness() {
-    for (line, key, text) in [
-        ("kind = \"etcd\"", "kind", "this build has no etcd support"),
-        ("kind = \"zookeeper\"", "kind", "\"tandemd\", \"exec\""),
-        ("", "kind", "is missing"),
-        ("kind = \"exec\"", "command", "an absolute path"),
-        ("kind = \"exec\"\ncommand = \"ask\"", "command", "must begin with an absolute path"),
-        ("kind = \"exec\"\ncommand = \"/x\"\nport = 5", "port", "it is a key of kind \"tandemd\""),
-        (
-            "kind = \"exec\"\ncommand = \"/x\"\naddress = \"198.51.100.1\"",
-            "address",
-            "it is a key of kind \"tandemd\"",
-        ),
-        ("kind = \"exec\"\ncommand = \"/x\"\nt_self = 5", "t_self", "`lease` less `margin`"),
-        ("kind = \"exec\"\ncommand = \"/x\"\nleas = 5", "leas", "did you mean `lease`?"),
-    ] {
-        says(&error(&format!("{}[witness]\n{line}\n", pair(""))), &format!("witness: {key}"), text);
-    }
-    let d = error(&format!("{}[witness]\nkind = \"etcd\"\nlease = 5\n", pair("")));
-    assert!(d.help.as_deref().unwrap().contains("`tandemd --witness`"), "{d}");
-    for (line, key, text) in [
-        ("port = 70000", "port", "1 to 65535"),
-        ("command = \"/x\"", "command", "it is a key of kind \"exec\""),
-    ] {
-        says(&error(&(pair("") + &third(line))), &format!("witness: {key}"), text);
-    }
-    let pin = format!("\"{}\"", "ab".repeat(32));
-    for (from, to, key, text) in [
-        ("address = \"198.51.100.9\"\n", "", "address", "the third machine's address"),
-        ("198.51.100.9", "witness.example", "address", "is not an IP address"),
-        ("198.51.100.9", "192.0.2.2", "address", "a witness stands on a third machine"),
-        (&format!("fingerprint = {pin}"), "", "fingerprint", "as the witness prints it"),
-        (&pin, "\"sha256:abab\"", "fingerprint", "64 hexadecimal digits"),
-        (&pin, "5", "fingerprint", "must be a string"),
-    ] {
-        let text_of_file = pair("") + &third("").replace(from, to);
-        says(&error(&text_of_file), &format!("witness: {key}"), text);
-    }
-    says(&warning(WITNESS), "witness", "there is no [[pair]]");
-    let twice = pair("") + WITNESS;
-    let two = [source(&twice), source(WITNESS)];
-    let all = parse(&two, &Options::default()).unwrap_err();
-    assert!(all.0.len() == 1 && all.0[0].message.starts_with("stands already at line"), "{all}");
-}
-
-#[test]
-fn times_of_the_witness() {
-    for (lines, key, text) in [
-        ("lease = \"1s\"", "lease", "2s to 2m"),
-        ("lease = \"3m\"", "lease", "2s to 2m"),
-        ("lease = \"2.0005s\"", "lease", "whole milliseconds"),
-        ("margin = \"50ms\"", "margin", "100ms to 2m"),
-        ("margin = \"900ms\"", "margin", "1s (a tenth of it) and more, and less than 10s"),
-        ("margin = 10", "margin", "T_self is `lease` less `margin`"),
-        ("lease = 2", "margin", "less than 2s"),
-        ("timeout = \"50ms\"", "timeout", "100ms to 1m"),
-        ("timeout = 8", "timeout", "less than 8s"),
-    ] {
-        says(&error(&(pair("") + WITNESS + lines)), &format!("witness: {key}"), text);
-    }
-    for (lease, margin) in [("2s", "500ms"), ("10s", "1s"), ("12s", "10s"), ("2m", "12s")] {
-        let text = pair("long_failover_wait = \"2m\"") + WITNESS;
-        let text = text + &format!("lease = \"{lease}\"\nmargin = \"{margin}\"\ntimeout = \"500ms\"\n");
-        let witness = loaded(&text).config.witness.unwrap();
-        assert!(witness.timeout < witness.t_self() && witness.t_self() < witness.t_peer());
-    }
-}
-
-#[test]
-fn nobody_begins_within_the_other_ones_lease() {
-    for (pair_lines, lines, key, text) in [
-        ("long_failover_wait = \"6s\"", "", "long_failover_wait", "7s and more"),
-        (
-            "long_failover_wait = \"6s\"",
-            "",
-            "long_failover_wait",
-            "after 9s, within its lease of 10s ([witness] at line 13)",
-        ),
-        ("", "lease = 14\n", "long_failover_wait", "11s and more"),
-        ("heartbeat_interval = \"8s\"", "", "heartbeat_interval", "less than 8s"),
-    ] {
-        let d = error(&(pair(pair_lines) + WITNESS + lines));
-        says(&d, &format!("pair \"p\": {key}"), text);
-    }
-    assert_eq!(mistakes(&(pair("long_failover_wait = \"7s\"") + WITNESS)), []);
-    assert_eq!(mistakes(&pair("long_failover_wait = \"0s\"")), [], "without a witness");
-    for word in ["serve", "stop"] {
-        let text = pair(&format!("on_isolation = \"{word}\"")) + WITNESS;
-        says(&warning(&text), "pair \"p\": on_isolation", "ran out stops");
-        assert_eq!(loaded(&text).config.pairs[0].on_isolation, None);
-    }
-}
-
-#[test]
-fn fences() {
-    assert_eq!(mistakes(&fence("agent = \"fence_ipmilan\"")), []);
-    assert_eq!(
-        mistakes(&fence("agent = \"/x/y\"\noptions = { passwd_script = \"/z\", identity_file = \"/k\" }")),
-        []
-    );
-    for (lines, key, text) in [
-        ("", "agent", "is missing"),
-        ("agent = \"ipmilan\"", "agent", "did you mean `fence_ipmilan`?"),
-        ("agent = \"stonith:fence_apc\"", "agent", "write \"fence_apc\""),
-        ("agent = \"sbin/fence_x\"", "agent", "write the absolute path"),
-        ("agent = \"fence_a b\"", "agent", "is not a fence agent"),
-        ("agent = \"/x/\"", "agent", "is not an absolute path"),
-        ("agent = \"fence_x\"\naction = \"on\"", "action", "\"reboot\", \"off\""),
-        ("agent = \"fence_x\"\ndelay = \"11m\"", "delay", "0s to 10m"),
-        ("agent = \"fence_x\"\ntimeout = 0", "timeout", "1s to 10m"),
-        ("agent = \"fence_x\"\nsecrets_file = \"s\"", "secrets_file", "is not an absolute path"),
-        ("agent = \"fence_x\"\npasswd = \"s\"", "passwd", "into `secrets_file`"),
-        ("agent = \"fence_x\"\noptions = 5", "options", "must be a table"),
-        ("agent = \"fence_x\"\noptions = { a = [1] }", "options: a", "a whole number, true or false"),
-        (
-            "agent = \"fence_x\"\noptions = { \"--ssl-insecure\" = true }",
-            "options: --ssl-insecure",
-            "write `ssl_insecure`",
-        ),
-        ("agent = \"fence_x\"\noptions = { action = \"off\" }", "options: action", "is set by tandemd"),
-        ("agent = \"fence_x\"\noptions = { ip = \"a\\naction=on\" }", "options: ip", "contains a line end"),
-    ] {
-        says(&error(&fence(lines)), &format!("fence \"f\": {key}"), text);
-    }
-    let d = error(&fence("agent = \"fence_x\"\noptions = { passwd = \"hunter2\" }"));
-    says(&d, "fence \"f\": options: passwd", "the line passwd=... into `secrets_file`");
-    assert!(!d.to_string().contains("hunter2"), "{d}");
-    says(
-        &warning(&fence("agent = \"fence_x\"").replace("fence = \"f\"\n", "")),
-        "fence \"f\": name",
-        "no pair uses this fence",
-    );
-    says(
-        &error(
-            &fence("agent = \"fence_x\"")
-                .replace("\"f\"\n", "\"main\"\n")
-                .replace("fence = \"main\"", "fence = [\"main\", \"mian\"]"),
-        ),
-        "pair \"p\": fence",
-        "did you mean `main`?",
-    );
-    says(&error("[fence]\nname = \"f\"\n"), "fence", "write [[fence]]");
-    let twice = fence("agent = \"fence_x\"") + "[[fence]]\nname = \"f\"\nagent = \"fence_y\"\n";
-    says(&error(&twice), "fence \"f\": name", "is already the name at line");
-}
-
-#[test]
-fn where_this_machine_is_reached() {
-    for (lines, key, text) in [
-        ("port = 0", "port", "1 to 65535"),
-        ("listen = \"0.0.0.0\"", "listen", "remove `listen`"),
-        ("listen = \"::\"", "listen", "remove `listen`"),
-        ("listen = \"224.0.0.1\"", "listen", "is no address of a machine"),
-        ("listen = \"fe80::1\"", "listen", "needs an interface"),
-        ("listen = \"192.0.2.1:8082\"", "listen", "`port` has a key of its own"),
-        ("listen = 8082", "listen", "must be a list of addresses"),
-        ("listen = [\"192.0.2.1\", \"192.0.2.1\"]", "listen", "is listed twice"),
-        ("bind = \"192.0.2.1\"", "bind", "write `listen`"),
-    ] {
-        says(&error(&format!("{}[pair_server]\n{lines}\n", pair(""))), &format!("pair_server: {key}"), text);
-        says(&error(&format!("[witness_server]\n{lines}\n")), &format!("witness_server: {key}"), text);
-    }
-    says(&warning("[pair_server]\n"), "pair_server", "nobody is listened to");
-    says(&error("[witness_server]\nstate = \"state\"\n"), "witness_server: state", "is not an absolute path");
-    says(&error("[witness_server]\nlease = 5\n"), "witness_server: lease", "in their [witness]");
-}
-
-#[test]
-fn a_witness_has_a_file_of_its_own() {
-    let server = "[witness_server]\n";
-    for (text, table) in [
-        (instance("") + server, "[[vrrp_instance]]"),
-        (pair("") + server, "[[pair]]"),
-        (UNIT.to_owned() + "run_forever = true\n" + server, "[[resource]]"),
-    ] {
-        let d = error(&text);
-        says(&d, "witness_server", "`tandemd --witness`");
-        assert!(d.message.contains(table), "{d}");
-    }
-    let all = mistakes(&(WITNESS.to_owned() + server));
-    assert!(all.iter().any(|d| d.severity == Severity::Error && d.message.contains("[witness]")), "{all:?}");
 }
 
 #[test]

@@ -211,6 +211,7 @@ fn the_graph_of_a_file_has_no_states() {
     let single = |name: &str, depend_on: &[&str]| Resource {
         name: name.into(),
         kind: ResourceKind::Systemd(SystemdResource { unit: format!("{name}.service") }),
+        pair: None,
         depend_on: depend_on.iter().map(|n| n.parse().unwrap()).collect(),
         startup: true,
         run_forever: false,

@@ -119,7 +119,7 @@ fn read_times(table: &Table<'_>) -> Option<(Duration, Duration, Duration)> {
         };
         table.report.add(problem.allowed(allowed));
     };
-    if lease.subsec_nanos() % 1_000_000 != 0 {
+    if !lease.subsec_nanos().is_multiple_of(1_000_000) {
         refuse("lease", "cannot be said to a witness".to_owned(), "whole milliseconds".to_owned());
         return None;
     }
