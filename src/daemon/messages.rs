@@ -27,8 +27,19 @@ pub(super) enum Command {
     Lowered(String),
     /// An outside reason for an instance not to become MASTER, in words, or none any more.
     Hold(String, Option<String>),
+    /// The pair of an instance decides about it.
+    Pair(String, PairOrder),
     /// Hand over and end.
     Stop,
+}
+
+/// See [`Command::Pair`]. The words are the reason.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum PairOrder {
+    /// Be MASTER now.
+    Take(String),
+    /// Do not be MASTER.
+    Yield(String),
 }
 
 /// From the protocol thread.

@@ -5,7 +5,7 @@
 //! core hears that the addresses are gone only when everything that hangs on them is down.
 
 use super::Protocol;
-use crate::daemon::messages::{Event, GateNews};
+use crate::daemon::messages::{Event, GateNews, PairOrder};
 use crate::vrrp::{Input, RouterId, VirtualRouter};
 
 /// What an instance waits for.
@@ -110,6 +110,16 @@ impl Protocol {
     pub(super) fn hold(&mut self, name: &str, why: Option<String>) {
         let Some(id) = self.id_of(name) else { return };
         self.engine.input(self.now, id, Input::Hold("daemon", why), &mut self.actions);
+    }
+
+    /// See [`super::Command::Pair`].
+    pub(super) fn pair_orders(&mut self, name: &str, order: PairOrder) {
+        let Some(id) = self.id_of(name) else { return };
+        let input = match order {
+            PairOrder::Take(why) => Input::Take("pair", why),
+            PairOrder::Yield(why) => Input::Yield("pair", why),
+        };
+        self.engine.input(self.now, id, input, &mut self.actions);
     }
 
     fn gate_news(&mut self, id: RouterId, news: GateNews) {

@@ -168,6 +168,7 @@ impl Protocol {
                 Command::LetGo(name) => self.part_with(&name),
                 Command::Lowered(name) => self.lowered(&name),
                 Command::Hold(name, why) => self.hold(&name, why),
+                Command::Pair(name, order) => self.pair_orders(&name, order),
                 Command::Stop => self.stop(),
             }
         }
