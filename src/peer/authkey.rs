@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn three_of_four_classes_of_any_length() {
-        for good in ["aB1", "aB-", "a1-", "B1-", "aB1-", "correct Horse battery 7", "äÖ7", &"aB1".repeat(300)] {
+        for good in ["aB1", "aB-", "a1-", "B1-", "aB1-", "correct Horse battery 7", "äÖ7", &"aB1".repeat(300)]
+        {
             assert!(AuthKey::new(good).is_ok(), "{good}");
         }
         let missing = |text: &str| AuthKey::new(text).unwrap_err().to_string();

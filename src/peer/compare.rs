@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn what_the_other_side_says_is_bounded_and_harmless() {
-        let many: Value = (0..1000).map(|n| (format!("k{n}"), json!(n))).collect::<serde_json::Map<_, _>>().into();
+        let many: Value =
+            (0..1000).map(|n| (format!("k{n}"), json!(n))).collect::<serde_json::Map<_, _>>().into();
         assert_eq!(differences(&json!({}), &many).len(), MOST);
         let long = json!({"a\u{1b}[2J": "x".repeat(10_000)});
         let line = lines(&json!({}), &long).remove(0);
@@ -112,7 +113,8 @@ mod tests {
     }
 
     fn document() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), (0..3).prop_map(Value::from)];
+        let leaf =
+            prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), (0..3).prop_map(Value::from)];
         leaf.prop_recursive(3, 12, 3, |inner| {
             let list = prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from);
             let table = prop::collection::btree_map("[ab]", inner, 0..3);

@@ -131,10 +131,7 @@ mod tests {
         let first = Identity::load_or_make(dir.path()).unwrap();
         let path = dir.path().join("peer/identity.pem");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(
-            fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777,
-            0o700
-        );
+        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(Identity::load_or_make(dir.path()).unwrap().fingerprint(), first.fingerprint());
         let other = tempfile::tempdir().unwrap();
         assert_ne!(Identity::load_or_make(other.path()).unwrap().fingerprint(), first.fingerprint());
@@ -160,7 +157,8 @@ mod tests {
         let foreign = fs::read_to_string(other.path().join("peer/identity.pem")).unwrap();
         let at = good.find("-----BEGIN PRIVATE").unwrap();
         let mixed = format!("{}{}", &good[..at], &foreign[foreign.find("-----BEGIN PRIVATE").unwrap()..]);
-        let cases = [String::new(), good[..at].to_owned(), good[at..].to_owned(), good[..at + 60].to_owned(), mixed];
+        let cases =
+            [String::new(), good[..at].to_owned(), good[at..].to_owned(), good[..at + 60].to_owned(), mixed];
         for content in cases {
             fs::write(&path, &content).unwrap();
             let why = Identity::load_or_make(dir.path()).unwrap_err().to_string();

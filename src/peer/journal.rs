@@ -25,6 +25,8 @@ pub enum Kind {
     Proof,
     /// Connections that accept(2) could not take.
     Accept,
+    /// The file of the pins could not be written.
+    Pins,
 }
 
 type Sink = dyn Fn(Kind, &str) + Send + Sync;
@@ -84,7 +86,8 @@ impl Journal {
             seen.written = Some(now);
             std::mem::take(&mut seen.left_out)
         };
-        let more = if left_out > 0 { format!(" (and {left_out} more like it before)") } else { String::new() };
+        let more =
+            if left_out > 0 { format!(" (and {left_out} more like it before)") } else { String::new() };
         (self.sink)(kind, &format!("{}{more}", text()));
     }
 }

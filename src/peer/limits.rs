@@ -143,11 +143,6 @@ impl Gate {
             entry.open = entry.open.saturating_sub(1);
         }
     }
-
-    /// Connections that are open.
-    pub(super) fn open(&self) -> usize {
-        self.peers + self.strangers
-    }
 }
 
 /// What counts as one address: an IPv4 address in any of its forms, or a /64, of which one host has all.
@@ -207,7 +202,7 @@ mod tests {
         let _d = gate.enter(ip("192.0.2.9"), true, at(0)).unwrap();
         let _e = gate.enter(ip("192.0.2.9"), true, at(0)).unwrap();
         assert_eq!(gate.enter(ip("192.0.2.9"), true, at(0)), Err(Refused::Full));
-        assert_eq!(gate.open(), 5);
+        assert_eq!(gate.peers + gate.strangers, 5);
         gate.leave(&a);
         assert!(gate.enter(ip("192.0.2.1"), false, at(0)).is_ok());
         assert_eq!(gate.enter(ip("192.0.2.1"), false, at(0)), Err(Refused::Rate));
@@ -238,6 +233,6 @@ mod tests {
             }
         }
         assert!(gate.addresses.len() <= LIMITS.addresses);
-        assert_eq!(gate.open(), 0);
+        assert_eq!(gate.peers + gate.strangers, 0);
     }
 }

@@ -30,7 +30,7 @@ pub use fingerprint::Fingerprint;
 pub use identity::Identity;
 pub use name::Name;
 pub use pins::{Pin, PinError, Pins};
-pub use registration::{Registered, Registration, RegistrationError, Target};
+pub use registration::{Registered, Registration, RegistrationError};
 pub use server::{Caller, Event, Handler, Server, ServerOptions};
 
 use std::path::{Path, PathBuf};

@@ -60,10 +60,12 @@ pub enum PinError {
         node: Name,
     },
     /// No room.
-    #[error("{MOST} certificates are pinned, which is all that there is room for: delete some (tandemadm ha tofu list)")]
+    #[error(
+        "{MOST} certificates are pinned, which is all that there is room for: delete some (tandemadm ha tofu list)"
+    )]
     Full,
     /// Nothing to delete.
-    #[error("no certificate of {host} is pinned{}", known(.known))]
+    #[error("no certificate of {host} is pinned{}", listed(.known))]
     Nobody {
         /// What was asked for.
         host: String,
@@ -98,7 +100,7 @@ pub enum PinError {
     },
 }
 
-fn known(nodes: &[Name]) -> String {
+fn listed(nodes: &[Name]) -> String {
     let names: Vec<&str> = nodes.iter().map(Name::as_str).collect();
     if names.is_empty() { "; none is".to_owned() } else { format!("; there are {}", names.join(", ")) }
 }
@@ -134,9 +136,12 @@ impl Pins {
     /// If the file cannot be read or understood. It does not count as empty then.
     pub fn load(state_dir: &Path) -> Result<Self, PinError> {
         let path = directory(state_dir).join(FILE);
-        let failed = |e: io::Error| PinError::Read { message: format!("{}: {e}", path.display()), help: None };
+        let failed =
+            |e: io::Error| PinError::Read { message: format!("{}: {e}", path.display()), help: None };
         let list = if path.try_exists().map_err(failed)? { read(&path)? } else { Vec::new() };
-        Ok(Pins { store: Arc::new(Store { path, writing: Mutex::default(), list: RwLock::new(Arc::new(list)) }) })
+        Ok(Pins {
+            store: Arc::new(Store { path, writing: Mutex::default(), list: RwLock::new(Arc::new(list)) }),
+        })
     }
 
     fn snapshot(&self) -> Arc<Vec<Pin>> {
@@ -241,10 +246,16 @@ impl Pins {
     pub fn delete(&self, host: &str) -> Result<Vec<Pin>, PinError> {
         let address: Option<IpAddr> = host.parse().ok();
         self.change(|list| {
-            let known = list.iter().map(|p| p.node.clone()).collect();
+            let mut known: Vec<Name> = list.iter().map(|p| p.node.clone()).collect();
+            known.sort_unstable();
+            known.dedup();
             let is_it = |p: &mut Pin| p.node.as_str() == host || Some(p.address) == address;
             let gone: Vec<Pin> = list.extract_if(.., is_it).collect();
-            if gone.is_empty() { Err(PinError::Nobody { host: super::compare::printable(host), known }) } else { Ok(gone) }
+            if gone.is_empty() {
+                Err(PinError::Nobody { host: super::compare::printable(host), known })
+            } else {
+                Ok(gone)
+            }
         })
     }
 
@@ -267,8 +278,10 @@ impl Pins {
 }
 
 fn read(path: &Path) -> Result<Vec<Pin>, PinError> {
-    let content = key_file::guarded(path, LONGEST).map_err(|f| PinError::Read { message: f.message, help: f.help })?;
-    serde_json::from_slice(&content).map_err(|e| PinError::Damaged { path: path.to_owned(), why: e.to_string() })
+    let content =
+        key_file::guarded(path, LONGEST).map_err(|f| PinError::Read { message: f.message, help: f.help })?;
+    serde_json::from_slice(&content)
+        .map_err(|e| PinError::Damaged { path: path.to_owned(), why: e.to_string() })
 }
 
 fn check(list: &[Pin], pair: &Name, node: &Name, shown: Fingerprint) -> Result<(), PinError> {

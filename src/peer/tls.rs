@@ -13,8 +13,8 @@ use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::sign::SingleCertAndKey;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError, PeerIncompatible,
-    ServerConfig, SignatureScheme, version,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError,
+    PeerIncompatible, ServerConfig, SignatureScheme, version,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -114,7 +114,11 @@ impl Verifier {
             Accept::One(Expect::Pinned(pinned)) => shown == *pinned,
             Accept::One(Expect::Anyone) => true,
         };
-        if accepted { Ok(()) } else { Err(CertificateError::Other(OtherError(Arc::new(NotPinned { shown }))).into()) }
+        if accepted {
+            Ok(())
+        } else {
+            Err(CertificateError::Other(OtherError(Arc::new(NotPinned { shown }))).into())
+        }
     }
 
     fn signature(
@@ -123,6 +127,9 @@ impl Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        if !SCHEMES.contains(&signed.scheme) {
+            return Err(CertificateError::BadSignature.into());
+        }
         verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 }

@@ -85,7 +85,8 @@ fn each_thing_that_differs_is_found_by_the_responder_before_it_confirms() {
     let repaired = Claim { pair: name("other"), ..claim() };
     assert_eq!(Run { claims: [claim(), repaired], ..Run::default() }.go(), WRONG);
     // The same letters, divided otherwise.
-    let (one, two) = (Claim { node: name("ab"), pair: name("c") }, Claim { node: name("a"), pair: name("bc") });
+    let (one, two) =
+        (Claim { node: name("ab"), pair: name("c") }, Claim { node: name("a"), pair: name("bc") });
     assert_eq!(Run { claims: [one, two], ..Run::default() }.go(), WRONG);
 }
 
