@@ -173,6 +173,7 @@ fn nothing_of_it_prints_the_key_or_a_secret() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn any_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..80), side in any::<bool>()) {
         let mut bytes = bytes;
