@@ -26,6 +26,20 @@ impl Config {
         self.activation.as_ref().is_some_and(|a| a.vrrp_instance.iter().any(|name| name == instance))
     }
 
+    /// True if the resources are raised when this instance is MASTER: `[activation]` or its pair says so.
+    pub fn decides(&self, instance: &str) -> bool {
+        self.activates(instance) || self.pair_of_instance(instance).is_some()
+    }
+
+    /// Whether the addresses of such an instance wait for the resources.
+    pub fn addresses_are_late(&self, instance: &str) -> bool {
+        let order = match self.pair_of_instance(instance) {
+            Some(pair) => Some(pair.addresses),
+            None => self.activation.as_ref().filter(|_| self.activates(instance)).map(|a| a.addresses),
+        };
+        order == Some(AddressOrder::Late)
+    }
+
     /// The resources that an instance suffers from: those whose `track` names it, and, if it activates them, all that
     /// are critical. What a group tracks, each of its members does that says nothing else.
     pub fn resource_tracks(&self, instance: &str) -> Vec<TrackRef> {

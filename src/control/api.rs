@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub use super::health::{Health, HealthLevel, Problem};
+pub use super::pairs::{PairCommand, PairLink, PairRegistration, PairReport};
 pub use super::resources::{
     ActivationStatus, AddressPlace, Condition, LastFailure, LastResult, Maintenance, ResourceCommand,
     ResourceGroupStatus, ResourceStatus, ResourcesStatus, RunningStep,

@@ -5,6 +5,7 @@ pub mod client;
 mod connection;
 mod data;
 mod health;
+mod pairs;
 mod peer;
 mod resources;
 #[cfg(test)]

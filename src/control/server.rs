@@ -2,11 +2,12 @@
 //! the daemon's own user, as the kernel names them (SO_PEERCRED).
 
 use super::api::{
-    DataReport, HandlerAnswer, HandlerCall, Health, LogLevel, Maintenance, Outcome, Recover, ResourceCommand,
-    Stats, Status,
+    DataReport, HandlerAnswer, HandlerCall, Health, LogLevel, Maintenance, Outcome, PairCommand,
+    PairRegistration, PairReport, Recover, ResourceCommand, Stats, Status,
 };
 use super::connection::Limited;
 use super::data::{data, data_recover, data_verify, drbd_handler};
+use super::pairs::{pair_order, pair_register, pairs};
 pub use super::peer::Peer;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path as Segments, State};
@@ -100,6 +101,20 @@ pub trait Backend: Clone + Send + Sync + 'static {
         how: Recover,
         who: Peer,
     ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `GET /v1/pairs`.
+    fn pairs(&self) -> impl Future<Output = Result<Vec<PairReport>, BackendError>> + Send;
+    /// `POST /v1/pairs/order`. Answers when it is under way, or with why it is not.
+    fn pair_order(
+        &self,
+        command: PairCommand,
+        who: Peer,
+    ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `POST /v1/pairs/register`.
+    fn pair_register(
+        &self,
+        command: PairRegistration,
+        who: Peer,
+    ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
     /// `POST /v1/drbd/handler`: DRBD has called its handler and waits.
     fn drbd_handler(
         &self,
@@ -191,6 +206,9 @@ fn router<B: Backend>(backend: B) -> Router {
         .route("/v1/data", get(data::<B>))
         .route("/v1/data/{name}/verify", post(data_verify::<B>))
         .route("/v1/data/{name}/recover", post(data_recover::<B>))
+        .route("/v1/pairs", get(pairs::<B>))
+        .route("/v1/pairs/order", post(pair_order::<B>))
+        .route("/v1/pairs/register", post(pair_register::<B>))
         .route("/v1/drbd/handler", post(drbd_handler::<B>))
         .fallback(missing)
         .method_not_allowed_fallback(wrong)

@@ -1,8 +1,8 @@
 //! The daemon's side of the control API: requests go to the main loop, which alone changes anything.
 
 use crate::control::api::{
-    DataReport, HandlerAnswer, HandlerCall, LogLevel, Maintenance, Outcome, Recover, ResourceCommand, Stats,
-    Status,
+    DataReport, HandlerAnswer, HandlerCall, LogLevel, Maintenance, Outcome, PairCommand, PairRegistration,
+    PairReport, Recover, ResourceCommand, Stats, Status,
 };
 use crate::control::server::{Backend, BackendError, Peer};
 use crate::resource;
@@ -21,6 +21,9 @@ pub(super) enum Request {
     Data(oneshot::Sender<Result<Vec<DataReport>, BackendError>>),
     DataVerify(String, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
     DataRecover(String, Recover, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
+    Pairs(oneshot::Sender<Result<Vec<PairReport>, BackendError>>),
+    PairOrder(PairCommand, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
+    PairRegister(PairRegistration, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
     DrbdHandler(HandlerCall, oneshot::Sender<Result<HandlerAnswer, BackendError>>),
 }
 
@@ -93,6 +96,18 @@ impl Backend for Door {
 
     async fn data_recover(&self, name: String, how: Recover, who: Peer) -> Result<Outcome, BackendError> {
         self.ask(|reply| Request::DataRecover(name, how, who, reply)).await
+    }
+
+    async fn pairs(&self) -> Result<Vec<PairReport>, BackendError> {
+        self.ask(Request::Pairs).await
+    }
+
+    async fn pair_order(&self, command: PairCommand, who: Peer) -> Result<Outcome, BackendError> {
+        self.ask(|reply| Request::PairOrder(command, who, reply)).await
+    }
+
+    async fn pair_register(&self, command: PairRegistration, who: Peer) -> Result<Outcome, BackendError> {
+        self.ask(|reply| Request::PairRegister(command, who, reply)).await
     }
 
     async fn drbd_handler(&self, call: HandlerCall) -> Result<HandlerAnswer, BackendError> {

@@ -27,8 +27,8 @@ pub(super) enum Command {
     Lowered(String),
     /// An outside reason for an instance not to become MASTER, in words, or none any more.
     Hold(String, Option<String>),
-    /// The pair of an instance decides about it.
-    Pair(String, PairOrder),
+    /// The pair of an instance decides about it; [`Event::Paired`] follows, after what came of it.
+    Pair(String, PairOrder, u64),
     /// Hand over and end.
     Stop,
 }
@@ -58,6 +58,8 @@ pub(super) enum Event {
     },
     /// Where the addresses of an instance are, of which something else in the daemon depends.
     Gate(String, GateNews),
+    /// This order of a pair, by its number, was taken for the instance.
+    Paired(String, u64),
     /// Everything is handed over; the thread has ended.
     Ended,
 }

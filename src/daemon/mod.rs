@@ -15,6 +15,7 @@ mod leftovers;
 mod logging;
 mod manager;
 mod messages;
+mod pair;
 mod privileges;
 mod protocol;
 mod reboot;

@@ -1,6 +1,7 @@
 //! The main loop: wires the protocol thread to scripts, trackers, control socket, signals and the service manager.
 
 mod care;
+mod pairs;
 
 use super::Args;
 use super::backend::{Door, Request};
@@ -8,6 +9,7 @@ use super::bfd::{Bfd, News, View};
 use super::logging::LogControl;
 use super::manager::{Manager, gone};
 use super::messages::{Command, Event};
+use super::pair::Pairs;
 use super::protocol::{self, Handle};
 use super::resources::{Pre, Resources, advice};
 use super::start::NO_RESOURCES;
@@ -74,6 +76,7 @@ pub(super) struct Supervisor {
     bfd: Bfd,
     notifier: Notifier,
     resources: Resources,
+    pairs: Pairs,
     /// Blocking scripts that run, by instance.
     before: BTreeMap<String, (Pre, AbortHandle)>,
     /// The newest change of each instance.
@@ -100,6 +103,7 @@ impl Supervisor {
         let trackers = Trackers::start(&config.tracks, user, report_sender);
         let notifier = Notifier::start(NotifierSettings::new(&config, &args.run_dir));
         let resources = Resources::start(&config, &args.run_dir, &args.state_dir);
+        let pairs = Pairs::new(&args.state_dir);
         advice::ask(&config, None);
         let now = clock::wall();
         Ok(Supervisor {
@@ -117,6 +121,7 @@ impl Supervisor {
             bfd: Bfd::default(),
             notifier,
             resources,
+            pairs,
             before: BTreeMap::new(),
             changes: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -138,6 +143,8 @@ impl Supervisor {
         self.remember(&[]);
         self.apply().await;
         self.apply_bfd();
+        let config = self.config.clone();
+        self.pairs.start(&config).await;
         self.follow_resources();
         info!(node = %self.config.node.name, instances = self.config.instances.len(), "tandemd {} runs", env!("CARGO_PKG_VERSION"));
         self.manager.tell(&[NotifyState::Ready, NotifyState::Status("running")]);
@@ -145,7 +152,7 @@ impl Supervisor {
         let mut ended = Ok(());
         let guardian = self.manager.watch_guardian().map_err(DaemonError::Signals)?;
         loop {
-            let due = self.resources.deadline();
+            let (due, pairs_due) = (self.resources.deadline(), self.pairs.deadline());
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
@@ -162,6 +169,8 @@ impl Supervisor {
                 Some(report) = self.reports.recv() => self.pass_on(report),
                 happening = self.resources.next() => self.take_happening(happening),
                 () = until(due) => self.resource_timer(),
+                happening = self.pairs.next() => self.take_of_pair(happening),
+                () = until(pairs_due) => self.pair_timer(),
                 news = self.bfd.next() => match news {
                     Some(news) => self.take_bfd(news),
                     None => {
@@ -173,6 +182,7 @@ impl Supervisor {
                 _ = watchdog.tick() => self.feed_watchdog(),
             }
         }
+        self.stop_pairs(&mut terminate, &mut inbox).await;
         self.stop(&mut terminate, &mut inbox).await;
         let _ = close.send(());
         let _ = served.await;
@@ -234,6 +244,7 @@ impl Supervisor {
                 if change.subject == Subject::Instance {
                     self.changes.insert(change.name.clone(), change.clone());
                     self.resources.changed(&change);
+                    self.pairs.changed(&change);
                 }
                 self.notifier.notify(change);
                 self.follow_resources();
@@ -249,6 +260,10 @@ impl Supervisor {
                 } else {
                     info!(instance = name, "{text}");
                 }
+            }
+            Event::Paired(instance, number) => {
+                self.pairs.paired(&instance, number);
+                self.follow_resources();
             }
             Event::Ended => {}
         }
@@ -395,6 +410,11 @@ impl Supervisor {
                 let agent = self.resources.agent(&name);
                 data::recover(name, how, agent, describe(&who), reply);
             }
+            Request::Pairs(reply) => drop(reply.send(Ok(self.pairs.status()))),
+            Request::PairOrder(command, who, reply) => {
+                drop(reply.send(Ok(self.pair_order(command, &who))));
+            }
+            Request::PairRegister(command, who, reply) => self.pair_register(command, &who, reply),
             Request::DrbdHandler(call, reply) => {
                 let serving = self.resources.serving();
                 let agents = self.resources.agents().into_iter().map(|a| {

@@ -80,6 +80,10 @@ impl Protocol {
             self.engine.resume(id);
             self.adopt(id);
         }
+        if self.config.pair_of_instance(&instance.name).is_some() {
+            let why = "its pair has not decided yet".to_owned();
+            self.engine.input(self.now, id, Input::Hold("pair", Some(why)), &mut self.actions);
+        }
         self.retrack(id);
     }
 

@@ -113,13 +113,16 @@ impl Protocol {
     }
 
     /// See [`super::Command::Pair`].
-    pub(super) fn pair_orders(&mut self, name: &str, order: PairOrder) {
-        let Some(id) = self.id_of(name) else { return };
-        let input = match order {
-            PairOrder::Take(why) => Input::Take("pair", why),
-            PairOrder::Yield(why) => Input::Yield("pair", why),
-        };
-        self.engine.input(self.now, id, input, &mut self.actions);
+    pub(super) fn pair_orders(&mut self, name: String, order: PairOrder, number: u64) {
+        if let Some(id) = self.id_of(&name) {
+            let input = match order {
+                PairOrder::Take(why) => Input::Take("pair", why),
+                PairOrder::Yield(why) => Input::Yield("pair", why),
+            };
+            self.engine.input(self.now, id, input, &mut self.actions);
+            self.perform();
+        }
+        self.news.push(super::turn::News::Event(Event::Paired(name, number)));
     }
 
     fn gate_news(&mut self, id: RouterId, news: GateNews) {

@@ -168,7 +168,7 @@ impl Protocol {
                 Command::LetGo(name) => self.part_with(&name),
                 Command::Lowered(name) => self.lowered(&name),
                 Command::Hold(name, why) => self.hold(&name, why),
-                Command::Pair(name, order) => self.pair_orders(&name, order),
+                Command::Pair(name, order, number) => self.pair_orders(name, order, number),
                 Command::Stop => self.stop(),
             }
         }

@@ -4,7 +4,7 @@
 //! resources, addresses. On the way down: `pre_backup` (before the addresses go, if this node leaves by itself),
 //! addresses, resources, and then another node may take over.
 
-use crate::config::{AddressOrder, Config};
+use crate::config::Config;
 use crate::control::api::AddressPlace;
 use crate::daemon::messages::GateNews;
 use crate::resource::Target;
@@ -81,12 +81,24 @@ pub(super) struct Activation {
     reached: Option<Target>,
     /// Nothing moves (maintenance, at the stop): addresses go without their resources.
     frozen: bool,
+    /// What a pair without virtual routers has decided.
+    bare: Option<bool>,
+}
+
+/// How far the service is: resources and addresses together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// Nothing of it is here.
+    Down,
+    /// On its way.
+    Moving,
+    /// Everything is in place.
+    Up,
 }
 
 impl Activation {
     /// Takes a configuration. Instances that stay keep their seat.
     pub(super) fn configure(&mut self, config: &Config) -> Vec<Order> {
-        let late = config.activation.as_ref().is_some_and(|a| a.addresses == AddressOrder::Late);
         let known = std::mem::take(&mut self.instances);
         // One that a reload removed still has to leave.
         let gone = known.iter().filter(|(_, i)| !matches!(i.seat, Seat::Unknown | Seat::Standby));
@@ -94,12 +106,12 @@ impl Activation {
             gone.map(|(name, i)| (name.clone(), Instance { tied: false, ..i.clone() })).collect();
         for i in &config.instances {
             let old = known.get(&i.name);
-            let tied = config.activates(&i.name);
+            let tied = config.decides(&i.name);
             let new = Instance {
                 tied,
                 hangs: tied
                     || old.is_some_and(|o| o.hangs && !matches!(o.seat, Seat::Unknown | Seat::Standby)),
-                late: tied && late,
+                late: tied && config.addresses_are_late(&i.name),
                 stays: i.router.stays,
                 pre_master: i.notify.pre_master.is_some(),
                 pre_backup: i.notify.pre_backup.is_some(),
@@ -193,6 +205,28 @@ impl Activation {
         self.reached = None;
     }
 
+    /// A pair without virtual routers has decided whether this node serves.
+    pub(super) fn serve(&mut self, serves: bool) -> Vec<Order> {
+        self.bare = Some(serves);
+        self.settle()
+    }
+
+    /// How far the service is.
+    pub(super) fn place(&self) -> Place {
+        let mut tied = self.instances.values().filter(|i| i.tied).peekable();
+        let bare = tied.peek().is_none();
+        let at = (self.aim, self.reached);
+        if at == (Some(Target::Raised), Some(Target::Raised))
+            && if bare { self.bare == Some(true) } else { tied.all(|i| i.seat == Seat::Active && !i.waits) }
+        {
+            return Place::Up;
+        }
+        let lowered = at == (Some(Target::Lowered), Some(Target::Lowered));
+        let mut seats = self.instances.values().filter(|i| i.tied).map(|i| i.seat);
+        let gone = if bare { self.bare == Some(false) } else { seats.all(|s| s == Seat::Standby) };
+        if lowered && gone { Place::Down } else { Place::Moving }
+    }
+
     /// From now on addresses go without their resources.
     pub(super) fn freeze(&mut self, frozen: bool) -> Vec<Order> {
         self.frozen = frozen;
@@ -220,6 +254,9 @@ impl Activation {
         let tied: Vec<&Instance> = self.instances.values().filter(|i| i.tied).collect();
         if !tied.is_empty() && tied.iter().all(|i| i.seat == Seat::Active) {
             return Some(Target::Raised);
+        }
+        if tied.is_empty() && let Some(serves) = self.bare {
+            return Some(if serves { Target::Raised } else { Target::Lowered });
         }
         let undecided = |i: &&&Instance| match i.seat {
             Seat::Unknown | Seat::Leaving | Seat::Entering => true,

@@ -8,5 +8,6 @@ mod runner;
 mod status;
 mod tracks;
 
-pub(super) use activation::Pre;
+pub(super) use activation::{Place, Pre};
 pub(super) use runner::{Effect, Happening, Resources};
+pub(super) use status::View;

@@ -77,6 +77,8 @@ pub(crate) struct Resources {
     pub(super) activation: Activation,
     /// What has been looked for at the start is known; nothing moves before.
     found: bool,
+    /// Whether anything was up then that is down on a node that does not serve.
+    pub(super) found_up: Option<bool>,
     /// What a reload has brought, no step of which has begun yet.
     fresh: BTreeSet<Name>,
     tracks: Tracks,
@@ -110,6 +112,7 @@ impl Resources {
             running: BTreeMap::new(),
             activation: Activation::default(),
             found: false,
+            found_up: None,
             fresh: BTreeSet::new(),
             tracks: Tracks::default(),
             maintenance: Maintenance::load(state_dir),
@@ -217,6 +220,12 @@ impl Resources {
         self.carry_out(orders);
     }
 
+    /// A pair without virtual routers has decided whether this node serves.
+    pub(crate) fn serve(&mut self, serves: bool) {
+        let orders = self.activation.serve(serves);
+        self.carry_out(orders);
+    }
+
     /// A command of an operator; what the graph says to it.
     pub(crate) fn command(&mut self, command: resource::Command) -> Vec<Notice> {
         self.input(Input::Command(command))
@@ -249,7 +258,9 @@ impl Resources {
 
     /// New settings: what did not change does not notice.
     pub(crate) fn reload(&mut self, config: &Arc<Config>) {
-        if self.config.resources == config.resources && self.config.activation == config.activation {
+        if self.config.resources == config.resources
+            && self.config.activation == config.activation
+            && self.config.pairs == config.pairs {
             self.config = config.clone();
         } else {
             self.pending = Some(config.clone());
@@ -271,7 +282,8 @@ impl Resources {
     /// Neither do addresses come here.
     fn hold_in_maintenance(&mut self) {
         let why = self.maintenance.is_on().then(|| "maintenance is on".to_owned());
-        for name in self.config.activation.iter().flat_map(|a| &a.vrrp_instance) {
+        let tied = self.config.activation.iter().flat_map(|a| &a.vrrp_instance);
+        for name in tied.chain(self.config.pairs.iter().flat_map(|p| &p.vrrp_instance)) {
             self.effects.push(Effect::Tell(Command::Hold(name.clone(), why.clone())));
         }
     }
@@ -338,6 +350,13 @@ impl Resources {
 
     fn take_found(&mut self, levels: Vec<(Name, Result<Level, String>)>) {
         self.found = true;
+        let forever = |name: &Name| self.config.resources.iter().any(|r| r.run_forever && r.name == name.as_str());
+        let serves = |(name, level): &(Name, Result<Level, String>)| match level {
+            Ok(Level::Stopped) => false,
+            Ok(Level::Started) => !forever(name),
+            Ok(Level::Promoted) | Err(_) => true,
+        };
+        self.found_up = Some(levels.iter().any(serves));
         for (name, level) in levels {
             let level = level.unwrap_or_else(|why| {
                 warn!(resource = %name, "{name}: it is not known whether it runs, so it is taken as running: {why}");

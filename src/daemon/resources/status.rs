@@ -1,6 +1,8 @@
 //! What people see of the resources.
 
+use super::activation::Place;
 use super::runner::Resources;
+use crate::agents::DataStatus;
 use crate::config::{Resource, ResourceKind};
 use crate::control::api::{
     ActivationStatus, Condition, LastFailure, LastResult, ResourceGroupStatus, ResourceStatus,
@@ -11,7 +13,47 @@ use crate::resource::{self, GraphStatus, StepResult, Target};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
+/// How the node is, as far as it matters to a pair.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    /// How far resources and addresses are.
+    pub(crate) place: Place,
+    /// Something could not be taken down.
+    pub(crate) blocked: Option<String>,
+    /// The resources could not be raised, and why.
+    pub(crate) failed: Option<String>,
+    /// Something critical has failed.
+    pub(crate) critical: Option<String>,
+    /// How many resources replicate data, and what was seen of them.
+    pub(crate) data: (usize, Vec<DataStatus>),
+    /// Nothing moves.
+    pub(crate) maintenance: bool,
+    /// Whether anything was found up at the start; none: not known yet.
+    pub(crate) found_up: Option<bool>,
+}
+
 impl Resources {
+    /// What matters to a pair.
+    pub(crate) fn view(&self) -> View {
+        let graph = self.graph.status(clock::now());
+        let critical = |r: &&resource::ResourceStatus| r.critical && r.failed.is_some();
+        let failed = graph.resources.iter().find(critical);
+        let words = |r: &resource::ResourceStatus| {
+            let why = r.failed.as_ref().map(ToString::to_string).unwrap_or_default();
+            format!("{}: {why}", r.name)
+        };
+        let replicated = self.agents.iter().filter(|(_, (_, agent))| agent.data().is_some()).count();
+        View {
+            place: self.activation.place(),
+            blocked: self.blocked(),
+            failed: graph.rolled_back.as_ref().map(ToString::to_string),
+            critical: failed.map(words),
+            data: (replicated, self.data.values().cloned().collect()),
+            maintenance: self.maintenance.is_on(),
+            found_up: self.found_up,
+        }
+    }
+
     /// Everything that there is to know; none if nothing is configured.
     pub(crate) fn status(&self) -> Option<ResourcesStatus> {
         if self.is_empty() {

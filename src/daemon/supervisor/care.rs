@@ -46,8 +46,16 @@ impl Supervisor {
         self.follow_resources();
     }
 
-    /// Does what the resources ask for, and tells the virtual routers of failures.
+    /// Does what resources and pairs ask for, until neither asks for more.
     pub(super) fn follow_resources(&mut self) {
+        self.resource_effects();
+        while self.follow_pairs() {
+            self.resource_effects();
+        }
+    }
+
+    /// Does what the resources ask for, and tells the virtual routers of failures.
+    fn resource_effects(&mut self) {
         for effect in self.resources.effects() {
             match effect {
                 Effect::Tell(command) => self.tell_protocol(command),

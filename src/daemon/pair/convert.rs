@@ -1,0 +1,157 @@
+//! From what is configured and seen to what the pair core understands.
+
+use crate::agents::{DataState, DataStatus};
+use crate::config::{Config, Failback, FailoverMode, OnIsolation, PairRole, PairSettings, SplitBrain};
+use crate::pair::{self, Data, Mode, Role, Settings, Terms};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+
+/// After the witness, the fence or the disk refused.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// The settings of the core.
+pub(super) fn settings(config: &Config, pair: &PairSettings) -> Settings {
+    let (failback, failback_stable) = match &pair.failback {
+        Failback::Manual => (Mode::Manual, Duration::ZERO),
+        Failback::Automatic { stable, .. } => (Mode::Automatic, *stable),
+    };
+    let mut links = vec!["network".to_owned()];
+    links.extend(pair.direct_link.as_ref().map(|_| "direct".to_owned()));
+    let (max_failovers, flap_window) = match &pair.flap_limit {
+        Some(limit) => (limit.count, limit.window),
+        None => (u32::MAX, Duration::from_secs(3600)),
+    };
+    Settings {
+        links,
+        heartbeat_interval: pair.heartbeat_interval,
+        heartbeat_misses: pair.heartbeat_misses,
+        long_failover_wait: pair.long_failover_wait,
+        failover: match pair.failover {
+            FailoverMode::Automatic => Mode::Automatic,
+            FailoverMode::Manual => Mode::Manual,
+        },
+        failback,
+        failback_stable,
+        handover_on_stop: pair.handover_on_stop,
+        on_isolation: match pair.on_isolation {
+            Some(OnIsolation::Stop) => pair::OnIsolation::Stop,
+            Some(OnIsolation::Serve) | None => pair::OnIsolation::Serve,
+        },
+        serve_alone_after: pair.serve_alone_after,
+        split_brain: match pair.split_brain {
+            SplitBrain::Primary => pair::SplitBrain::Primary,
+            SplitBrain::Secondary => pair::SplitBrain::Secondary,
+            SplitBrain::Operator => pair::SplitBrain::Operator,
+        },
+        max_failovers,
+        flap_window,
+        witness: config.witness.as_ref().map(|w| Terms {
+            own: w.t_self(),
+            peer: w.t_peer(),
+            renew: w.t_self() / 3,
+        }),
+        fence: !pair.fence.is_empty(),
+        retry: RETRY,
+        ..Settings::new(role(pair.role))
+    }
+}
+
+pub(super) fn role(role: PairRole) -> Role {
+    match role {
+        PairRole::Primary => Role::Primary,
+        PairRole::Secondary => Role::Secondary,
+    }
+}
+
+/// What both nodes have to agree on.
+pub(super) fn agreed(config: &Config, pair: &PairSettings) -> Value {
+    let instances = config.instances.iter().filter(|i| pair.vrrp_instance.contains(&i.name));
+    let routers: Vec<Value> = instances
+        .map(|i| json!({ "name": i.name, "virtual_router_id": i.router.vrid, "virtual_ipaddress": i.router.addresses }))
+        .collect();
+    json!({
+        "pair": pair.name,
+        "failover": pair.failover,
+        "failback": pair.failback,
+        "heartbeat_interval": pair.heartbeat_interval.as_millis(),
+        "heartbeat_misses": pair.heartbeat_misses,
+        "long_failover_wait": pair.long_failover_wait.as_millis(),
+        "split_brain": pair.split_brain,
+        "vrrp_instance": routers,
+        "witness": config.witness.as_ref().map(|w| w.lease.as_millis()),
+    })
+}
+
+/// A short digest of that.
+pub(super) fn digest(agreed: &Value) -> String {
+    let hash = Sha256::digest(agreed.to_string().as_bytes());
+    hash.iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+/// The data of a node: the worst of all that is replicated.
+pub(super) fn data<'s>(configured: usize, seen: impl Iterator<Item = &'s DataStatus>) -> Data {
+    if configured == 0 {
+        return Data::None;
+    }
+    let all: Vec<Data> = seen.map(of_one).collect();
+    if all.len() < configured {
+        return Data::Unknown;
+    }
+    let rank = |d: &Data| match d {
+        Data::None | Data::Current => 0,
+        Data::Syncing { .. } => 1,
+        Data::Unknown => 2,
+        Data::Stale(_) => 3,
+        Data::CopyFailed(_) => 4,
+    };
+    all.into_iter().max_by_key(rank).unwrap_or(Data::Unknown)
+}
+
+fn of_one(status: &DataStatus) -> Data {
+    let name = &status.name;
+    match &status.local {
+        DataState::UpToDate => Data::Current,
+        DataState::Syncing { percent, .. } => Data::Syncing {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a percentage")]
+            percent: percent.map(|p| p.clamp(0.0, 100.0) as u8),
+        },
+        DataState::Stale => Data::Stale(format!("{name} lacks newer writes")),
+        DataState::Inconsistent => Data::Stale(format!("the copy of {name} was not finished")),
+        DataState::Unsure => Data::Stale(format!("nobody knows whether {name} lacks newer writes")),
+        DataState::Diskless => Data::Stale(format!("{name} has no disk here")),
+        DataState::Unknown => Data::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agents::DataRole;
+
+    fn status(local: DataState) -> DataStatus {
+        DataStatus {
+            kind: "drbd".into(),
+            name: "r0".into(),
+            role: DataRole::Secondary,
+            peer_role: DataRole::Primary,
+            local,
+            peer: DataState::UpToDate,
+            connection: "Connected".into(),
+            split_brain: false,
+            promotable: Ok(()),
+            details: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_worst_copy_counts() {
+        assert_eq!(data(0, [].iter()), Data::None);
+        assert_eq!(data(1, [].iter()), Data::Unknown, "not looked at yet");
+        assert_eq!(data(1, [status(DataState::UpToDate)].iter()), Data::Current);
+        let half = DataState::Syncing { percent: Some(41.7), seconds_left: None };
+        assert_eq!(data(2, [status(DataState::UpToDate), status(half)].iter()), Data::Syncing { percent: Some(41) });
+        let both = [status(DataState::Stale), status(DataState::Unknown)];
+        assert_eq!(data(2, both.iter()), Data::Stale("r0 lacks newer writes".into()));
+    }
+}

@@ -1,0 +1,351 @@
+//! One pair of this node.
+
+use super::convert;
+use super::keep::{self, Keeper, Kept};
+use super::link::{Sender, Trips, Way};
+use super::{Effect, Happening};
+use crate::config::{Config, PairSettings};
+use crate::control::api::PairReport;
+use crate::daemon::messages::{Command, PairOrder};
+use crate::daemon::resources::{Place, View};
+use crate::net::clock;
+use crate::pair::{
+    Controller, Data, Id, Identity as Says, Input, Life, Link, Order, Output, Role, Service, State,
+};
+use crate::peer::{ClientOptions, Identity, Pin};
+use crate::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+/// A connection is there within this time, or is tried again.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// How a pair is shown whose nodes do not know each other yet.
+const NOT_REGISTERED: &str = "this node is not registered with another one (tandemadm ha register)";
+
+/// See [the module](self).
+pub(crate) struct Half {
+    name: String,
+    pub(super) peer: String,
+    instances: Vec<String>,
+    role: Role,
+    core_settings: crate::pair::Settings,
+    says: Says,
+    kept: Kept,
+    damaged: Option<String>,
+    keeper: Keeper,
+    news: mpsc::UnboundedSender<Happening>,
+    /// None: stand alone, or what was found up at the start is not known yet.
+    pub(super) controller: Option<Controller>,
+    links: Vec<Sender>,
+    pub(super) trips: Vec<Trips>,
+    /// The order that is being carried out, and the virtual routers that have not taken it yet.
+    order: u64,
+    outstanding: BTreeSet<String>,
+    /// Something has moved since the order.
+    moved: bool,
+    told: Option<Service>,
+    faults: BTreeMap<String, String>,
+    trouble: Option<String>,
+    data: Option<Data>,
+    maintenance: bool,
+    alone: bool,
+    pub(super) stopping: bool,
+    left: bool,
+    replies: BTreeMap<Id, Result<String, String>>,
+    pub(super) effects: Vec<Effect>,
+}
+
+impl Half {
+    pub(super) fn new(
+        config: &Config,
+        pair: &PairSettings,
+        state_dir: &Path,
+        news: mpsc::UnboundedSender<Happening>,
+    ) -> Self {
+        let (kept, damaged) = match keep::load(state_dir, &pair.name) {
+            Ok(kept) => (kept, None),
+            Err(e) => {
+                error!(pair = pair.name, "{}: {e}", pair.name);
+                (Kept::default(), Some(e))
+            }
+        };
+        let core_settings = convert::settings(config, pair);
+        let settings = convert::digest(&convert::agreed(config, pair));
+        Half {
+            name: pair.name.clone(),
+            peer: pair.peer.to_string(),
+            instances: pair.vrrp_instance.clone(),
+            role: convert::role(pair.role),
+            trips: vec![Trips::default(); core_settings.links.len()],
+            core_settings,
+            says: Says { version: env!("CARGO_PKG_VERSION").into(), settings },
+            kept,
+            damaged,
+            keeper: Keeper::start(PathBuf::from(state_dir), pair.name.clone(), news.clone()),
+            news,
+            controller: None,
+            links: Vec::new(),
+            order: 0,
+            outstanding: BTreeSet::new(),
+            moved: false,
+            told: None,
+            faults: BTreeMap::new(),
+            trouble: None,
+            data: None,
+            maintenance: false,
+            alone: false,
+            stopping: false,
+            left: false,
+            replies: BTreeMap::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Makes the links, if the other node is known.
+    pub(super) fn connect(&mut self, pair: &PairSettings, pin: Option<&Pin>, identity: &Identity) {
+        self.links.clear();
+        let Some(pin) = pin else { return };
+        let mut way = self.way(0, SocketAddr::new(pair.peer, pair.port));
+        way.options.local = pair.local;
+        let mut ways = vec![way];
+        if let Some(direct) = &pair.direct_link {
+            let mut way = self.way(1, SocketAddr::new(direct.peer, pair.port));
+            way.options.local = Some(direct.local);
+            way.options.interface = Some(direct.interface.clone());
+            ways.push(way);
+        }
+        for way in ways {
+            match Sender::start(way, identity, pin, self.news.clone()) {
+                Ok(link) => self.links.push(link),
+                Err(e) => error!(pair = self.name, "{}: {e}", self.name),
+            }
+        }
+    }
+
+    fn way(&self, link: usize, peer: SocketAddr) -> Way {
+        let silence = self.core_settings.silence();
+        let mut options = ClientOptions::new(peer);
+        (options.connect, options.answer) = (CONNECT.min(silence), silence);
+        let name = self.core_settings.links.get(link).cloned().unwrap_or_default();
+        Way { pair: self.name.clone(), link, name, options }
+    }
+
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        self.controller.as_ref().map(|c| c.next_deadline(now))
+    }
+
+    pub(super) fn take(&mut self, happening: Happening) {
+        match happening {
+            Happening::Heard { link, beat, .. } => {
+                let mismatch = self.mismatch(&beat);
+                self.input(Input::Mismatch(mismatch));
+                self.input(Input::Heard(Link(link), beat));
+            }
+            Happening::Measured { link, trip, .. } => {
+                if let Some(trips) = self.trips.get_mut(link) {
+                    trips.add(trip);
+                }
+            }
+            Happening::Saved { number, result, .. } => self.input(Input::Saved(number, result)),
+        }
+    }
+
+    fn mismatch(&self, beat: &crate::pair::Beat) -> Option<String> {
+        if beat.role == self.role {
+            return Some(format!("both nodes are configured as the {}", self.role));
+        }
+        if beat.version != self.says.version {
+            return Some(format!("this node runs version {}, the other one {}", self.says.version, beat.version));
+        }
+        (beat.settings != self.says.settings)
+            .then(|| "the settings of the pair differ between the nodes (compare `tandemadm config show`)".into())
+    }
+
+    pub(super) fn router_changed(&mut self, instance: &str, fault: bool, reason: &str) {
+        if !self.instances.iter().any(|i| i == instance) {
+            return;
+        }
+        match fault {
+            true => self.faults.insert(instance.to_owned(), format!("{instance} is in FAULT: {reason}")),
+            false => self.faults.remove(instance),
+        };
+    }
+
+    pub(super) fn paired(&mut self, instance: &str, number: u64) {
+        if number == self.order {
+            self.outstanding.remove(instance);
+        }
+    }
+
+    /// Looks at the node, and tells the core what has changed.
+    pub(super) fn look(&mut self, view: &View) {
+        self.begin(view);
+        if self.controller.is_none() {
+            return;
+        }
+        if view.maintenance != self.maintenance {
+            self.maintenance = view.maintenance;
+            self.input(Input::Maintenance(view.maintenance));
+        }
+        let data = convert::data(view.data.0, view.data.1.iter());
+        if self.data.as_ref() != Some(&data) {
+            self.data = Some(data.clone());
+            self.input(Input::Data(data));
+        }
+        let trouble = self.faults.values().next().or(view.critical.as_ref()).cloned();
+        if trouble != self.trouble {
+            self.trouble = trouble.clone();
+            self.input(Input::Trouble(trouble));
+        }
+        self.moved |= view.place != Place::Down;
+        let Some(service) = self.service(view) else { return };
+        if self.told.as_ref() != Some(&service) {
+            self.told = Some(service.clone());
+            self.input(Input::Service { order: self.order, service });
+        }
+    }
+
+    /// How far the newest order is; none: it has not been taken everywhere, so nothing that is seen comes of it.
+    fn service(&self, view: &View) -> Option<Service> {
+        if self.order == 0 || !self.outstanding.is_empty() {
+            return None;
+        }
+        Some(match (&view.blocked, view.place) {
+            (Some(why), _) => Service::Blocked(why.clone()),
+            (None, Place::Up) => Service::Up,
+            (None, Place::Moving) => Service::Moving,
+            (None, Place::Down) => match &view.failed {
+                Some(why) if self.moved => Service::Failed(why.clone()),
+                _ => Service::Down,
+            },
+        })
+    }
+
+    /// The core begins when it is known what was found up.
+    fn begin(&mut self, view: &View) {
+        let Some(found_up) = view.found_up else { return };
+        if self.controller.is_some() || self.stopping {
+            return;
+        }
+        if self.links.is_empty() || self.damaged.is_some() {
+            return self.stand_alone();
+        }
+        let now = clock::now();
+        let seconds = u64::try_from(clock::wall().as_second()).unwrap_or(0);
+        let life = Life(seconds.max(self.kept.saved.life.0.saturating_add(1)));
+        let (settings, saved) = (self.core_settings.clone(), self.kept.saved.clone());
+        let resumes = found_up && saved.serves;
+        self.controller = Some(Controller::new(now, settings, self.says.clone(), saved, life, resumes));
+        self.input(Input::Timer);
+    }
+
+    /// Not registered: the primary serves as it would without a pair.
+    fn stand_alone(&mut self) {
+        if std::mem::replace(&mut self.alone, true) {
+            return;
+        }
+        warn!(pair = self.name, "{}: Stand Alone: {NOT_REGISTERED}", self.name);
+        let serves = self.role == Role::Primary && self.damaged.is_none();
+        self.tell_routers(serves, NOT_REGISTERED);
+    }
+
+    fn tell_routers(&mut self, serves: bool, why: &str) {
+        self.outstanding = self.instances.iter().cloned().collect();
+        (self.moved, self.told) = (false, None);
+        for instance in &self.instances {
+            let order = match serves {
+                true => PairOrder::Take(why.to_owned()),
+                false => PairOrder::Yield(why.to_owned()),
+            };
+            self.effects.push(Effect::Tell(Command::Pair(instance.clone(), order, self.order)));
+        }
+        if self.instances.is_empty() {
+            self.effects.push(Effect::Serve(serves));
+        }
+    }
+
+    pub(super) fn input(&mut self, input: Input) {
+        let Some(controller) = &mut self.controller else { return };
+        let outputs = controller.handle(clock::now(), input);
+        for output in outputs {
+            self.perform(output);
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Send(beat) => {
+                let beat = Arc::new(*beat);
+                self.links.iter().for_each(|link| link.send(beat.clone()));
+            }
+            Output::Activate { order, why } => {
+                self.order = order;
+                self.tell_routers(true, &why);
+            }
+            Output::Deactivate { order, why } => {
+                self.order = order;
+                self.tell_routers(false, &why);
+            }
+            Output::Save(number, saved) => {
+                self.kept.saved = saved;
+                self.kept.state = Some(self.state());
+                self.keeper.keep(number, self.kept.clone());
+            }
+            Output::Changed(c) => {
+                info!(pair = self.name, who = %c.who, "{}: {}: {}", self.name, c.to, c.why);
+                self.kept.state = Some(c.to);
+            }
+            Output::Notice { warning: true, text } => warn!(pair = self.name, "{}: {text}", self.name),
+            Output::Notice { warning: false, text } => info!(pair = self.name, "{}: {text}", self.name),
+            Output::Reply(id, result) => {
+                self.replies.insert(id, result);
+            }
+            Output::MayStop => self.left = true,
+            // The configuration refuses these tables as long as nothing stands behind them.
+            Output::Witness(_) | Output::Fence => {}
+        }
+    }
+
+    pub(super) fn order(&mut self, order: Order) -> Result<String, String> {
+        if self.controller.is_none() {
+            return Err(format!("{}: {NOT_REGISTERED}", State::StandAlone));
+        }
+        let (id, what, who) = (order.id.clone(), order.what, order.who.clone());
+        self.input(Input::Order(order));
+        let answer = self.replies.remove(&id).unwrap_or_else(|| Err("the pair has no answer".into()));
+        info!(pair = self.name, %who, "{}: {what}: {}", self.name, answer.as_ref().unwrap_or_else(|e| e));
+        answer
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.stopping = true;
+        self.kept.stopped = true;
+        self.input(Input::Stop);
+    }
+
+    pub(super) fn may_stop(&self) -> bool {
+        self.controller.is_none() || self.left
+    }
+
+    pub(super) fn link_names(&self) -> &[String] {
+        &self.core_settings.links
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.controller.as_ref().map_or(State::StandAlone, Controller::state)
+    }
+
+    pub(super) fn report(&self, now: Instant) -> PairReport {
+        super::report::report(self, now)
+    }
+}

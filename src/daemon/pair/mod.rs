@@ -1,0 +1,239 @@
+//! The shell around the pair core: heartbeats, what is kept, and what follows from the decisions.
+//!
+//! One [`Half`] for each `[[pair]]`. The virtual routers of a pair do nothing by themselves (`Input::Take`,
+//! `Input::Yield`); when they are MASTER the resources come up as they do for `[activation]`, and how far that is
+//! goes back to the core as [`Service`](crate::pair::Service).
+
+mod convert;
+mod half;
+mod keep;
+mod link;
+mod report;
+mod server;
+
+pub(crate) use half::Half;
+
+use super::messages::Command;
+use super::resources::View;
+use crate::config::Config;
+use crate::net::clock;
+use crate::notify::{Change, Target as Vrrp};
+use crate::pair::{Beat, Input, Order};
+use crate::peer::{Identity, Pins};
+use crate::time::Instant;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tracing::error;
+
+/// Heartbeats that wait to be taken; more than these are dropped, newer ones follow.
+const WAITING: usize = 256;
+
+/// What happens to pairs.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// A heartbeat came.
+    Heard { pair: String, link: usize, beat: Box<Beat> },
+    /// A heartbeat was answered after so long, or not.
+    Measured { pair: String, link: usize, trip: Option<Duration> },
+    /// What was to be kept is on the disk, or not.
+    Saved { pair: String, number: u64, result: Result<(), String> },
+}
+
+/// What the rest of the daemon has to do.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Tell the protocol thread.
+    Tell(Command),
+    /// A pair without virtual routers serves, or does not.
+    Serve(bool),
+}
+
+/// All pairs of this node.
+pub(crate) struct Pairs {
+    halves: Vec<Half>,
+    identity: Option<Arc<Identity>>,
+    pins: Option<Pins>,
+    state_dir: PathBuf,
+    sender: mpsc::UnboundedSender<Happening>,
+    happenings: mpsc::UnboundedReceiver<Happening>,
+    heard: mpsc::Receiver<Happening>,
+    hears: mpsc::Sender<Happening>,
+    servers: Vec<server::Running>,
+    effects: Vec<Effect>,
+}
+
+impl Pairs {
+    /// Nothing begins before [`Pairs::start`].
+    pub(crate) fn new(state_dir: &Path) -> Self {
+        let (sender, happenings) = mpsc::unbounded_channel();
+        let (hears, heard) = mpsc::channel(WAITING);
+        Pairs {
+            halves: Vec::new(),
+            identity: None,
+            pins: None,
+            state_dir: state_dir.to_owned(),
+            sender,
+            happenings,
+            heard,
+            hears,
+            servers: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Reads what is kept, listens, and makes a half of each pair.
+    pub(crate) async fn start(&mut self, config: &Config) {
+        if config.pairs.is_empty() {
+            return;
+        }
+        let dir = self.state_dir.clone();
+        let kept = tokio::task::spawn_blocking(move || {
+            let identity = Identity::load_or_make(&dir).map_err(|e| e.to_string())?;
+            let pins = Pins::load(&dir).map_err(|e| e.to_string())?;
+            Ok::<_, String>((Arc::new(identity), pins))
+        });
+        match kept.await.unwrap_or_else(|e| Err(e.to_string())) {
+            Ok((identity, pins)) => {
+                self.servers = server::start(config, &identity, &pins, &self.hears).await;
+                (self.identity, self.pins) = (Some(identity), Some(pins));
+            }
+            Err(e) => error!("no pair can work: {e}"),
+        }
+        for pair in &config.pairs {
+            let half = Half::new(config, pair, &self.state_dir, self.sender.clone());
+            self.halves.push(half);
+        }
+        self.connect(config);
+    }
+
+    /// Gives each half that is registered its links.
+    fn connect(&mut self, config: &Config) {
+        let (Some(identity), Some(pins)) = (&self.identity, &self.pins) else { return };
+        for half in &mut self.halves {
+            let Some(pair) = config.pair(half.name()) else { continue };
+            let pin = crate::peer::Name::new(half.name()).ok().and_then(|name| pins.of_pair(&name));
+            half.connect(pair, pin.as_ref(), identity);
+        }
+    }
+
+    /// Waits for the next happening; never ends by itself.
+    pub(crate) async fn next(&mut self) -> Happening {
+        tokio::select! {
+            Some(happening) = self.happenings.recv() => happening,
+            Some(heard) = self.heard.recv() => heard,
+            else => std::future::pending().await,
+        }
+    }
+
+    /// When [`Pairs::timer`] is due.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let now = clock::now();
+        self.halves.iter().filter_map(|h| h.deadline(now)).min()
+    }
+
+    /// A deadline has passed.
+    pub(crate) fn timer(&mut self) {
+        for half in &mut self.halves {
+            half.input(Input::Timer);
+        }
+        self.gather();
+    }
+
+    /// Takes what has happened.
+    pub(crate) fn take(&mut self, happening: Happening) {
+        let name = match &happening {
+            Happening::Heard { pair, .. } | Happening::Measured { pair, .. } | Happening::Saved { pair, .. } => pair,
+        };
+        if let Some(half) = self.halves.iter_mut().find(|h| h.name() == name) {
+            half.take(happening);
+        }
+        self.gather();
+    }
+
+    /// A virtual router changed its state.
+    pub(crate) fn changed(&mut self, change: &Change) {
+        for half in &mut self.halves {
+            half.router_changed(&change.name, change.target == Vrrp::Fault, &change.reason);
+        }
+    }
+
+    /// The protocol thread has taken an order.
+    pub(crate) fn paired(&mut self, instance: &str, number: u64) {
+        for half in &mut self.halves {
+            half.paired(instance, number);
+        }
+    }
+
+    /// Looks at the node.
+    pub(crate) fn look(&mut self, view: &View) {
+        for half in &mut self.halves {
+            half.look(view);
+        }
+        self.gather();
+    }
+
+    fn gather(&mut self) {
+        for half in &mut self.halves {
+            self.effects.append(&mut half.effects);
+        }
+    }
+
+    /// What has to be done by the rest of the daemon since the last call.
+    pub(crate) fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// An operator's order for a pair. The answer may take a while: when what was ordered has come to its end it is an event.
+    pub(crate) fn order(&mut self, pair: &str, order: Order) -> Result<String, String> {
+        let names: Vec<&str> = self.halves.iter().map(Half::name).collect();
+        let known = names.join(", ");
+        let Some(half) = self.halves.iter_mut().find(|h| h.name() == pair) else {
+            return Err(match known.is_empty() {
+                true => "no pair is configured".into(),
+                false => format!("no pair is called {pair}: there is {known}"),
+            });
+        };
+        let answer = half.order(order);
+        self.gather();
+        answer
+    }
+
+    /// The name of the only pair.
+    pub(crate) fn only(&self) -> Option<&str> {
+        match self.halves.as_slice() {
+            [half] => Some(half.name()),
+            _ => None,
+        }
+    }
+
+    /// True if there is nothing to look after.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.halves.is_empty()
+    }
+
+    /// The daemon is being stopped.
+    pub(crate) fn stop(&mut self) {
+        for half in &mut self.halves {
+            half.stop();
+        }
+        self.gather();
+    }
+
+    /// Every half has said its last word.
+    pub(crate) fn may_stop(&self) -> bool {
+        self.halves.iter().all(Half::may_stop)
+    }
+
+    /// For status and the API.
+    pub(crate) fn status(&self) -> Vec<crate::control::api::PairReport> {
+        let now = clock::now();
+        self.halves.iter().map(|h| h.report(now)).collect()
+    }
+
+    /// Ends the servers.
+    pub(crate) fn close(&mut self) {
+        self.servers.clear();
+    }
+}

@@ -1,0 +1,89 @@
+//! What the other nodes say to this one.
+
+use super::Happening;
+use super::link::Envelope;
+use crate::config::Config;
+use crate::peer::{self, Caller, Event, Handler, Identity, Pins, ServerOptions};
+use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+
+/// A heartbeat is well below this; what is longer in it is no text of ours.
+const LONGEST_TEXT: usize = 4096;
+
+/// Ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) desk: peer::Desk,
+    _stop: oneshot::Sender<()>,
+}
+
+/// Listens wherever the configuration says. An address that cannot be used is told, and the others are.
+pub(super) async fn start(
+    config: &Config,
+    identity: &Identity,
+    pins: &Pins,
+    hears: &mpsc::Sender<Happening>,
+) -> Vec<Running> {
+    let Some(listener) = config.pair_listener() else { return Vec::new() };
+    let any = [IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    let addresses = if listener.listen.is_empty() { &any[..] } else { &listener.listen };
+    let mut running = Vec::new();
+    for address in addresses {
+        let mut options = ServerOptions::new(SocketAddr::new(*address, listener.port));
+        let direct = config.pairs.iter().filter_map(|p| p.direct_link.as_ref());
+        options.peers = direct.map(|d| d.peer).chain(config.pairs.iter().map(|p| p.peer)).collect();
+        let ear = Ear(hears.clone());
+        match peer::Server::bind(options, identity, pins.clone(), ear).await {
+            Ok(server) => {
+                let (stop, stopped) = oneshot::channel::<()>();
+                let desk = server.desk();
+                info!("listening for the other node on {address} port {}", listener.port);
+                tokio::spawn(server.serve(async {
+                    let _ = stopped.await;
+                }));
+                running.push(Running { desk, _stop: stop });
+            }
+            Err(e) => error!("the other node cannot reach this one: {e}"),
+        }
+    }
+    running
+}
+
+/// Passes on what is said.
+struct Ear(mpsc::Sender<Happening>);
+
+impl Handler for Ear {
+    async fn heartbeat(&self, from: Caller, body: Value) -> Result<Value, String> {
+        let envelope: Envelope =
+            serde_json::from_value(body).map_err(|e| format!("this is no heartbeat: {e}"))?;
+        if !from.pins.iter().any(|p| p.pair.as_str() == envelope.pair) {
+            return Err(format!("you are not registered for the pair {}", envelope.pair));
+        }
+        let beat = &envelope.beat;
+        let texts = [Some(&beat.version), Some(&beat.settings), beat.unfit.as_ref()];
+        if texts.iter().flatten().any(|t| t.len() > LONGEST_TEXT) || beat.hears.len() > 8 {
+            return Err("this heartbeat is too long".into());
+        }
+        let heard =
+            Happening::Heard { pair: envelope.pair, link: envelope.link, beat: Box::new(envelope.beat) };
+        // What does not fit is made good by the next one.
+        self.0.try_send(heard).map_err(|_| "this node is too busy to listen".to_owned())?;
+        Ok(json!({}))
+    }
+
+    async fn message(&self, _from: Caller, _body: Value) -> Result<Value, String> {
+        Err("this node takes no messages".into())
+    }
+
+    fn event(&self, event: Event) {
+        match event {
+            Event::Registered(pin) => info!("registered: {} in pair {}", pin.node.as_str(), pin.pair.as_str()),
+            Event::Heard(_) => {}
+            Event::Withdrawn(pin, _) => warn!("the registration of {} did not last", pin.node.as_str()),
+            Event::Failed { from, why } => warn!("a registration from {from} failed: {why}"),
+            Event::Closed { wrong } => warn!("registration is closed after {wrong} wrong keys"),
+        }
+    }
+}

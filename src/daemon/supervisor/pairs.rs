@@ -1,0 +1,119 @@
+//! The main loop's part in the pairs.
+
+use super::{STOP_TICK, Supervisor, care::until, describe};
+use crate::control::api::{Outcome, PairCommand, PairRegistration};
+use crate::control::server::{BackendError, Peer};
+use crate::daemon::backend::Request;
+use crate::daemon::messages::Event;
+use crate::daemon::pair::{Effect, Happening};
+use crate::net::clock;
+use crate::pair::{Id, Order};
+use std::time::Duration;
+use tokio::signal::unix::Signal;
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+
+/// Beyond the longest way down of the resources, the other node is not waited for.
+const FAREWELL: Duration = Duration::from_secs(60);
+
+impl Supervisor {
+    pub(super) fn take_of_pair(&mut self, happening: Happening) {
+        self.pairs.take(happening);
+        self.follow_resources();
+    }
+
+    pub(super) fn pair_timer(&mut self) {
+        self.pairs.timer();
+        self.follow_resources();
+    }
+
+    /// Tells the pairs how the node is, and does what they ask for; true if that was anything.
+    pub(super) fn follow_pairs(&mut self) -> bool {
+        if self.pairs.is_empty() {
+            return false;
+        }
+        let view = self.resources.view();
+        self.pairs.look(&view);
+        let effects = self.pairs.effects();
+        let any = !effects.is_empty();
+        for effect in effects {
+            match effect {
+                Effect::Tell(command) => self.tell_protocol(command),
+                Effect::Serve(serves) => self.resources.serve(serves),
+            }
+        }
+        any
+    }
+
+    /// Goes down in agreement with the other node, before everything else ends.
+    pub(super) async fn stop_pairs(&mut self, again: &mut Signal, inbox: &mut mpsc::Receiver<Request>) {
+        if self.pairs.is_empty() || self.resources.view().maintenance {
+            return;
+        }
+        self.pairs.stop();
+        self.follow_resources();
+        let end = clock::now() + self.resources.longest_stop() + FAREWELL;
+        let mut tick = tokio::time::interval(STOP_TICK);
+        while !self.pairs.may_stop() {
+            let (due, pairs_due) = (self.resources.deadline(), self.pairs.deadline());
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    Some(Event::Ended) | None => return,
+                    Some(event) => self.take(event),
+                },
+                Some(report) = self.reports.recv() => self.pass_on(report),
+                happening = self.resources.next() => self.take_happening(happening),
+                () = until(due) => self.resource_timer(),
+                happening = self.pairs.next() => self.take_of_pair(happening),
+                () = until(pairs_due) => self.pair_timer(),
+                _ = tick.tick() => {
+                    self.feed_watchdog();
+                    self.ask_for_time();
+                }
+                Some(request) = inbox.recv() => self.answer(request).await,
+                () = until(Some(end)) => {
+                    warn!("stopping, although this node is not down");
+                    return;
+                }
+                _ = again.recv() => warn!("asked to stop again: still going down"),
+            }
+        }
+        // The last word is on its way; it need not arrive.
+        tokio::time::sleep(LAST_WORD).await;
+    }
+
+    pub(super) fn pair_order(&mut self, command: PairCommand, who: &Peer) -> Outcome {
+        let Some(pair) = command.pair.or_else(|| self.pairs.only().map(str::to_owned)) else {
+            let message = match self.pairs.is_empty() {
+                true => "no pair is configured",
+                false => "there are several pairs: name one",
+            };
+            return Outcome { ok: false, message: message.into() };
+        };
+        let id = command.id.unwrap_or_else(|| format!("{}-{}", std::process::id(), clock::now().as_nanos()));
+        let order = Order { id: Id(id), who: describe(who), what: command.what };
+        let answer = self.pairs.order(&pair, order);
+        self.follow_resources();
+        match answer {
+            Ok(message) => Outcome { ok: true, message },
+            Err(message) => Outcome { ok: false, message },
+        }
+    }
+
+    pub(super) fn pair_register(
+        &mut self,
+        command: PairRegistration,
+        who: &Peer,
+        reply: oneshot::Sender<Result<Outcome, BackendError>>,
+    ) {
+        let Some(pair) = command.pair.clone().or_else(|| self.pairs.only().map(str::to_owned)) else {
+            let message = "name one of the configured pairs".into();
+            return drop(reply.send(Ok(Outcome { ok: false, message })));
+        };
+        let _ = who;
+        self.pairs.register(&self.config, &pair, &command, reply);
+    }
+}
+
+/// So long the last heartbeat has to get out.
+const LAST_WORD: Duration = Duration::from_millis(100);
