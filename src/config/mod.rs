@@ -43,9 +43,8 @@ pub use model::{
     Vmac,
 };
 pub use pair::{
-    DayWindow, DirectLink, Failback, FailoverMode, Fence, FenceAction, FenceAgent, Fingerprint, FlapLimit,
-    OnIsolation, PAIR_PORT, PairRole, PairServer, PairSettings, SplitBrain, WITNESS_PORT, Witness,
-    WitnessKind, WitnessServer,
+    DIRECT_LINK, DayWindow, DirectLink, Failback, Fence, FenceAction, FenceAgent, Fingerprint, FlapLimit,
+    NETWORK_LINK, PAIR_PORT, PairServer, PairSettings, WITNESS_PORT, Witness, WitnessKind, WitnessServer,
 };
 pub use render::effective_toml;
 pub use report::Source;

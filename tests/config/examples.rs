@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use tandemd::config::{PairRole, Source, WitnessKind, load, parse};
+use tandemd::config::{Source, WitnessKind, load, parse};
+use tandemd::pair::Role;
 
 #[test]
 fn every_example_loads_without_errors_and_warnings() {
@@ -65,7 +66,7 @@ fn the_nodes_of_the_pairs_agree() {
 
     let secondary = of("n-to-1.toml");
     assert_eq!(secondary.pairs.len(), 2);
-    assert!(secondary.pairs.iter().all(|p| p.role == PairRole::Secondary));
+    assert!(secondary.pairs.iter().all(|p| p.role == Role::Secondary));
     for pair in &secondary.pairs {
         assert_eq!(secondary.pair_resource_settings(pair).resources.len(), 3);
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 use tandemd::config::*;
+use tandemd::pair::{Mode, OnIsolation, Role, Settings, SplitBrain, Terms};
 use tandemd::resource::{Plan, StopFailure};
 use tandemd::vrrp::Handover;
 
@@ -39,14 +40,14 @@ fn defaults() {
     let [p] = config.pairs.as_slice() else { panic!() };
     let expected = PairSettings {
         name: "p".to_owned(),
-        role: PairRole::Primary,
+        role: Role::Primary,
         peer: address("192.0.2.2"),
         port: 8082,
         local: None,
         direct_link: None,
         vrrp_instance: vec!["a".to_owned()],
         addresses: AddressOrder::Late,
-        failover: FailoverMode::Automatic,
+        failover: Mode::Automatic,
         failback: Failback::Manual,
         heartbeat_interval: seconds(1),
         heartbeat_misses: 3,
@@ -72,11 +73,11 @@ fn defaults() {
 fn every_key() {
     let config = config(PAIRS);
     let p = config.pair("first").unwrap();
-    assert_eq!((p.role, p.port, p.local), (PairRole::Secondary, 18082, Some(address("192.0.2.9"))));
+    assert_eq!((p.role, p.port, p.local), (Role::Secondary, 18082, Some(address("192.0.2.9"))));
     let link =
         DirectLink { interface: "eth1".to_owned(), local: address("fe80::1"), peer: address("fe80::2") };
     assert_eq!(p.direct_link, Some(link));
-    assert_eq!((p.addresses, p.failover), (AddressOrder::Early, FailoverMode::Manual));
+    assert_eq!((p.addresses, p.failover), (AddressOrder::Early, Mode::Manual));
     let hours = ["22:00-05:00", "12:00-13:00"].map(|text| DayWindow::parse(text).unwrap());
     assert_eq!(p.failback, Failback::Automatic { stable: seconds(90), hours: hours.to_vec() });
     assert_eq!((p.silent_after(), p.dead_after()), (seconds(1), seconds(61)));
@@ -102,6 +103,38 @@ fn every_key() {
     assert_eq!(ilo.secrets_file.as_deref().unwrap().to_str(), Some("/etc/tandem/ilo.secrets"));
     assert_eq!(pdu.agent, FenceAgent::Path("/opt/fence/switch-off".into()));
     assert_eq!((pdu.action, pdu.delay, pdu.timeout), (FenceAction::Off, seconds(3), seconds(20)));
+}
+
+#[test]
+fn what_the_core_decides_by() {
+    let of = |config: &Config| config.controller_settings(&config.pairs[0]);
+    assert_eq!(of(&config(&pair(""))), Settings::new(Role::Primary), "the defaults are the core's");
+
+    let settings = of(&config(PAIRS));
+    let terms = settings.witness.unwrap();
+    assert_eq!((terms.own, terms.peer), (Duration::from_millis(10_500), seconds(12)));
+    assert!(terms.renew <= terms.own / 3);
+    let expected = Settings {
+        links: vec![NETWORK_LINK.to_owned(), DIRECT_LINK.to_owned()],
+        heartbeat_interval: Duration::from_millis(250),
+        heartbeat_misses: 4,
+        long_failover_wait: seconds(60),
+        failover: Mode::Manual,
+        failback: Mode::Automatic,
+        failback_stable: seconds(90),
+        handover_on_stop: true,
+        on_isolation: OnIsolation::Stop,
+        serve_alone_after: Some(seconds(600)),
+        split_brain: SplitBrain::Secondary,
+        max_failovers: 5,
+        flap_window: seconds(7200),
+        witness: Some(Terms { ..terms }),
+        fence: true,
+        ..Settings::new(Role::Secondary)
+    };
+    assert_eq!(settings, expected);
+    let free = config(&pair("max_failovers = 0\non_isolation = \"stop\""));
+    assert_eq!((of(&free).max_failovers, of(&free).on_isolation), (u32::MAX, OnIsolation::Stop));
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod witness;
 
 pub use hours::DayWindow;
 pub use model::*;
+pub use settle::{DIRECT_LINK, NETWORK_LINK};
 
 pub(super) use check::{Others, check};
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::hours::DayWindow;
 use crate::config::model::ScriptCommand;
 use crate::config::resource::AddressOrder;
+use crate::pair::{Mode, OnIsolation, Role, SplitBrain};
 use crate::resource::StopFailure;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ pub struct PairSettings {
     /// Name, unique among pairs, and the same on both nodes.
     pub name: String,
     /// `role`: which of the two this node is.
-    pub role: PairRole,
+    pub role: Role,
     /// `peer`: address of the other node; no other pair has it, and it is never virtual.
     pub peer: IpAddr,
     /// `port` of the other node's `[pair_server]`, not 0.
@@ -31,7 +32,7 @@ pub struct PairSettings {
     /// `addresses`: whether the addresses of these instances wait for the resources.
     pub addresses: AddressOrder,
     /// `failover`: who decides that the standby takes over from a failed node.
-    pub failover: FailoverMode,
+    pub failover: Mode,
     /// `failback`: who decides that the primary serves again, and when.
     pub failback: Failback,
     /// `heartbeat_interval`, 50 ms to 60 s.
@@ -44,7 +45,7 @@ pub struct PairSettings {
     pub handover_on_stop: bool,
     /// `on_isolation`; none: there is a `[witness]`, and a node whose right to serve ran out stops.
     pub on_isolation: Option<OnIsolation>,
-    /// `serve_alone_after`: how long after a start a node that reached nobody serves all the same; none: never.
+    /// `serve_alone_after`: how long after its start a node that served last, and reaches nobody, serves again; none: never.
     pub serve_alone_after: Option<Duration>,
     /// `split_brain`: whose data stay when both served with the same generation.
     pub split_brain: SplitBrain,
@@ -70,26 +71,6 @@ impl PairSettings {
     }
 }
 
-/// What a node was set up as; it never changes by itself.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PairRole {
-    /// Serves if nothing speaks against it.
-    Primary,
-    /// Stands by for the primary.
-    Secondary,
-}
-
-/// Who decides on a failover.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailoverMode {
-    /// The pair itself.
-    Automatic,
-    /// An operator.
-    Manual,
-}
-
 /// Who decides on a failback, and when.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(tag = "mode", rename_all = "snake_case")]
@@ -103,28 +84,6 @@ pub enum Failback {
         /// `failback_hours`: when, in local time; empty: at any time.
         hours: Vec<DayWindow>,
     },
-}
-
-/// What an active node does that hears nobody on any link, if there is no witness.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnIsolation {
-    /// It goes on: the other one may be dead. A split may then make two.
-    Serve,
-    /// It stops: the other one takes over, if it lives.
-    Stop,
-}
-
-/// Whose data stay after a split brain. The other data are kept aside.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SplitBrain {
-    /// The primary's.
-    Primary,
-    /// The secondary's.
-    Secondary,
-    /// An operator says it; until then nobody synchronises.
-    Operator,
 }
 
 /// How often a pair may fail over by itself.

@@ -3,11 +3,12 @@
 use super::PairDrafts;
 use super::check::Others;
 use super::links::shown;
-use super::model::{OnIsolation, PairRole, PairSettings, Witness};
+use super::model::{PairSettings, Witness};
 use super::settings::PairDraft;
 use super::witness::WitnessDraft;
 use crate::config::duration::format as written;
 use crate::config::report::{At, Problem, Report, Spot};
+use crate::pair::{OnIsolation, Role};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -30,7 +31,7 @@ fn check_roles(report: &Report<'_>, pairs: &[PairDraft]) {
         return;
     }
     let roles = pairs.iter().filter_map(|p| p.role.as_ref());
-    for role in roles.filter(|r| r.value == PairRole::Primary) {
+    for role in roles.filter(|r| r.value == Role::Primary) {
         let message = "a node with several pairs is the secondary of each";
         let problem = Problem::error(role.at, role.key.clone(), message).found("\"primary\"".to_owned());
         report.add(problem.allowed("\"secondary\"").help("a primary has one [[pair]]"));
@@ -166,7 +167,7 @@ fn check_isolation(report: &Report<'_>, pair: &PairDraft) {
     if settings.long_failover_wait.is_zero() {
         let message = "the other node begins in the moment in which this one notices that it is isolated";
         let problem = Problem::warning(pair.wait.at, pair.wait.key.clone(), message);
-        let help = "give it the time that this node needs to stop, or use a [witness]";
+        let help = "this node stops after half of it: give it twice the time that stopping takes, or use a [witness]";
         report.add(problem.found("0s".to_owned()).help(help));
     }
 }

@@ -1,32 +1,25 @@
 //! Pairs and what belongs to them, written out again.
 
 use super::model::{
-    DirectLink, Failback, FailoverMode, Fence, FenceAction, FenceAgent, OnIsolation, PairRole, PairServer,
-    PairSettings, SplitBrain, Witness, WitnessKind, WitnessServer,
+    DirectLink, Failback, Fence, FenceAction, FenceAgent, PairServer, PairSettings, Witness, WitnessKind,
+    WitnessServer,
 };
 use crate::config::render::{Pairs, Rendered, command, kept, one, path, quoted, span, string, strings};
 use crate::config::resource::{address_order_word, stop_failure_word};
+use crate::pair::{OnIsolation, SplitBrain};
 use std::collections::BTreeMap;
 
 pub(in crate::config) fn pair(pair: &PairSettings) -> Pairs {
-    let role = match pair.role {
-        PairRole::Primary => "primary",
-        PairRole::Secondary => "secondary",
-    };
-    let failover = match pair.failover {
-        FailoverMode::Automatic => "automatic",
-        FailoverMode::Manual => "manual",
-    };
     let mut pairs = kept([
         ("name", string(&pair.name)),
-        ("role", string(role)),
+        ("role", string(pair.role)),
         ("peer", string(pair.peer)),
         ("port", one(pair.port)),
         ("local", pair.local.and_then(string)),
         ("direct_link", pair.direct_link.as_ref().map_or_else(|| string("none"), direct_link)),
         ("vrrp_instance", strings(&pair.vrrp_instance)),
         ("addresses", string(address_order_word(pair.addresses))),
-        ("failover", string(failover)),
+        ("failover", string(pair.failover)),
     ]);
     pairs.extend(failback(&pair.failback));
     pairs.extend(times(pair));

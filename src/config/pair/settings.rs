@@ -3,15 +3,14 @@
 use super::hours::DayWindow;
 use super::keys;
 use super::links::{self, LinksDraft};
-use super::model::{
-    Failback, FailoverMode, FlapLimit, OnIsolation, PAIR_PORT, PairRole, PairSettings, SplitBrain,
-};
+use super::model::{Failback, FlapLimit, PAIR_PORT, PairSettings};
 use super::server::read_port;
 use crate::config::duration;
 use crate::config::names;
 use crate::config::reader::{Table, Value};
 use crate::config::report::{At, Spot};
 use crate::config::resource::{address_order, failure_timeout, one_or_more, stop_failure};
+use crate::pair::{Mode, OnIsolation, Role, SplitBrain};
 use crate::resource::StopFailure;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,8 +18,7 @@ use std::time::Duration;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-const MODES: [(&str, FailoverMode); 2] =
-    [("automatic", FailoverMode::Automatic), ("manual", FailoverMode::Manual)];
+const MODES: [(&str, Mode); 2] = [("automatic", Mode::Automatic), ("manual", Mode::Manual)];
 
 /// A pair as far as it could be read.
 pub(in crate::config) struct PairDraft {
@@ -29,7 +27,7 @@ pub(in crate::config) struct PairDraft {
     /// How messages call it.
     pub(super) place: String,
     pub(in crate::config) name: Option<Spot<String>>,
-    pub(super) role: Option<Spot<PairRole>>,
+    pub(super) role: Option<Spot<Role>>,
     pub(super) links: LinksDraft,
     pub(in crate::config) instances: Vec<Spot<String>>,
     pub(super) fences: Vec<Spot<String>>,
@@ -89,8 +87,8 @@ fn read(table: &Table<'_>) -> PairDraft {
     draft
 }
 
-fn read_role(table: &Table<'_>) -> Option<Spot<PairRole>> {
-    let words = [("primary", PairRole::Primary), ("secondary", PairRole::Secondary)];
+fn read_role(table: &Table<'_>) -> Option<Spot<Role>> {
+    let words = [("primary", Role::Primary), ("secondary", Role::Secondary)];
     let value = table.need("role", "\"primary\" on one node, \"secondary\" on the other")?;
     value.choice(&words).map(|role| value.spot(role))
 }
@@ -114,15 +112,15 @@ fn build(table: &Table<'_>, draft: &PairDraft) -> Option<PairSettings> {
     let on_isolation = draft.on_isolation.as_ref().map_or(OnIsolation::Serve, |o| o.value);
     let unnamed = PairSettings {
         name: String::new(),
-        role: PairRole::Primary,
+        role: Role::Primary,
         peer: IpAddr::from([0; 4]),
         port: read_port(table, PAIR_PORT),
         local: draft.links.local.as_ref().map(|l| l.value),
         direct_link: draft.links.direct.as_ref().map(links::DirectDraft::built),
         vrrp_instance: values(&draft.instances),
         addresses: address_order(table),
-        failover: mode("failover").unwrap_or(FailoverMode::Automatic),
-        failback: read_failback(table, mode("failback").unwrap_or(FailoverMode::Manual)),
+        failover: mode("failover").unwrap_or(Mode::Automatic),
+        failback: read_failback(table, mode("failback").unwrap_or(Mode::Manual)),
         heartbeat_interval: table.duration(
             "heartbeat_interval",
             Duration::from_millis(50)..=MINUTE,
@@ -156,10 +154,10 @@ fn values(spots: &[Spot<String>]) -> Vec<String> {
     spots.iter().map(|s| s.value.clone()).collect()
 }
 
-fn read_failback(table: &Table<'_>, mode: FailoverMode) -> Failback {
-    let stable = table.duration("failback_stable", Duration::ZERO..=DAY, 5 * MINUTE);
+fn read_failback(table: &Table<'_>, mode: Mode) -> Failback {
+    let stable = table.duration("failback_stable", Duration::ZERO..=DAY, MINUTE);
     let hours = table.get("failback_hours").map(|v| read_hours(&v)).unwrap_or_default();
-    if mode == FailoverMode::Automatic {
+    if mode == Mode::Automatic {
         return Failback::Automatic { stable, hours };
     }
     for value in ["failback_stable", "failback_hours"].iter().filter_map(|key| table.get(key)) {

@@ -1,10 +1,18 @@
 //! What pairs mean for other tables, and what follows for whom asks.
 
-use super::model::{PairServer, PairSettings};
+use super::model::{Failback, PairServer, PairSettings};
 use crate::config::model::Config;
 use crate::config::resource::AddressOrder;
+use crate::pair::{self, Mode, OnIsolation, Terms};
 use crate::resource::{Settings, StopFailure};
 use crate::vrrp::Handover;
+
+/// The link over `peer`, as the pair core and people call it.
+pub const NETWORK_LINK: &str = "network";
+/// The link over `direct_link`.
+pub const DIRECT_LINK: &str = "direct";
+/// A right is renewed so often while it lasts: two answers may get lost.
+const RENEWALS: u32 = 4;
 
 impl Config {
     /// Fills in what follows from `[[pair]]`. The parser has seen to it that no instance is in two pairs.
@@ -45,6 +53,39 @@ impl Config {
         Settings {
             failure_timeout: pair.failure_timeout,
             ..self.settings_of(self.resources.iter().filter(of_pair))
+        }
+    }
+
+    /// What the pair core decides by. `failback_hours` are not in it: the time of day is told to it as it changes.
+    pub fn controller_settings(&self, pair: &PairSettings) -> pair::Settings {
+        let default = pair::Settings::new(pair.role);
+        let direct = pair.direct_link.iter().map(|_| DIRECT_LINK);
+        let (failback, failback_stable) = match &pair.failback {
+            Failback::Manual => (Mode::Manual, default.failback_stable),
+            Failback::Automatic { stable, .. } => (Mode::Automatic, *stable),
+        };
+        pair::Settings {
+            links: std::iter::once(NETWORK_LINK).chain(direct).map(str::to_owned).collect(),
+            heartbeat_interval: pair.heartbeat_interval,
+            heartbeat_misses: pair.heartbeat_misses,
+            long_failover_wait: pair.long_failover_wait,
+            failover: pair.failover,
+            failback,
+            failback_stable,
+            handover_on_stop: pair.handover_on_stop,
+            on_isolation: pair.on_isolation.unwrap_or(OnIsolation::Stop),
+            serve_alone_after: pair.serve_alone_after,
+            split_brain: pair.split_brain,
+            // There, a count that is never reached is no limit.
+            max_failovers: pair.flap_limit.map_or(u32::MAX, |l| l.count),
+            flap_window: pair.flap_limit.map_or(default.flap_window, |l| l.window),
+            witness: self.witness.as_ref().map(|w| Terms {
+                own: w.t_self(),
+                peer: w.t_peer(),
+                renew: w.t_self() / RENEWALS,
+            }),
+            fence: !pair.fence.is_empty(),
+            ..default
         }
     }
 
