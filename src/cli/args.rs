@@ -1,5 +1,6 @@
 //! Command line of `tandemadm`.
 
+use super::ha::HaCommand;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -72,6 +73,11 @@ pub(super) enum Command {
         /// As JSON, for scripts
         #[arg(long, conflicts_with = "mode")]
         json: bool,
+    },
+    /// The pair: who serves, and who should
+    Ha {
+        #[command(subcommand)]
+        command: HaCommand,
     },
     /// Configuration files
     Config {

@@ -4,7 +4,7 @@ use super::args::{Act, Args, Command, ConfigCommand, ResourceWords, Switch};
 use super::exit::{EX_USAGE, Failure};
 use super::resource::{self, GraphForm};
 use super::text::{Moment, Style, print, print_json, print_value};
-use super::{config, data, health, import, stats, status, why};
+use super::{config, data, ha, health, import, stats, status, why};
 use crate::control::api::{LogLevel, Outcome, ResourceCommand, Stats, Status};
 use crate::control::client::{Client, ClientError};
 use crate::net::clock;
@@ -60,6 +60,7 @@ async fn execute(args: Args) -> Result<(), Failure> {
         Command::Maintenance { mode, json } => {
             resource::maintenance(&client, mode.map(|m| m == Switch::On), json).await
         }
+        Command::Ha { command } => ha::run(&client, command).await,
         Command::Config { command: ConfigCommand::Check { file, json } } => config::check(&file, json).await,
         Command::Config { command: ConfigCommand::Show { file: Some(file) } } => config::show_file(&file),
         Command::Config { command: ConfigCommand::Show { file: None } } => {

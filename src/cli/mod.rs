@@ -6,6 +6,7 @@ mod config;
 mod data;
 mod drbd_handler;
 mod exit;
+mod ha;
 mod health;
 mod import;
 mod resource;

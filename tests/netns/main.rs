@@ -21,6 +21,7 @@ mod hung;
 mod notify;
 mod pacing;
 mod packets;
+mod pair;
 mod prefix;
 mod reload;
 mod resources;

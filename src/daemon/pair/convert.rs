@@ -1,68 +1,11 @@
 //! From what is configured and seen to what the pair core understands.
 
-use crate::agents::{DataState, DataStatus};
-use crate::config::{Config, Failback, FailoverMode, OnIsolation, PairRole, PairSettings, SplitBrain};
-use crate::pair::{self, Data, Mode, Role, Settings, Terms};
+use crate::agents::DataStatus;
+use crate::agents::data::DataState;
+use crate::config::{Config, PairSettings};
+use crate::pair::Data;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
-
-/// After the witness, the fence or the disk refused.
-const RETRY: Duration = Duration::from_secs(2);
-
-/// The settings of the core.
-pub(super) fn settings(config: &Config, pair: &PairSettings) -> Settings {
-    let (failback, failback_stable) = match &pair.failback {
-        Failback::Manual => (Mode::Manual, Duration::ZERO),
-        Failback::Automatic { stable, .. } => (Mode::Automatic, *stable),
-    };
-    let mut links = vec!["network".to_owned()];
-    links.extend(pair.direct_link.as_ref().map(|_| "direct".to_owned()));
-    let (max_failovers, flap_window) = match &pair.flap_limit {
-        Some(limit) => (limit.count, limit.window),
-        None => (u32::MAX, Duration::from_secs(3600)),
-    };
-    Settings {
-        links,
-        heartbeat_interval: pair.heartbeat_interval,
-        heartbeat_misses: pair.heartbeat_misses,
-        long_failover_wait: pair.long_failover_wait,
-        failover: match pair.failover {
-            FailoverMode::Automatic => Mode::Automatic,
-            FailoverMode::Manual => Mode::Manual,
-        },
-        failback,
-        failback_stable,
-        handover_on_stop: pair.handover_on_stop,
-        on_isolation: match pair.on_isolation {
-            Some(OnIsolation::Stop) => pair::OnIsolation::Stop,
-            Some(OnIsolation::Serve) | None => pair::OnIsolation::Serve,
-        },
-        serve_alone_after: pair.serve_alone_after,
-        split_brain: match pair.split_brain {
-            SplitBrain::Primary => pair::SplitBrain::Primary,
-            SplitBrain::Secondary => pair::SplitBrain::Secondary,
-            SplitBrain::Operator => pair::SplitBrain::Operator,
-        },
-        max_failovers,
-        flap_window,
-        witness: config.witness.as_ref().map(|w| Terms {
-            own: w.t_self(),
-            peer: w.t_peer(),
-            renew: w.t_self() / 3,
-        }),
-        fence: !pair.fence.is_empty(),
-        retry: RETRY,
-        ..Settings::new(role(pair.role))
-    }
-}
-
-pub(super) fn role(role: PairRole) -> Role {
-    match role {
-        PairRole::Primary => Role::Primary,
-        PairRole::Secondary => Role::Secondary,
-    }
-}
 
 /// What both nodes have to agree on.
 pub(super) fn agreed(config: &Config, pair: &PairSettings) -> Value {
@@ -127,7 +70,7 @@ fn of_one(status: &DataStatus) -> Data {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agents::DataRole;
+    use crate::agents::data::DataRole;
 
     fn status(local: DataState) -> DataStatus {
         DataStatus {

@@ -55,6 +55,7 @@ pub(crate) struct Half {
     data: Option<Data>,
     maintenance: bool,
     alone: bool,
+    pub(super) registering: bool,
     pub(super) stopping: bool,
     left: bool,
     replies: BTreeMap<Id, Result<String, String>>,
@@ -75,13 +76,13 @@ impl Half {
                 (Kept::default(), Some(e))
             }
         };
-        let core_settings = convert::settings(config, pair);
+        let core_settings = config.controller_settings(pair);
         let settings = convert::digest(&convert::agreed(config, pair));
         Half {
             name: pair.name.clone(),
             peer: pair.peer.to_string(),
             instances: pair.vrrp_instance.clone(),
-            role: convert::role(pair.role),
+            role: pair.role,
             trips: vec![Trips::default(); core_settings.links.len()],
             core_settings,
             says: Says { version: env!("CARGO_PKG_VERSION").into(), settings },
@@ -100,6 +101,7 @@ impl Half {
             data: None,
             maintenance: false,
             alone: false,
+            registering: false,
             stopping: false,
             left: false,
             replies: BTreeMap::new(),
@@ -132,6 +134,11 @@ impl Half {
         }
     }
 
+    /// Its other node is known.
+    pub(super) fn is_connected(&self) -> bool {
+        !self.links.is_empty()
+    }
+
     fn way(&self, link: usize, peer: SocketAddr) -> Way {
         let silence = self.core_settings.silence();
         let mut options = ClientOptions::new(peer);
@@ -157,6 +164,7 @@ impl Half {
                 }
             }
             Happening::Saved { number, result, .. } => self.input(Input::Saved(number, result)),
+            Happening::Registered { .. } => {}
         }
     }
 
@@ -244,7 +252,10 @@ impl Half {
         let seconds = u64::try_from(clock::wall().as_second()).unwrap_or(0);
         let life = Life(seconds.max(self.kept.saved.life.0.saturating_add(1)));
         let (settings, saved) = (self.core_settings.clone(), self.kept.saved.clone());
-        let resumes = found_up && saved.serves;
+        // A primary that stood alone serves already.
+        let alone = std::mem::take(&mut self.alone) && view.place == Place::Up;
+        let resumes = (found_up && saved.serves) || alone;
+        let saved = crate::pair::Saved { serves: saved.serves || alone, ..saved };
         self.controller = Some(Controller::new(now, settings, self.says.clone(), saved, life, resumes));
         self.input(Input::Timer);
     }
@@ -342,7 +353,8 @@ impl Half {
     }
 
     pub(super) fn state(&self) -> State {
-        self.controller.as_ref().map_or(State::StandAlone, Controller::state)
+        let apart = if self.registering { State::HaInitializing } else { State::StandAlone };
+        self.controller.as_ref().map_or(apart, Controller::state)
     }
 
     pub(super) fn report(&self, now: Instant) -> PairReport {

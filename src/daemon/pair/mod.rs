@@ -15,20 +15,26 @@ pub(crate) use half::Half;
 
 use super::messages::Command;
 use super::resources::View;
-use crate::config::Config;
+use crate::config::{Config, PairSettings};
+use crate::control::api::{Outcome, PairRegistration};
+use crate::control::server::BackendError;
 use crate::net::clock;
 use crate::notify::{Change, Target as Vrrp};
 use crate::pair::{Beat, Input, Order};
-use crate::peer::{Identity, Pins};
+use crate::peer::{AuthKey, ClientOptions, Identity, Name, Pins, Registration};
 use crate::time::Instant;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tracing::error;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
 
 /// Heartbeats that wait to be taken; more than these are dropped, newer ones follow.
 const WAITING: usize = 256;
+
+/// So long a node waits to be asked for a registration.
+const OFFER: Duration = Duration::from_secs(15 * 60);
 
 /// What happens to pairs.
 #[derive(Debug)]
@@ -39,6 +45,8 @@ pub(crate) enum Happening {
     Measured { pair: String, link: usize, trip: Option<Duration> },
     /// What was to be kept is on the disk, or not.
     Saved { pair: String, number: u64, result: Result<(), String> },
+    /// A registration has ended, well or not.
+    Registered { pair: String, done: bool },
 }
 
 /// What the rest of the daemon has to do.
@@ -53,6 +61,7 @@ pub(crate) enum Effect {
 /// All pairs of this node.
 pub(crate) struct Pairs {
     halves: Vec<Half>,
+    settings: Vec<PairSettings>,
     identity: Option<Arc<Identity>>,
     pins: Option<Pins>,
     state_dir: PathBuf,
@@ -71,6 +80,7 @@ impl Pairs {
         let (hears, heard) = mpsc::channel(WAITING);
         Pairs {
             halves: Vec::new(),
+            settings: Vec::new(),
             identity: None,
             pins: None,
             state_dir: state_dir.to_owned(),
@@ -96,7 +106,7 @@ impl Pairs {
         });
         match kept.await.unwrap_or_else(|e| Err(e.to_string())) {
             Ok((identity, pins)) => {
-                self.servers = server::start(config, &identity, &pins, &self.hears).await;
+                self.servers = server::start(config, &identity, &pins, &self.hears, &self.sender).await;
                 (self.identity, self.pins) = (Some(identity), Some(pins));
             }
             Err(e) => error!("no pair can work: {e}"),
@@ -105,14 +115,18 @@ impl Pairs {
             let half = Half::new(config, pair, &self.state_dir, self.sender.clone());
             self.halves.push(half);
         }
-        self.connect(config);
+        self.settings = config.pairs.clone();
+        self.connect();
     }
 
     /// Gives each half that is registered its links.
-    fn connect(&mut self, config: &Config) {
+    fn connect(&mut self) {
         let (Some(identity), Some(pins)) = (&self.identity, &self.pins) else { return };
         for half in &mut self.halves {
-            let Some(pair) = config.pair(half.name()) else { continue };
+            let Some(pair) = self.settings.iter().find(|p| p.name == half.name()) else { continue };
+            if half.is_connected() {
+                continue;
+            }
             let pin = crate::peer::Name::new(half.name()).ok().and_then(|name| pins.of_pair(&name));
             half.connect(pair, pin.as_ref(), identity);
         }
@@ -144,8 +158,14 @@ impl Pairs {
     /// Takes what has happened.
     pub(crate) fn take(&mut self, happening: Happening) {
         let name = match &happening {
-            Happening::Heard { pair, .. } | Happening::Measured { pair, .. } | Happening::Saved { pair, .. } => pair,
+            Happening::Heard { pair, .. }
+            | Happening::Measured { pair, .. }
+            | Happening::Saved { pair, .. }
+            | Happening::Registered { pair, .. } => pair.clone(),
         };
+        if let Happening::Registered { done, .. } = happening {
+            return self.registered(&name, done);
+        }
         if let Some(half) = self.halves.iter_mut().find(|h| h.name() == name) {
             half.take(happening);
         }
@@ -200,6 +220,77 @@ impl Pairs {
         answer
     }
 
+    fn registered(&mut self, name: &str, done: bool) {
+        if let Some(half) = self.halves.iter_mut().find(|h| h.name() == name) {
+            half.registering = false;
+        }
+        if done {
+            self.connect();
+        }
+    }
+
+    /// Registers this node with the other one, or waits for that one to ask. The answer comes when it has ended.
+    pub(crate) fn register(
+        &mut self,
+        config: &Config,
+        pair: &str,
+        command: &PairRegistration,
+        reply: oneshot::Sender<Result<Outcome, BackendError>>,
+    ) {
+        let refuse = |message: String| Ok(Outcome { ok: false, message });
+        let terms = match self.terms(config, pair, &command.key) {
+            Ok(terms) => terms,
+            Err(why) => return drop(reply.send(refuse(why))),
+        };
+        if !command.asks {
+            for server in &self.servers {
+                server.desk.offer(terms.clone(), OFFER);
+            }
+            let message = format!("for {} min the other node may register with this key", OFFER.as_secs() / 60);
+            return drop(reply.send(Ok(Outcome { ok: true, message })));
+        }
+        let settings = self.settings.iter().find(|p| p.name == pair);
+        let (Some(settings), Some(identity), Some(pins)) = (settings, &self.identity, &self.pins) else {
+            return drop(reply.send(refuse("this node has no certificate; see the log".into())));
+        };
+        let mut options = ClientOptions::new(SocketAddr::new(settings.peer, settings.port));
+        options.local = settings.local;
+        if let Some(half) = self.halves.iter_mut().find(|h| h.name() == pair) {
+            half.registering = true;
+        }
+        let (identity, pins, news) = (identity.clone(), pins.clone(), self.sender.clone());
+        let pair = pair.to_owned();
+        tokio::spawn(async move {
+            let told = |m| info!(pair, "{pair}: registration: {m:?}");
+            let result = terms.run(&options, &identity, &pins, told).await;
+            let outcome = match &result {
+                Ok(done) => Outcome { ok: true, message: format!("registered with {}", done.pin.node.as_str()) },
+                Err(e) => {
+                    warn!(pair, "{pair}: registration failed: {e}");
+                    Outcome { ok: false, message: e.to_string() }
+                }
+            };
+            // The receivers may be gone by now.
+            let _ = news.send(Happening::Registered { pair, done: result.is_ok() });
+            let _ = reply.send(Ok(outcome));
+        });
+    }
+
+    fn terms(&self, config: &Config, pair: &str, key: &str) -> Result<Registration, String> {
+        let settings = config.pair(pair).ok_or_else(|| format!("no pair is called {pair}"))?;
+        if self.halves.iter().any(|h| h.name() == pair && h.is_connected()) {
+            return Err("this pair is registered already: `tandemadm ha remove` first".into());
+        }
+        let name = |text: &str| Name::new(text).map_err(|e| format!("{text}: {e}"));
+        Ok(Registration {
+            node: name(&config.node.name)?,
+            pair: name(pair)?,
+            version: env!("CARGO_PKG_VERSION").into(),
+            settings: convert::agreed(config, settings),
+            key: AuthKey::new(key).map_err(|e| e.to_string())?,
+        })
+    }
+
     /// The name of the only pair.
     pub(crate) fn only(&self) -> Option<&str> {
         match self.halves.as_slice() {
@@ -230,10 +321,5 @@ impl Pairs {
     pub(crate) fn status(&self) -> Vec<crate::control::api::PairReport> {
         let now = clock::now();
         self.halves.iter().map(|h| h.report(now)).collect()
-    }
-
-    /// Ends the servers.
-    pub(crate) fn close(&mut self) {
-        self.servers.clear();
     }
 }

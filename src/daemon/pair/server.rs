@@ -15,7 +15,7 @@ const LONGEST_TEXT: usize = 4096;
 /// Ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Running {
-    pub(super) desk: peer::Desk,
+    pub(super) desk: peer::server::Desk,
     _stop: oneshot::Sender<()>,
 }
 
@@ -25,6 +25,7 @@ pub(super) async fn start(
     identity: &Identity,
     pins: &Pins,
     hears: &mpsc::Sender<Happening>,
+    news: &mpsc::UnboundedSender<Happening>,
 ) -> Vec<Running> {
     let Some(listener) = config.pair_listener() else { return Vec::new() };
     let any = [IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
@@ -34,7 +35,7 @@ pub(super) async fn start(
         let mut options = ServerOptions::new(SocketAddr::new(*address, listener.port));
         let direct = config.pairs.iter().filter_map(|p| p.direct_link.as_ref());
         options.peers = direct.map(|d| d.peer).chain(config.pairs.iter().map(|p| p.peer)).collect();
-        let ear = Ear(hears.clone());
+        let ear = Ear(hears.clone(), news.clone());
         match peer::Server::bind(options, identity, pins.clone(), ear).await {
             Ok(server) => {
                 let (stop, stopped) = oneshot::channel::<()>();
@@ -52,7 +53,7 @@ pub(super) async fn start(
 }
 
 /// Passes on what is said.
-struct Ear(mpsc::Sender<Happening>);
+struct Ear(mpsc::Sender<Happening>, mpsc::UnboundedSender<Happening>);
 
 impl Handler for Ear {
     async fn heartbeat(&self, from: Caller, body: Value) -> Result<Value, String> {
@@ -79,7 +80,12 @@ impl Handler for Ear {
 
     fn event(&self, event: Event) {
         match event {
-            Event::Registered(pin) => info!("registered: {} in pair {}", pin.node.as_str(), pin.pair.as_str()),
+            Event::Registered(pin) => {
+                info!("registered: {} in pair {}", pin.node.as_str(), pin.pair.as_str());
+                let pair = pin.pair.as_str().to_owned();
+                // The receiver ends with the daemon.
+                let _ = self.1.send(Happening::Registered { pair, done: true });
+            }
             Event::Heard(_) => {}
             Event::Withdrawn(pin, _) => warn!("the registration of {} did not last", pin.node.as_str()),
             Event::Failed { from, why } => warn!("a registration from {from} failed: {why}"),

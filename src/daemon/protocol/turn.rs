@@ -324,7 +324,7 @@ impl Protocol {
     }
 
     /// Carries out what the core asked for, then sends what is queued.
-    fn perform(&mut self) {
+    pub(super) fn perform(&mut self) {
         while !self.actions.is_empty() {
             for action in std::mem::take(&mut self.actions) {
                 match action {
