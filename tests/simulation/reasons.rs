@@ -97,6 +97,8 @@ impl World {
                 n.woke < self.now || (*d <= limit && seat.reloaded < self.now)
             }
             Reason::Owner => !s.priority.is_owner(),
+            // Nobody orders anything in this world.
+            Reason::Ordered(_) => true,
             Reason::Fault(_) => !self.faulty(node, router),
             Reason::Group(_) => !grouped,
             Reason::Leaving(_) => !n.stopping && n.present[router],
