@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+pub use crate::events::{Event, EventsPage};
 pub use super::health::{Health, HealthLevel, Problem};
 pub use super::resources::{
     ActivationStatus, AddressPlace, Condition, LastFailure, LastResult, Maintenance, ResourceCommand,

@@ -6,8 +6,10 @@ use super::api::{
     Stats, Status,
 };
 use super::connection::Limited;
+use super::events::events;
 use super::data::{data, data_recover, data_verify, drbd_handler};
 pub use super::peer::Peer;
+use crate::events::{EventsPage, Query};
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path as Segments, State};
 use axum::http::{StatusCode, header};
@@ -20,6 +22,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 use tokio::net::UnixListener;
 
@@ -100,6 +103,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
         how: Recover,
         who: Peer,
     ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `GET /v1/events`. Without any event it waits this long for one.
+    fn events(
+        &self,
+        query: Query,
+        wait: Duration,
+    ) -> impl Future<Output = Result<EventsPage, BackendError>> + Send;
     /// `POST /v1/drbd/handler`: DRBD has called its handler and waits.
     fn drbd_handler(
         &self,
@@ -191,6 +200,7 @@ fn router<B: Backend>(backend: B) -> Router {
         .route("/v1/data", get(data::<B>))
         .route("/v1/data/{name}/verify", post(data_verify::<B>))
         .route("/v1/data/{name}/recover", post(data_recover::<B>))
+        .route("/v1/events", get(events::<B>))
         .route("/v1/drbd/handler", post(drbd_handler::<B>))
         .fallback(missing)
         .method_not_allowed_fallback(wrong)

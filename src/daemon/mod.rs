@@ -18,6 +18,7 @@ mod messages;
 mod privileges;
 mod protocol;
 mod reboot;
+mod record;
 mod remains;
 mod resources;
 mod routing;

@@ -39,7 +39,7 @@ pub struct Fact {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// How much it matters.
-    pub level: Level,
+    pub level: Severity,
     /// The state before, in snake_case; none: it is no change of state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
@@ -59,7 +59,7 @@ impl Fact {
             node: String::new(),
             kind,
             name: None,
-            level: Level::Info,
+            level: Severity::Info,
             from: None,
             to: None,
             why: cut(why.into(), TEXT),
@@ -84,7 +84,7 @@ impl Fact {
     }
 
     /// As important as that.
-    pub fn level(self, level: Level) -> Self {
+    pub fn level(self, level: Severity) -> Self {
         Fact { level, ..self }
     }
 }
@@ -140,7 +140,7 @@ impl fmt::Display for Kind {
 /// How much an event matters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Level {
+pub enum Severity {
     /// Things go their way.
     Info,
     /// Somebody should look.
@@ -162,6 +162,13 @@ pub enum Who {
     },
     /// Time that ran out.
     Timer,
+    /// A track.
+    Track {
+        /// `script`, `process`, `file`, `bfd` or `interface`.
+        track: String,
+        /// Its name.
+        name: String,
+    },
     /// A resource, by what became of it.
     Resource {
         /// Its name.
@@ -209,6 +216,7 @@ impl fmt::Display for Who {
             Who::Operator(o) => o.fmt(f),
             Who::Peer { name } => write!(f, "peer {name}"),
             Who::Timer => f.write_str("timer"),
+            Who::Track { track, name } => write!(f, "track {track} {name}"),
             Who::Resource { name } => write!(f, "resource {name}"),
             Who::Network => f.write_str("network"),
             Who::Daemon => f.write_str("daemon"),
@@ -225,7 +233,7 @@ mod tests {
     fn the_words_of_the_json_are_what_scripts_are_written_against() {
         let who = Operator { uid: 0, user: Some("root".into()), login_uid: Some(1000), ..Operator::default() };
         let fact = Fact::new(Kind::Instance, "192.0.2.2 gave up").about("kad").change("BACKUP", "MASTER");
-        let fact = Fact { node: "esc-1".into(), ..fact.by(Who::Operator(who)).level(Level::Warning) };
+        let fact = Fact { node: "esc-1".into(), ..fact.by(Who::Operator(who)).level(Severity::Warning) };
         let event = Event { id: 7, at: "2026-11-21T12:26:50Z".parse().unwrap(), fact };
         let json = json!({
             "id": 7, "at": "2026-11-21T12:26:50Z", "node": "esc-1", "kind": "instance", "name": "kad", "level": "warning",

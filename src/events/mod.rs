@@ -8,7 +8,7 @@ mod query;
 mod store;
 mod writer;
 
-pub use event::{Event, Fact, Kind, Level, Operator, Who};
+pub use event::{Event, Fact, Kind, Operator, Severity, Who};
 pub use query::{EventsPage, LIMIT, Query, Since, read_events};
 pub use store::{Limits, Page, Reader, Store, StoreError, Stored, Want};
 pub use writer::{Counts, News, Settings, Writer};

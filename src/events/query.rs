@@ -124,7 +124,7 @@ impl Fact {
     pub fn is_about(&self, word: &str) -> bool {
         let who = match &self.who {
             Who::Operator(o) => o.user.as_deref() == Some(word) || o.login.as_deref() == Some(word),
-            Who::Peer { name } | Who::Resource { name } => name == word,
+            Who::Peer { name } | Who::Resource { name } | Who::Track { name, .. } => name == word,
             Who::Timer | Who::Network | Who::Daemon => false,
         };
         who || self.name.as_deref() == Some(word) || self.kind.word() == word

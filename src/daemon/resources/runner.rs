@@ -7,6 +7,8 @@ use super::tracks::Tracks;
 use crate::agents::{self, Agent, Context, DataStatus, Noticed, Report, Services};
 use crate::config::{Config, Resource};
 use crate::daemon::messages::{Command, GateNews};
+use crate::daemon::record::Recorder;
+use crate::events::{Severity, Who};
 use crate::net::clock;
 use crate::notify::{Change, Target as State};
 use crate::process::Activity;
@@ -93,11 +95,19 @@ pub(crate) struct Resources {
     happenings: mpsc::UnboundedReceiver<Happening>,
     reports: mpsc::UnboundedReceiver<Report>,
     effects: Vec<Effect>,
+    recorder: Recorder,
+    /// Who gave the last command.
+    operator: Option<Who>,
 }
 
 impl Resources {
     /// Makes the agents and looks at what runs already. Must be called within a tokio runtime.
-    pub(crate) fn start(config: &Arc<Config>, run_dir: &Path, state_dir: &Path) -> Self {
+    pub(in crate::daemon) fn start(
+        config: &Arc<Config>,
+        run_dir: &Path,
+        state_dir: &Path,
+        recorder: Recorder,
+    ) -> Self {
         let (sender, happenings) = mpsc::unbounded_channel();
         let (report_sender, reports) = mpsc::unbounded_channel();
         let services =
@@ -122,6 +132,8 @@ impl Resources {
             happenings,
             reports,
             effects: Vec::new(),
+            recorder,
+            operator: None,
         };
         resources.make_agents(config);
         if resources.maintenance.is_on() {
@@ -194,10 +206,13 @@ impl Resources {
     fn note(&mut self, resource: Name, warning: bool, text: String) {
         if !warning {
             info!(%resource, "{resource}: {text}");
-            self.warnings.remove(&resource);
+            if self.warnings.remove(&resource).is_some() {
+                self.recorder.of_resources(Some(resource.as_str()), Severity::Info, text);
+            }
             return;
         }
         warn!(%resource, "{resource}: {text}");
+        self.recorder.of_resources(Some(resource.as_str()), Severity::Warning, &text);
         let known = self.warnings.entry(resource).or_default();
         known.retain(|old| *old != text);
         known.push(text);
@@ -218,7 +233,8 @@ impl Resources {
     }
 
     /// A command of an operator; what the graph says to it.
-    pub(crate) fn command(&mut self, command: resource::Command) -> Vec<Notice> {
+    pub(crate) fn command(&mut self, command: resource::Command, who: Who) -> Vec<Notice> {
+        self.operator = Some(who);
         self.input(Input::Command(command))
     }
 
@@ -375,10 +391,15 @@ impl Resources {
 
     fn input(&mut self, input: Input) -> Vec<Notice> {
         let mut outputs = Vec::new();
+        // What is said to an operator is written down with the command.
+        let answers = matches!(input, Input::Command(_));
         self.graph.handle(clock::now(), input, &mut outputs);
         let mut notices = Vec::new();
         for output in outputs {
             self.perform(output, &mut notices);
+        }
+        for n in notices.iter().filter(|n| n.warning && !answers) {
+            self.recorder.of_resources(None, Severity::Warning, &n.text);
         }
         notices
     }
@@ -393,6 +414,7 @@ impl Resources {
             }
             Output::Changed(c) => {
                 info!(resource = %c.resource, "{} {}: {}", c.resource, c.to, c.reason);
+                self.recorder.resource(&c, self.operator.as_ref());
                 if c.to == resource::State::Stuck {
                     self.name_the_pids(&c.resource);
                 }
@@ -400,9 +422,17 @@ impl Resources {
             Output::Reached { target, without } => {
                 self.blocked = None;
                 let names: Vec<&str> = without.iter().map(Name::as_str).collect();
+                let text = format!("resources are {target}");
                 match names.is_empty() {
-                    true => info!("resources are {target}"),
-                    false => warn!("resources are {target}, but not {}", names.join(", ")),
+                    true => {
+                        info!("{text}");
+                        self.recorder.of_resources(None, Severity::Info, text);
+                    }
+                    false => {
+                        let text = format!("{text}, but not {}", names.join(", "));
+                        warn!("{text}");
+                        self.recorder.of_resources(None, Severity::Warning, text);
+                    }
                 }
                 let orders = self.activation.reached(target);
                 self.carry_out(orders);
@@ -410,12 +440,16 @@ impl Resources {
             Output::Blocked { resource, reason } => self.block(resource, &reason),
             Output::Reboot { resource, reason } => {
                 error!(%resource, "{resource}: {reason}: the machine is rebooted (on_stop_failure)");
+                let text = format!("{reason}: the machine is rebooted (on_stop_failure)");
+                self.recorder.of_resources(Some(resource.as_str()), Severity::Error, text);
                 self.effects.push(Effect::Reboot(format!("{resource}: {reason}")));
             }
             // Told to the virtual routers by `reports`.
             Output::Health { .. } => {}
             Output::CriticalFailed { resource, reason } => {
                 error!(%resource, "this node cannot serve: {resource}: {reason}");
+                let text = format!("this node cannot serve: {reason}");
+                self.recorder.of_resources(Some(resource.as_str()), Severity::Error, text);
             }
             Output::Reconfigured => {
                 if let Some(config) = self.pending.take() {
@@ -440,6 +474,8 @@ impl Resources {
     fn block(&mut self, resource: Name, reason: &Reason) {
         error!(%resource, "BLOCKED: {resource}: {reason}; the addresses stay off, and this node is not released, until it \
             ends or `tandemadm resource clear {resource}`");
+        let text = format!("BLOCKED: {reason}; the addresses stay off, and this node is not released");
+        self.recorder.of_resources(Some(resource.as_str()), Severity::Error, text);
         self.blocked = Some((resource, reason.to_string()));
     }
 

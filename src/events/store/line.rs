@@ -68,6 +68,13 @@ impl<'a> Iterator for Scan<'a> {
             if let Some((line, len)) = decode(rest) {
                 return Some(self.found(line, len));
             }
+            // The damaged byte may be the end of the line before.
+            if self.at == self.valid
+                && let Some((line, len)) = rest.get(1..).and_then(decode)
+            {
+                (self.at, self.skipped) = (self.at + 1, true);
+                return Some(self.found(line, len));
+            }
             // No record begins here: the next one begins after the next end of a line.
             let end = rest.iter().position(|b| *b == b'\n');
             self.skipped |= end != Some(0);

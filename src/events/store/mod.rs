@@ -76,9 +76,9 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// 16 MiB (some 40,000 events), 400 days.
+    /// 16 MiB (some 40,000 events), a year.
     fn default() -> Self {
-        Limits { bytes: 16 << 20, age: Duration::from_secs(400 * 86_400) }
+        Limits { bytes: 16 << 20, age: Duration::from_secs(365 * 86_400) }
     }
 }
 
