@@ -5,8 +5,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tandemd::events::Who;
 use tandemd::config::{self, Options, Source};
+use tandemd::events::Who;
 use tandemd::notify::{Change, Notifier, NotifierSettings, Subject, Target};
 use tandemd::vrrp::State;
 

@@ -19,6 +19,8 @@ use tandemd::events::{Event, EventsPage, Fact, Kind, Query, Who};
 use tandemd::vrrp::{Family, State};
 use tokio::sync::oneshot;
 
+#[path = "tandemadm/events.rs"]
+mod events;
 #[path = "tandemadm/resources.rs"]
 mod resources;
 
@@ -293,6 +295,8 @@ fn text_fits_80_columns_and_has_no_colour_in_a_pipe() {
         "resource stop --help",
         "health --help",
         "maintenance --help",
+        "events --help",
+        "events --about web0",
     ] {
         let out = served.adm(words);
         assert!(out.status.success(), "{words}: {}", stderr(&out));

@@ -5,8 +5,8 @@ use super::keys;
 use super::model::{Node, Realtime};
 use super::names;
 use super::reader::{Table, Value};
-use super::resource::space;
 use super::report::At;
+use super::resource::space;
 use crate::vrrp::Version;
 use std::time::Duration;
 

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-pub use crate::events::{Event, EventsPage};
 pub use super::health::{Health, HealthLevel, Problem};
 pub use super::resources::{
     ActivationStatus, AddressPlace, Condition, LastFailure, LastResult, Maintenance, ResourceCommand,
     ResourceGroupStatus, ResourceStatus, ResourcesStatus, RunningStep,
 };
+pub use crate::events::{Event, EventsPage};
 
 /// `GET /v1/status`: everything an operator sees.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -61,7 +61,9 @@ mod tests {
     #[test]
     fn what_the_client_asks_is_what_the_server_hears() {
         for about in [None, Some("kad".to_owned()), Some("a&b=c %/\u{e4}".to_owned())] {
-            for since in [None, Some(Since::Id(7)), Some(Since::Time("2026-11-21T14:00:00.5Z".parse().unwrap()))] {
+            for since in
+                [None, Some(Since::Id(7)), Some(Since::Time("2026-11-21T14:00:00.5Z".parse().unwrap()))]
+            {
                 let query = Query { since, about: about.clone(), limit: 9 };
                 let path = path(&query, Duration::from_secs(5));
                 let uri: Uri = path.parse().unwrap();

@@ -6,8 +6,8 @@ use super::api::{
     Stats, Status,
 };
 use super::connection::Limited;
-use super::events::events;
 use super::data::{data, data_recover, data_verify, drbd_handler};
+use super::events::events;
 pub use super::peer::Peer;
 use crate::events::{EventsPage, Query};
 use axum::extract::rejection::JsonRejection;
@@ -181,7 +181,8 @@ impl Server {
     }
 }
 
-fn group() -> Option<Gid> {
+/// Members of this group may look, if it exists.
+pub fn group() -> Option<Gid> {
     Group::from_name(GROUP).ok().flatten().map(|g| g.gid)
 }
 

@@ -43,7 +43,10 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(requests: mpsc::Sender<Request>, events: (PathBuf, Option<watch::Receiver<u64>>)) -> Self {
+    pub(super) fn new(
+        requests: mpsc::Sender<Request>,
+        events: (PathBuf, Option<watch::Receiver<u64>>),
+    ) -> Self {
         Door { requests, dir: events.0, newest: events.1, waiters: Arc::new(Semaphore::new(WAITERS)) }
     }
 
@@ -57,7 +60,9 @@ impl Door {
 
     /// Until there is an event after this one, or the time is over.
     async fn await_news(&self, after: u64, limit: Duration) {
-        let (Ok(_place), Some(mut newest)) = (self.waiters.try_acquire(), self.newest.clone()) else { return };
+        let (Ok(_place), Some(mut newest)) = (self.waiters.try_acquire(), self.newest.clone()) else {
+            return;
+        };
         // Over as well when the daemon stops writing.
         let _ = tokio::time::timeout(limit, newest.wait_for(|id| *id > after)).await;
     }

@@ -231,7 +231,8 @@ mod tests {
 
     #[test]
     fn the_words_of_the_json_are_what_scripts_are_written_against() {
-        let who = Operator { uid: 0, user: Some("root".into()), login_uid: Some(1000), ..Operator::default() };
+        let who =
+            Operator { uid: 0, user: Some("root".into()), login_uid: Some(1000), ..Operator::default() };
         let fact = Fact::new(Kind::Instance, "192.0.2.2 gave up").about("kad").change("BACKUP", "MASTER");
         let fact = Fact { node: "esc-1".into(), ..fact.by(Who::Operator(who)).level(Severity::Warning) };
         let event = Event { id: 7, at: "2026-11-21T12:26:50Z".parse().unwrap(), fact };

@@ -101,12 +101,13 @@ impl Query {
     ) -> Result<Self, String> {
         let now = now.to_zoned(TimeZone::UTC);
         let since = since.map(|s| Since::parse(s, &now).map_err(|e| format!("since: {e}"))).transpose()?;
-        let limit = match limit {
-            None => 1000,
-            Some(text) => text.parse().ok().filter(|n| (1..=LIMIT).contains(n)).ok_or_else(|| {
-                format!("limit: {text:?} is no number of events: 1 to {LIMIT} is allowed")
-            })?,
-        };
+        let limit =
+            match limit {
+                None => 1000,
+                Some(text) => text.parse().ok().filter(|n| (1..=LIMIT).contains(n)).ok_or_else(|| {
+                    format!("limit: {text:?} is no number of events: 1 to {LIMIT} is allowed")
+                })?,
+            };
         Ok(Query { since, about: about.map(str::to_owned), limit })
     }
 

@@ -24,7 +24,9 @@ fn since_is_what_people_write() {
         assert_eq!(Since::parse(text, &now()), Ok(Since::Time(want.parse().unwrap())), "{text}");
     }
     assert_eq!(Since::parse("1234", &now()), Ok(Since::Id(1234)));
-    for text in ["", "yesterday", "-1h", "1.5h", "h", "5 parsecs", "99999999999999999999d", "999999999999d", "25:00"] {
+    for text in
+        ["", "yesterday", "-1h", "1.5h", "h", "5 parsecs", "99999999999999999999d", "999999999999d", "25:00"]
+    {
         let refused = Since::parse(text, &now()).unwrap_err();
         assert!(refused.contains("15m") && refused.contains("id of an event"), "{text}: {refused}");
     }
@@ -45,10 +47,13 @@ fn what_is_said_to_the_api_is_read_back() {
 #[test]
 fn events_are_found_by_time_id_name_kind_and_who() {
     let dir = tempfile::tempdir().unwrap();
-    let alice = Operator { uid: 0, user: Some("root".into()), login: Some("alice".into()), ..Operator::default() };
+    let alice =
+        Operator { uid: 0, user: Some("root".into()), login: Some("alice".into()), ..Operator::default() };
     let facts = [
         Fact::new(Kind::Daemon, "started").change("stopped", "running"),
-        Fact::new(Kind::Instance, "192.0.2.2 gave up").about("kad").by(Who::Peer { name: "192.0.2.2".into() }),
+        Fact::new(Kind::Instance, "192.0.2.2 gave up")
+            .about("kad")
+            .by(Who::Peer { name: "192.0.2.2".into() }),
         Fact::new(Kind::Operator, "resource stop app").about("app").by(Who::Operator(alice)),
         Fact::new(Kind::Resource, "stopped by the operator").about("app"),
     ];
@@ -60,8 +65,7 @@ fn events_are_found_by_time_id_name_kind_and_who() {
     store.commit(begin).unwrap();
     let find = |since: Option<&str>, about: Option<&str>, limit: usize| {
         let since = since.map(|s| Since::parse(s, &now()).unwrap());
-        let page =
-            read_events(dir.path(), &Query { since, about: about.map(str::to_owned), limit }).unwrap();
+        let page = read_events(dir.path(), &Query { since, about: about.map(str::to_owned), limit }).unwrap();
         (page.events.iter().map(|e| e.id).collect::<Vec<u64>>(), page.more)
     };
     assert_eq!(find(None, None, 10), (vec![1, 2, 3, 4], false));

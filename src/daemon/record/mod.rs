@@ -214,7 +214,8 @@ fn complete(fact: &mut Fact, dir: &Path) {
     }
     if fact.kind == Kind::Daemon && fact.to.as_deref() == Some(RUNNING) {
         let turns = |s: &Stored<Fact>| s.value.kind == Kind::Daemon && s.value.to.is_some();
-        let last = Reader::new(dir).read(Want::Newest, 1, turns).ok().and_then(|p| p.records.into_iter().next());
+        let last =
+            Reader::new(dir).read(Want::Newest, 1, turns).ok().and_then(|p| p.records.into_iter().next());
         if let Some(last) = last.filter(|l| l.value.to.as_deref() != Some(STOPPED)) {
             fact.from = Some(DIED.to_owned());
             fact.level = Severity::Warning;
@@ -231,7 +232,8 @@ fn complete(fact: &mut Fact, dir: &Path) {
 fn told(news: News) -> Fact {
     let (level, text) = match news {
         News::Failing(why) => {
-            let text = format!("events cannot be recorded: {why}; they wait, and what there is no room for is lost");
+            let text =
+                format!("events cannot be recorded: {why}; they wait, and what there is no room for is lost");
             error!("{text}");
             (Severity::Error, text)
         }

@@ -54,7 +54,9 @@ mod tests {
         assert_eq!((o.uid, o.pid), (0, pid));
         complete(&mut o);
         assert_eq!(o.user.as_deref(), Some("root"));
-        let Who::Operator(gone) = operator(&Peer { uid: 4_000_000_000, pid: Some(i32::MAX) }) else { panic!() };
+        let Who::Operator(gone) = operator(&Peer { uid: 4_000_000_000, pid: Some(i32::MAX) }) else {
+            panic!()
+        };
         assert_eq!((gone.login_uid, gone.user), (None, None));
     }
 }

@@ -33,7 +33,9 @@ pub(in crate::daemon) fn of_resource(reason: &resource::Reason, name: &str, oper
             who => who,
         },
         R::RolledBack { resource: by, because } => of_resource(because, by.as_str(), operator),
-        R::StepFailed { .. } | R::NotDown { .. } | R::NeverEnds(_) | R::Done(_) | R::Cancelled(_) => resource(name),
+        R::StepFailed { .. } | R::NotDown { .. } | R::NeverEnds(_) | R::Done(_) | R::Cancelled(_) => {
+            resource(name)
+        }
         R::AnotherChance(_) => Who::Timer,
         R::NotAsked | R::Target(_) | R::RunForever | R::NotWithTheRest | R::Found(_) | R::Reconfigured => {
             Who::Daemon

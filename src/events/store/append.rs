@@ -1,8 +1,8 @@
 //! Writing a store.
 
+use super::Limits;
 use super::line::{self, SHORTEST, Scan};
 use super::segment::{self, Segment};
-use super::Limits;
 use jiff::Timestamp;
 use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
@@ -133,7 +133,8 @@ impl Store {
         let valid = scan.valid as u64;
         let file = OpenOptions::new().append(true).open(&path).map_err(failed("open", &path))?;
         let cut = file.metadata().map_err(failed("look at", &path))?.len().saturating_sub(valid);
-        let mut active = Active { segment, file, bytes: valid, begun: begun.unwrap_or_default(), torn: false };
+        let mut active =
+            Active { segment, file, bytes: valid, begun: begun.unwrap_or_default(), torn: false };
         if cut > 0 {
             active.cut_back()?;
         }
@@ -168,7 +169,9 @@ impl Store {
         }
         let id = self.next;
         let line = line::encode(id, at, &json);
-        if (self.staged.len() + line.len()) as u64 > self.limits.segment_bytes() / 2 && !self.staged.is_empty() {
+        if (self.staged.len() + line.len()) as u64 > self.limits.segment_bytes() / 2
+            && !self.staged.is_empty()
+        {
             return Err(StoreError::Full);
         }
         if self.staged.is_empty() {
@@ -204,7 +207,9 @@ impl Store {
     /// The segment for what is staged: whole, not too full and not too old.
     fn ready(&mut self, now: Timestamp) -> Result<Active, StoreError> {
         // Somebody may have removed the file: nobody would ever read what is written to it.
-        if let Some(mut active) = self.active.take().filter(|a| a.file.metadata().is_ok_and(|m| m.nlink() > 0)) {
+        if let Some(mut active) =
+            self.active.take().filter(|a| a.file.metadata().is_ok_and(|m| m.nlink() > 0))
+        {
             if active.torn
                 && let Err(e) = active.cut_back()
             {

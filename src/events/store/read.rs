@@ -1,8 +1,8 @@
 //! Reading a store, whoever writes it meanwhile, or nobody.
 
+use super::Stored;
 use super::line::{Line, Scan};
 use super::segment::{self, Segment};
-use super::Stored;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::ops::Range;

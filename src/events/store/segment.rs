@@ -56,9 +56,9 @@ pub(super) fn read(segment: &Segment) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// A new segment. That it is there has reached the disk when this returns.
+/// A new segment. Who may read it is said by the mode of the directory. That it is there has reached the disk when this returns.
 pub(super) fn create(dir: &Path, first: u64) -> io::Result<File> {
-    let file = OpenOptions::new().append(true).create_new(true).mode(0o640).open(path(dir, first))?;
+    let file = OpenOptions::new().append(true).create_new(true).mode(0o644).open(path(dir, first))?;
     File::open(dir)?.sync_all()?;
     Ok(file)
 }

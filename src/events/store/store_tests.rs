@@ -66,7 +66,10 @@ fn what_was_committed_is_there_after_a_restart_and_ids_go_on() {
     assert_eq!((ids(&page), page.more, page.damaged, page.last_id), (vec![1, 2, 3, 4, 5], false, 0, 5));
     assert_genuine(&page);
     let text = fs::read_to_string(&files(dir.path())[0]).unwrap();
-    assert!(text.lines().nth(4).unwrap().contains(" 5 2026-11-18T11:06:45Z {\"text\":\"note 5, with a\\nline"), "{text}");
+    assert!(
+        text.lines().nth(4).unwrap().contains(" 5 2026-11-18T11:06:45Z {\"text\":\"note 5, with a\\nline"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -127,9 +130,16 @@ fn the_oldest_make_room_and_the_whole_is_never_too_large() {
     assert_genuine(&page);
     assert_eq!((page.records.last().unwrap().id, page.damaged), (8000, 0));
     let first = page.records[0].id;
-    assert_eq!(ids(&page), (first..=8000).collect::<Vec<u64>>(), "only whole segments at the old end are gone");
+    assert_eq!(
+        ids(&page),
+        (first..=8000).collect::<Vec<u64>>(),
+        "only whole segments at the old end are gone"
+    );
     // A reader that was away for long goes on with what there is.
-    assert_eq!(Reader::new(dir.path()).read(Want::After(1), 1, |_: &Stored<Note>| true).unwrap().records[0].id, first);
+    assert_eq!(
+        Reader::new(dir.path()).read(Want::After(1), 1, |_: &Stored<Note>| true).unwrap().records[0].id,
+        first
+    );
 }
 
 #[test]
