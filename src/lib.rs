@@ -3,6 +3,7 @@
 //! The map, and which room may use which (a test in `tests/layering.rs` holds us to it):
 //!
 //! - cores, without I/O, clock or randomness: [`time`], [`vrrp`], [`bfd`], [`resource`], [`pair`]
+//! - [`events`]: what happened, and a store for it; uses nothing of the others
 //! - [`config`]: files to checked settings; uses the cores' types
 //! - the shell's parts: [`net`], [`guardian`], [`process`], [`agents`], [`track`], [`notify`], [`control`]; they use the above
 //! - [`daemon`]: wires the parts together; [`cli`]: `tandemadm`

@@ -162,7 +162,7 @@ mod tests {
         let command = Fact::new(Kind::Operator, "maintenance on:\nmaintenance is on").by(Who::Operator(who));
         assert_eq!(
             render(&event(command), &m, Style::Plain),
-            "12:26:50 operator: maintenance on: maintenance is on (by root (logged in as eve))\n"
+            "12:26:50 operator: maintenance on: maintenance is on (by root (logged in as\n         eve))\n"
         );
     }
 
