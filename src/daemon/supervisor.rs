@@ -1,6 +1,7 @@
 //! The main loop: wires the protocol thread to scripts, trackers, control socket, signals and the service manager.
 
 mod care;
+mod record;
 
 use super::Args;
 use super::backend::{Door, Request};
@@ -278,20 +279,6 @@ impl Supervisor {
         self.tell_protocol(Command::Track(report));
     }
 
-    /// Writes down that a track went down or came back. Resources have events of their own, and a number in a file may change
-    /// as it likes.
-    fn note_track(&mut self, report: &Report) {
-        let counts = matches!(report.verdict, Verdict::Up | Verdict::Down);
-        if !counts || report.id.kind == TrackKind::Resource {
-            return;
-        }
-        let before = self.verdicts.insert(report.id.clone(), report.verdict);
-        // That it is up at first is no news.
-        if before.unwrap_or(Verdict::Up) != report.verdict {
-            self.recorder.track(report, before.unwrap_or(Verdict::Up));
-        }
-    }
-
     /// To the protocol thread, in order; none is lost if it is busy.
     fn tell_protocol(&mut self, command: Command) {
         self.waiting.push_back(command);
@@ -445,10 +432,6 @@ impl Supervisor {
                 data::drbd_handler(agents.collect(), call, self.recorder.clone(), reply);
             }
         }
-    }
-
-    fn asked(&self, who: &Peer) -> data::Asked {
-        data::Asked { who: operator(who), recorder: self.recorder.clone() }
     }
 
     fn set_level(&self, level: &LogLevel, who: &Peer) -> Outcome {

@@ -1,9 +1,11 @@
 //! What happened goes to the store of events: from the main thread, which never waits for it.
 
 mod operator;
+mod quota;
 mod who;
 
 pub(super) use operator::operator;
+use quota::Quota;
 pub(super) use who::{of_resource, of_transition};
 
 use crate::config::{Config, TrackKind};
@@ -34,6 +36,7 @@ pub(super) struct Recorder {
     writer: Option<Writer<Fact>>,
     dir: PathBuf,
     node: Arc<Mutex<String>>,
+    quota: Arc<Mutex<Quota>>,
 }
 
 impl Recorder {
@@ -53,13 +56,13 @@ impl Recorder {
         let writer = Writer::start(settings)
             .inspect_err(|e| error!("no events are recorded: cannot start the thread: {e}"))
             .ok();
-        Recorder { writer, dir, node }
+        Recorder { writer, dir, node, quota: Arc::default() }
     }
 
     /// Writes nothing down.
     #[cfg(test)]
     pub(super) fn none() -> Self {
-        Recorder { writer: None, dir: PathBuf::new(), node: Arc::default() }
+        Recorder { writer: None, dir: PathBuf::new(), node: Arc::default(), quota: Arc::default() }
     }
 
     /// What a reload has changed.
@@ -117,8 +120,13 @@ impl Recorder {
         self.record_at(c.at, fact.level(level).by(c.who.clone()));
     }
 
-    /// A warning of the protocol thread.
+    /// A warning of the protocol thread. One that is said again and again must not push out what happened before.
     pub(super) fn warning(&self, instance: Option<&str>, text: &str) {
+        let mut quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+        if !quota.allows(instance.unwrap_or_default(), clock::now()) {
+            return;
+        }
+        drop(quota);
         let fact = match instance {
             Some(name) => Fact::new(Kind::Instance, text).about(name).by(Who::Network),
             None => Fact::new(Kind::Daemon, text),

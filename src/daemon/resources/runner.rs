@@ -12,9 +12,7 @@ use crate::events::{Severity, Who};
 use crate::net::clock;
 use crate::notify::{Change, Target as State};
 use crate::process::Activity;
-use crate::resource::{
-    self, Graph, Input, Level, Name, Notice, Output, Plan, Reason, Step, StepResult, Target,
-};
+use crate::resource::{self, Graph, Input, Level, Name, Notice, Output, Plan, Step, StepResult, Target};
 use crate::time::Instant;
 use crate::track;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,9 +56,6 @@ pub(crate) enum Effect {
 /// Agents with what they are for.
 pub(super) type Agents = BTreeMap<Name, (Resource, Arc<dyn Agent>)>;
 
-/// Warnings of a resource that are kept.
-const WARNINGS: usize = 3;
-
 /// A step that runs.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -94,8 +89,8 @@ pub(crate) struct Resources {
     sender: mpsc::UnboundedSender<Happening>,
     happenings: mpsc::UnboundedReceiver<Happening>,
     reports: mpsc::UnboundedReceiver<Report>,
-    effects: Vec<Effect>,
-    recorder: Recorder,
+    pub(super) effects: Vec<Effect>,
+    pub(super) recorder: Recorder,
     /// Who gave the last command.
     operator: Option<Who>,
 }
@@ -201,23 +196,6 @@ impl Resources {
             }
             Happening::Data(..) => {}
         }
-    }
-
-    fn note(&mut self, resource: Name, warning: bool, text: String) {
-        if !warning {
-            info!(%resource, "{resource}: {text}");
-            if self.warnings.remove(&resource).is_some() {
-                self.recorder.of_resources(Some(resource.as_str()), Severity::Info, text);
-            }
-            return;
-        }
-        warn!(%resource, "{resource}: {text}");
-        self.recorder.of_resources(Some(resource.as_str()), Severity::Warning, &text);
-        let known = self.warnings.entry(resource).or_default();
-        known.retain(|old| *old != text);
-        known.push(text);
-        let surplus = known.len().saturating_sub(WARNINGS);
-        known.drain(..surplus);
     }
 
     /// A virtual router changed its state.
@@ -419,31 +397,9 @@ impl Resources {
                     self.name_the_pids(&c.resource);
                 }
             }
-            Output::Reached { target, without } => {
-                self.blocked = None;
-                let names: Vec<&str> = without.iter().map(Name::as_str).collect();
-                let text = format!("resources are {target}");
-                match names.is_empty() {
-                    true => {
-                        info!("{text}");
-                        self.recorder.of_resources(None, Severity::Info, text);
-                    }
-                    false => {
-                        let text = format!("{text}, but not {}", names.join(", "));
-                        warn!("{text}");
-                        self.recorder.of_resources(None, Severity::Warning, text);
-                    }
-                }
-                let orders = self.activation.reached(target);
-                self.carry_out(orders);
-            }
+            Output::Reached { target, without } => self.reached(target, &without),
             Output::Blocked { resource, reason } => self.block(resource, &reason),
-            Output::Reboot { resource, reason } => {
-                error!(%resource, "{resource}: {reason}: the machine is rebooted (on_stop_failure)");
-                let text = format!("{reason}: the machine is rebooted (on_stop_failure)");
-                self.recorder.of_resources(Some(resource.as_str()), Severity::Error, text);
-                self.effects.push(Effect::Reboot(format!("{resource}: {reason}")));
-            }
+            Output::Reboot { resource, reason } => self.reboot(&resource, &reason),
             // Told to the virtual routers by `reports`.
             Output::Health { .. } => {}
             Output::CriticalFailed { resource, reason } => {
@@ -468,20 +424,6 @@ impl Resources {
                 }
                 notices.push(notice);
             }
-        }
-    }
-
-    fn block(&mut self, resource: Name, reason: &Reason) {
-        error!(%resource, "BLOCKED: {resource}: {reason}; the addresses stay off, and this node is not released, until it \
-            ends or `tandemadm resource clear {resource}`");
-        let text = format!("BLOCKED: {reason}; the addresses stay off, and this node is not released");
-        self.recorder.of_resources(Some(resource.as_str()), Severity::Error, text);
-        self.blocked = Some((resource, reason.to_string()));
-    }
-
-    fn name_the_pids(&self, resource: &Name) {
-        for p in self.running.get(resource).iter().flat_map(|r| r.activity.processes()) {
-            error!(%resource, pid = p.pid, "{resource}: process {} does not end: {}", p.pid, p.command);
         }
     }
 
@@ -535,7 +477,7 @@ impl Resources {
         self.carry_out(orders);
     }
 
-    fn carry_out(&mut self, orders: Vec<Order>) {
+    pub(super) fn carry_out(&mut self, orders: Vec<Order>) {
         for order in orders {
             match order {
                 Order::Run(instance, which) => self.effects.push(Effect::Run(instance, which)),
