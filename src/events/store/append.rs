@@ -270,7 +270,7 @@ impl Store {
     pub fn expire(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.shrink()?;
         let old = |written: SystemTime| {
-            let now = SystemTime::try_from(now).unwrap_or(SystemTime::UNIX_EPOCH);
+            let now = SystemTime::from(now);
             now.duration_since(written).unwrap_or(Duration::ZERO) > self.limits.age
         };
         if let Some(oldest) = self.closed.front() {

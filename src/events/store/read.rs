@@ -173,7 +173,7 @@ impl<T: DeserializeOwned, F: FnMut(&Stored<T>) -> bool> Job<T, F> {
     ) -> bool {
         let mut scan = Scan::new(bytes);
         let mut next = ids.start;
-        while let Some(Line { id, at, json }) = scan.next() {
+        for Line { id, at, json } in scan.by_ref() {
             if !(next..ids.end).contains(&id) {
                 continue;
             }

@@ -92,7 +92,7 @@ fn pages_follow_one_another_without_a_gap() {
     add(&mut store, 1..=900);
     assert!(files(dir.path()).len() > 2);
     let reader = Reader::new(dir.path());
-    let read = |want, limit| reader.read(want, limit, |s: &Stored<Note>| s.id % 3 == 0).unwrap();
+    let read = |want, limit| reader.read(want, limit, |s: &Stored<Note>| s.id.is_multiple_of(3)).unwrap();
     let newest = read(Want::Newest, 4);
     assert_eq!((ids(&newest), newest.more, newest.last_id), (vec![891, 894, 897, 900], true, 900));
     let (mut after, mut seen) = (0, Vec::new());
@@ -118,7 +118,7 @@ fn the_oldest_make_room_and_the_whole_is_never_too_large() {
     let mut largest = 0;
     for n in 1..=8000 {
         store.stage(at(n), &note(n)).unwrap();
-        if n % 5 == 0 {
+        if n.is_multiple_of(5) {
             store.commit(at(n)).unwrap();
             let bytes: u64 = files(dir.path()).iter().map(|f| fs::metadata(f).unwrap().len()).sum();
             assert_eq!(bytes, store.bytes());
@@ -324,7 +324,7 @@ fn a_reader_beside_the_writer_sees_every_record_once_and_in_order() {
     });
     for n in 1..=last {
         store.stage(at(n), &note(n)).unwrap();
-        if n % 7 == 0 || n == last {
+        if n.is_multiple_of(7) || n == last {
             store.commit(at(n)).unwrap();
         }
     }
