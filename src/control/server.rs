@@ -103,7 +103,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
         how: Recover,
         who: Peer,
     ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
-    /// `GET /v1/events`. Without any event it waits this long for one.
+    /// `GET /v1/events`. Without any event it waits this long for one; not if many wait already.
     fn events(
         &self,
         query: Query,

@@ -147,11 +147,6 @@ impl Store {
         Ok(())
     }
 
-    /// Where it is.
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// Other limits, from the next commit on.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;

@@ -74,23 +74,6 @@ impl Reader {
         }
         Ok(job.page)
     }
-
-    /// Where the store begins and ends: the lowest id that may be there, and the newest that is.
-    ///
-    /// # Errors
-    ///
-    /// The directory or a segment cannot be read.
-    pub fn ends(&self) -> io::Result<(u64, u64)> {
-        let segments = segment::list(&self.dir)?;
-        let first = segments.first().map_or(0, |s| s.first);
-        for s in segments.iter().rev() {
-            let bytes = segment::read(s)?.unwrap_or_default();
-            if let Some(last) = Scan::new(&bytes).map(|l| l.id).max() {
-                return Ok((first, last));
-            }
-        }
-        Ok((first, 0))
-    }
 }
 
 /// Each segment with the ids that count of it: up to those of the next one, whatever else a damaged disk makes of it.

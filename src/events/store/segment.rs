@@ -58,7 +58,11 @@ pub(super) fn read(segment: &Segment) -> io::Result<Option<Vec<u8>>> {
 
 /// A new segment. Who may read it is said by the mode of the directory. That it is there has reached the disk when this returns.
 pub(super) fn create(dir: &Path, first: u64) -> io::Result<File> {
-    let file = OpenOptions::new().append(true).create_new(true).mode(0o644).open(path(dir, first))?;
+    let file = OpenOptions::new().append(true).create(true).mode(0o644).open(path(dir, first))?;
+    // An empty one may be left of a try that failed below.
+    if file.metadata()?.len() > 0 {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
     File::open(dir)?.sync_all()?;
     Ok(file)
 }
