@@ -3,6 +3,7 @@
 //! The map, and which room may use which (a test in `tests/layering.rs` holds us to it):
 //!
 //! - cores, without I/O, clock or randomness: [`time`], [`vrrp`], [`bfd`], [`resource`], [`pair`]
+//! - [`events`]: what happened, and a store for it; uses nothing of the others
 //! - [`config`]: files to checked settings; uses the cores' types
 //! - the shell's parts: [`net`], [`guardian`], [`process`], [`agents`], [`track`], [`notify`], [`peer`],
 //!   [`control`]; they use the above
@@ -15,6 +16,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod events;
 pub mod guardian;
 pub mod import;
 pub mod net;

@@ -37,7 +37,8 @@ const SHELL: [&str; 7] = [
     "crate::daemon",
     "crate::cli",
 ];
-const ABOVE_CORE: [&str; 10] = [
+const ABOVE_CORE: [&str; 11] = [
+    "crate::events",
     "crate::agents",
     "crate::config",
     "crate::net",
@@ -49,9 +50,10 @@ const ABOVE_CORE: [&str; 10] = [
     "crate::daemon",
     "crate::cli",
 ];
+const CORES: [&str; 5] = ["crate::time", "crate::vrrp", "crate::bfd", "crate::resource", "crate::pair"];
 const TOP: [&str; 2] = ["crate::daemon", "crate::cli"];
 
-const RULES: [Rule; 26] = [
+const RULES: [Rule; 29] = [
     Rule { room: "time.rs", forbidden: &IO },
     Rule { room: "time.rs", forbidden: &ABOVE_CORE },
     Rule { room: "vrrp", forbidden: &IO },
@@ -64,6 +66,9 @@ const RULES: [Rule; 26] = [
     Rule { room: "pair", forbidden: &ABOVE_CORE },
     Rule { room: "config", forbidden: &SHELL },
     Rule { room: "config", forbidden: &["crate::net", "tokio::", "socket2::"] },
+    Rule { room: "events", forbidden: &ABOVE_CORE },
+    Rule { room: "events", forbidden: &CORES },
+    Rule { room: "events", forbidden: &["tracing::", "std::process", "std::env"] },
     Rule { room: "import", forbidden: &IO },
     Rule { room: "import", forbidden: &SHELL },
     Rule { room: "import", forbidden: &["crate::net"] },

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tandemd::config::{self, Options, Source};
+use tandemd::events::Who;
 use tandemd::notify::{Change, Notifier, NotifierSettings, Subject, Target};
 use tandemd::vrrp::State;
 
@@ -61,6 +62,7 @@ fn change(target: Target, priority: u8) -> Change {
         reason: "a test".into(),
         addresses: vec!["192.0.2.100/24".into(), "192.0.2.101/24".into()],
         interface: "eth0".into(),
+        who: Who::Timer,
         at: "2026-11-21T12:00:00Z".parse().unwrap(),
     }
 }

@@ -15,9 +15,12 @@ use tandemd::control::api::{
     Maintenance, Outcome, Recover, ResourceCommand, ResourcesStatus, Stats, Status,
 };
 use tandemd::control::server::{Backend, BackendError, ControlError, Peer, Server};
+use tandemd::events::{Event, EventsPage, Fact, Kind, Query, Who};
 use tandemd::vrrp::{Family, State};
 use tokio::sync::oneshot;
 
+#[path = "tandemadm/events.rs"]
+mod events;
 #[path = "tandemadm/resources.rs"]
 mod resources;
 
@@ -121,6 +124,14 @@ impl Backend for Cardboard {
 
     async fn maintenance(&self, mode: Maintenance, _: Peer) -> Result<Outcome, BackendError> {
         Ok(Outcome { ok: true, message: format!("maintenance is {}", if mode.on { "on" } else { "off" }) })
+    }
+
+    async fn events(&self, query: Query, _: Duration) -> Result<EventsPage, BackendError> {
+        let fact = Fact::new(Kind::Instance, "192.0.2.2 gave up (priority 0)").about("web0");
+        let fact = Fact { node: "bravo".into(), ..fact.change("BACKUP", "MASTER").by(Who::Timer) };
+        let event = Event { id: 7, at: "2026-11-21T12:00:00Z".parse().unwrap(), fact };
+        let events = if query.about.as_deref() == Some("web0") { vec![event] } else { vec![] };
+        Ok(EventsPage { events, more: false, last_id: 7, damaged: 0 })
     }
 
     async fn data(&self) -> Result<Vec<DataReport>, BackendError> {
@@ -284,6 +295,8 @@ fn text_fits_80_columns_and_has_no_colour_in_a_pipe() {
         "resource stop --help",
         "health --help",
         "maintenance --help",
+        "events --help",
+        "events --about web0",
     ] {
         let out = served.adm(words);
         assert!(out.status.success(), "{words}: {}", stderr(&out));

@@ -19,6 +19,9 @@ pub(super) struct Args {
     /// Run directory of the daemon
     #[arg(long, global = true, value_name = "DIR", default_value = "/run/tandem")]
     pub(super) run_dir: PathBuf,
+    /// State directory of the daemon, for what is read while it is down
+    #[arg(long, global = true, value_name = "DIR", default_value = "/var/lib/tandem")]
+    pub(super) state_dir: PathBuf,
     #[command(subcommand)]
     pub(super) command: Command,
 }
@@ -109,11 +112,32 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: DataCommand,
     },
+    /// What happened on this node, newest last; also while tandemd is down
+    Events(EventsWish),
     /// Show or set the log level of the running daemon
     LogLevel {
         /// The new level
         level: Option<Level>,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct EventsWish {
+    /// Go on with what happens, until interrupted
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// How long ago (90s, 15m, 2h, 3d, 1w), when (14:00, 2026-11-21 14:00), or after the event with this id
+    #[arg(long, value_name = "WHEN")]
+    pub(super) since: Option<String>,
+    /// Only what has to do with this: a name, a kind (instance, group, track, resource, pair, daemon, operator), a user, a peer
+    #[arg(long, value_name = "NAME")]
+    pub(super) about: Option<String>,
+    /// So many at most; the newest, but with an id after --since the first [default: 100, with --since 10000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=crate::events::LIMIT as u64))]
+    pub(super) limit: Option<u64>,
+    /// One JSON object a line, for scripts
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

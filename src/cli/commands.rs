@@ -4,7 +4,7 @@ use super::args::{Act, Args, Command, ConfigCommand, ResourceWords, Switch};
 use super::exit::{EX_USAGE, Failure};
 use super::resource::{self, GraphForm};
 use super::text::{Moment, Style, print, print_json, print_value};
-use super::{config, data, ha, health, import, stats, status, why};
+use super::{config, data, events, ha, health, import, stats, status, why};
 use crate::control::api::{LogLevel, Outcome, ResourceCommand, Stats, Status};
 use crate::control::client::{Client, ClientError};
 use crate::net::clock;
@@ -70,6 +70,7 @@ async fn execute(args: Args) -> Result<(), Failure> {
             import::run(&import::Job { file: &file, output: &output, id, force, json })
         }
         Command::Data { command } => data::run(client, command).await,
+        Command::Events(wish) => events::run(client, &args.state_dir, &wish).await,
         Command::LogLevel { level: None } => {
             let level: LogLevel = client.get("/v1/log-level").await?;
             print(&format!("{}\n", level.level))

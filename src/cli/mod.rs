@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod data;
 mod drbd_handler;
+mod events;
 mod exit;
 mod ha;
 mod health;

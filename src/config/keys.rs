@@ -92,7 +92,17 @@ pub(super) const TRACK: Keys = Keys {
 };
 
 pub(super) const NODE: Keys = Keys {
-    known: &["name", "startup_delay", "script_user", "notify_fifo", "notify_timeout", "realtime", "version"],
+    known: &[
+        "name",
+        "startup_delay",
+        "script_user",
+        "notify_fifo",
+        "notify_timeout",
+        "realtime",
+        "version",
+        "events_size",
+        "events_age",
+    ],
     elsewhere: &[
         ("router_id", "write `name`"),
         ("vrrp_startup_delay", "write `startup_delay`"),

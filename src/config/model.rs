@@ -83,6 +83,10 @@ pub struct Node {
     pub notify_timeout: Duration,
     /// Scheduling of the protocol thread.
     pub realtime: Realtime,
+    /// How many bytes of events are kept, 256 KiB to 256 MiB.
+    pub events_size: u64,
+    /// How long events are kept, 1 h to 10 years.
+    pub events_age: Duration,
 }
 
 /// How the protocol thread is scheduled (sched(7)).
@@ -321,6 +325,19 @@ pub struct Tracks {
     pub files: Vec<FileTrack>,
     /// `[[track.bfd]]`.
     pub bfd: Vec<BfdTrack>,
+}
+
+impl Tracks {
+    /// Whether there is one of this name. Interfaces and resources are not defined here.
+    pub fn has(&self, kind: TrackKind, name: &str) -> bool {
+        match kind {
+            TrackKind::Script => self.scripts.iter().any(|t| t.name == name),
+            TrackKind::Process => self.processes.iter().any(|t| t.name == name),
+            TrackKind::File => self.files.iter().any(|t| t.name == name),
+            TrackKind::Bfd => self.bfd.iter().any(|t| t.name == name),
+            TrackKind::Interface | TrackKind::Resource => false,
+        }
+    }
 }
 
 /// `[[track.script]]`: a command whose exit status says up (0) or down.

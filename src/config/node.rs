@@ -6,10 +6,15 @@ use super::model::{Node, Realtime};
 use super::names;
 use super::reader::{Table, Value};
 use super::report::At;
+use super::resource::space;
 use crate::vrrp::Version;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// A year, for how long events are kept.
+const YEAR: Duration = Duration::from_secs(8760 * 3600);
+/// Some 40,000 events.
+const EVENTS: u64 = 16 << 20;
 
 /// The `[node]` tables of all files.
 struct NodeTables<'a>(Vec<Table<'a>>);
@@ -42,6 +47,8 @@ pub(super) fn read(tops: &[Table<'_>], host_name: &str) -> (Node, Version) {
         notify_fifo: tables.get("notify_fifo").and_then(|v| names::path(&v)),
         notify_timeout: span("notify_timeout", Duration::from_millis(100), Duration::from_secs(30)),
         realtime: tables.get("realtime").and_then(|v| realtime(&v)).unwrap_or(Realtime::Auto),
+        events_size: tables.get("events_size").and_then(|v| events_size(&v)).unwrap_or(EVENTS),
+        events_age: tables.get("events_age").and_then(|v| v.duration_in(HOUR..=10 * YEAR)).unwrap_or(YEAR),
     };
     let version = tables.get("version").and_then(|v| read_version_value(&v)).unwrap_or(Version::V3);
     (node, version)
@@ -54,6 +61,15 @@ fn node_name(value: &Value<'_>) -> Option<String> {
         return None;
     }
     Some(text.to_owned())
+}
+
+fn events_size(value: &Value<'_>) -> Option<u64> {
+    let bytes = space::bytes(value)?;
+    let fits = (256 << 10..=256 << 20).contains(&bytes);
+    if !fits {
+        value.add(value.refuse("is no size for the events").allowed("256KiB to 256MiB"));
+    }
+    fits.then_some(bytes)
 }
 
 fn realtime(value: &Value<'_>) -> Option<Realtime> {

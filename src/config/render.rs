@@ -159,6 +159,8 @@ pub(super) fn node(node: &Node) -> Pairs {
         ("notify_fifo", node.notify_fifo.as_deref().and_then(path)),
         ("notify_timeout", span(node.notify_timeout)),
         ("realtime", realtime(node.realtime)),
+        ("events_size", string(resource::space::format_bytes(node.events_size))),
+        ("events_age", span(node.events_age)),
     ])
 }
 

@@ -17,6 +17,7 @@ pub use super::resources::{
     ActivationStatus, AddressPlace, Condition, LastFailure, LastResult, Maintenance, ResourceCommand,
     ResourceGroupStatus, ResourceStatus, ResourcesStatus, RunningStep,
 };
+pub use crate::events::{Event, EventsPage};
 
 /// `GET /v1/status`: everything an operator sees.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! Asks a running daemon.
 
 use super::api::{Health, Maintenance, Outcome, ResourceCommand, Status};
+use crate::events::{EventsPage, Query};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
@@ -80,6 +81,11 @@ impl Client {
     /// `GET /v1/health`.
     pub async fn health(&self) -> Result<Health, ClientError> {
         self.get("/v1/health").await
+    }
+
+    /// `GET /v1/events`; if there is none, it waits this long for one (8 s at most).
+    pub async fn events(&self, query: &Query, wait: Duration) -> Result<EventsPage, ClientError> {
+        self.clone().patient(self.timeout + wait).get(&super::events::path(query, wait)).await
     }
 
     /// `POST /v1/resources/NAME/COMMAND`. The name must be one of the status: it becomes part of the path.

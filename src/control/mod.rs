@@ -4,6 +4,7 @@ pub mod api;
 pub mod client;
 mod connection;
 mod data;
+mod events;
 mod health;
 mod pairs;
 mod peer;

@@ -8,7 +8,9 @@ use super::api::{
 use super::connection::Limited;
 use super::data::{data, data_recover, data_verify, drbd_handler};
 use super::pairs::{pair_order, pair_register, pairs};
+use super::events::events;
 pub use super::peer::Peer;
+use crate::events::{EventsPage, Query};
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path as Segments, State};
 use axum::http::{StatusCode, header};
@@ -21,6 +23,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 use tokio::net::UnixListener;
 
@@ -115,6 +118,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
         command: PairRegistration,
         who: Peer,
     ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `GET /v1/events`. Without any event it waits this long for one; not if many wait already.
+    fn events(
+        &self,
+        query: Query,
+        wait: Duration,
+    ) -> impl Future<Output = Result<EventsPage, BackendError>> + Send;
     /// `POST /v1/drbd/handler`: DRBD has called its handler and waits.
     fn drbd_handler(
         &self,
@@ -187,7 +196,8 @@ impl Server {
     }
 }
 
-fn group() -> Option<Gid> {
+/// Members of this group may look, if it exists.
+pub fn group() -> Option<Gid> {
     Group::from_name(GROUP).ok().flatten().map(|g| g.gid)
 }
 
@@ -209,6 +219,7 @@ fn router<B: Backend>(backend: B) -> Router {
         .route("/v1/pairs", get(pairs::<B>))
         .route("/v1/pairs/order", post(pair_order::<B>))
         .route("/v1/pairs/register", post(pair_register::<B>))
+        .route("/v1/events", get(events::<B>))
         .route("/v1/drbd/handler", post(drbd_handler::<B>))
         .fallback(missing)
         .method_not_allowed_fallback(wrong)

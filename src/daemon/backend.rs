@@ -5,8 +5,12 @@ use crate::control::api::{
     PairReport, Recover, ResourceCommand, Stats, Status,
 };
 use crate::control::server::{Backend, BackendError, Peer};
+use crate::events::{EventsPage, Query, read_events};
 use crate::resource;
-use tokio::sync::{mpsc, oneshot};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// A request with the place for its answer.
 #[derive(Debug)]
@@ -27,13 +31,43 @@ pub(super) enum Request {
     DrbdHandler(HandlerCall, oneshot::Sender<Result<HandlerAnswer, BackendError>>),
 }
 
+/// Questions that wait for events at once; further ones are answered without waiting.
+const WAITERS: usize = 8;
+
 /// What the control server talks to.
 #[derive(Clone, Debug)]
-pub(super) struct Door(mpsc::Sender<Request>);
+pub(super) struct Door {
+    requests: mpsc::Sender<Request>,
+    /// Where the events are.
+    dir: PathBuf,
+    /// The newest event; none: none is written.
+    newest: Option<watch::Receiver<u64>>,
+    waiters: Arc<Semaphore>,
+}
 
 impl Door {
-    pub(super) fn new(requests: mpsc::Sender<Request>) -> Self {
-        Door(requests)
+    pub(super) fn new(
+        requests: mpsc::Sender<Request>,
+        events: (PathBuf, Option<watch::Receiver<u64>>),
+    ) -> Self {
+        Door { requests, dir: events.0, newest: events.1, waiters: Arc::new(Semaphore::new(WAITERS)) }
+    }
+
+    /// From the files, on a thread of its own: a disk may hang.
+    async fn read(&self, query: Query) -> Result<EventsPage, BackendError> {
+        let dir = self.dir.clone();
+        let failed = |e: String| BackendError::Unavailable(format!("the events cannot be read: {e}"));
+        let read = tokio::task::spawn_blocking(move || read_events(&dir, &query)).await;
+        read.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(format!("{}: {e}", self.dir.display())))
+    }
+
+    /// Until there is an event after this one, or the time is over.
+    async fn await_news(&self, after: u64, limit: Duration) {
+        let (Ok(_place), Some(mut newest)) = (self.waiters.try_acquire(), self.newest.clone()) else {
+            return;
+        };
+        // Over as well when the daemon stops writing.
+        let _ = tokio::time::timeout(limit, newest.wait_for(|id| *id > after)).await;
     }
 
     async fn ask<T>(
@@ -42,7 +76,7 @@ impl Door {
     ) -> Result<T, BackendError> {
         let (reply, answer) = oneshot::channel();
         let stops = || BackendError::Unavailable("tandemd is stopping".into());
-        self.0.send(make(reply)).await.map_err(|_| stops())?;
+        self.requests.send(make(reply)).await.map_err(|_| stops())?;
         answer.await.map_err(|_| stops())?
     }
 }
@@ -108,6 +142,15 @@ impl Backend for Door {
 
     async fn pair_register(&self, command: PairRegistration, who: Peer) -> Result<Outcome, BackendError> {
         self.ask(|reply| Request::PairRegister(command, who, reply)).await
+    }
+
+    async fn events(&self, query: Query, wait: Duration) -> Result<EventsPage, BackendError> {
+        let page = self.read(query.clone()).await?;
+        if !page.events.is_empty() || wait.is_zero() {
+            return Ok(page);
+        }
+        self.await_news(page.last_id, wait).await;
+        self.read(query).await
     }
 
     async fn drbd_handler(&self, call: HandlerCall) -> Result<HandlerAnswer, BackendError> {

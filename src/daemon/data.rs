@@ -4,6 +4,8 @@
 use crate::agents::{Agent, Side};
 use crate::control::api::{DataReport, HandlerAnswer, HandlerCall, Outcome, Recover};
 use crate::control::server::BackendError;
+use crate::daemon::record::Recorder;
+use crate::events::{Severity, Who};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -46,8 +48,14 @@ fn unknown(name: &str) -> Outcome {
     Outcome { ok: false, message: format!("there is no resource {name} with replicated data") }
 }
 
-pub(super) fn verify(name: String, agent: Option<Arc<dyn Agent>>, who: String, reply: Reply<Outcome>) {
-    run(name, "verify", who, reply, agent, |agent| async move {
+/// Who asked, and where it is written down.
+pub(super) struct Asked {
+    pub(super) who: Who,
+    pub(super) recorder: Recorder,
+}
+
+pub(super) fn verify(name: String, agent: Option<Arc<dyn Agent>>, asked: Asked, reply: Reply<Outcome>) {
+    run(name, "data verify", asked, reply, agent, |agent| async move {
         match agent.data() {
             Some(data) => Some(data.verify().await),
             None => None,
@@ -59,10 +67,14 @@ pub(super) fn recover(
     name: String,
     how: Recover,
     agent: Option<Arc<dyn Agent>>,
-    who: String,
+    asked: Asked,
     reply: Reply<Outcome>,
 ) {
-    run(name, "recover", who, reply, agent, move |agent| async move {
+    let what = match how.keep {
+        Side::Local => "data recover --keep local",
+        Side::Peer => "data recover --keep peer",
+    };
+    run(name, what, asked, reply, agent, move |agent| async move {
         let data = agent.data()?;
         Some(match how.keep {
             Side::Peer if how.no_copy => data.recover_without_copy(RECOVERY).await,
@@ -75,7 +87,7 @@ pub(super) fn recover(
 fn run<F>(
     name: String,
     what: &'static str,
-    who: String,
+    asked: Asked,
     reply: Reply<Outcome>,
     agent: Option<Arc<dyn Agent>>,
     work: impl FnOnce(Arc<dyn Agent>) -> F,
@@ -86,7 +98,9 @@ fn run<F>(
         let _ = reply.send(Ok(unknown(&name)));
         return;
     };
+    let Asked { who, recorder } = asked;
     info!(%who, resource = %name, "{what} of {name}");
+    recorder.command(&who, Some(&name), &format!("{what} {name} begins"), true, "");
     let work = work(agent);
     let title = name.clone();
     let task = tokio::spawn(async move {
@@ -100,6 +114,7 @@ fn run<F>(
         } else {
             warn!(resource = %title, "{what} of {title}: {}", outcome.message);
         }
+        recorder.command(&who, Some(&title), &format!("{what} {title}"), outcome.ok, &outcome.message);
         outcome
     });
     tokio::spawn(async move {
@@ -120,11 +135,20 @@ fn run<F>(
 
 /// Answers DRBD by the agent whose resource it is; `active` says for each agent whether it serves. Without one DRBD is told
 /// that nothing is known.
-pub(super) fn drbd_handler(agents: Vec<(Named, bool)>, call: HandlerCall, reply: Reply<HandlerAnswer>) {
+pub(super) fn drbd_handler(
+    agents: Vec<(Named, bool)>,
+    call: HandlerCall,
+    recorder: Recorder,
+    reply: Reply<HandlerAnswer>,
+) {
     tokio::spawn(async move {
-        for ((_, agent), active) in agents {
+        for ((name, agent), active) in agents {
             if let Some(work) = agent.drbd_handler(&call, active) {
-                let _ = reply.send(Ok(work.await));
+                let answer = work.await;
+                let level = if answer.warning { Severity::Warning } else { Severity::Info };
+                let text = format!("DRBD's handler {}: {}", call.handler.name(), answer.event);
+                recorder.of_resources(Some(&name), level, text);
+                let _ = reply.send(Ok(answer));
                 return;
             }
         }
@@ -177,6 +201,10 @@ mod tests {
         }
     }
 
+    fn asked() -> Asked {
+        Asked { who: Who::Timer, recorder: Recorder::none() }
+    }
+
     fn paper() -> Arc<dyn Agent> {
         Arc::new(Paper)
     }
@@ -188,17 +216,17 @@ mod tests {
         let all = answer.await.unwrap().unwrap();
         assert_eq!((all[0].resource.as_str(), all[0].error.as_deref()), ("data", Some("torn")));
         let (reply, answer) = oneshot::channel();
-        verify("data".into(), Some(paper()), "uid 0".into(), reply);
+        verify("data".into(), Some(paper()), asked(), reply);
         assert_eq!(answer.await.unwrap().unwrap(), Outcome { ok: false, message: "torn".into() });
         for (keep, no_copy, want) in
             [(Side::Local, false, "Local"), (Side::Peer, false, "Peer"), (Side::Peer, true, "no copy")]
         {
             let (reply, answer) = oneshot::channel();
-            recover("data".into(), Recover { keep, no_copy }, Some(paper()), "uid 0".into(), reply);
+            recover("data".into(), Recover { keep, no_copy }, Some(paper()), asked(), reply);
             assert_eq!(answer.await.unwrap().unwrap(), Outcome { ok: true, message: want.into() });
         }
         let (reply, answer) = oneshot::channel();
-        verify("else".into(), None, "uid 0".into(), reply);
+        verify("else".into(), None, asked(), reply);
         assert!(answer.await.unwrap().unwrap().message.contains("no resource else"));
     }
 
@@ -212,7 +240,7 @@ mod tests {
         };
         for (resource, active, exit) in [("r0", true, 5), ("r0", false, 4), ("r1", true, 1)] {
             let (reply, answer) = oneshot::channel();
-            drbd_handler(vec![(("data".into(), paper()), active)], call(resource), reply);
+            drbd_handler(vec![(("data".into(), paper()), active)], call(resource), Recorder::none(), reply);
             assert_eq!(answer.await.unwrap().unwrap().exit, exit);
         }
     }

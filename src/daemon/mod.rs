@@ -19,6 +19,7 @@ mod pair;
 mod privileges;
 mod protocol;
 mod reboot;
+mod record;
 mod remains;
 mod resources;
 mod routing;

@@ -6,7 +6,8 @@ use super::remains::Keep;
 use super::{Args, leftovers, logging, privileges, remains, supervisor::Supervisor};
 use crate::config::{self, Config, Realtime};
 use crate::control;
-use crate::control::server::Server;
+use crate::control::server::{self, Server};
+use crate::events;
 use crate::guardian::{self, Role, Ward};
 use crate::net::realtime;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -75,6 +76,7 @@ fn daemon(args: Args, log: LogControl, ward: Option<Ward>) -> u8 {
             return EX_CANTCREAT;
         }
     }
+    prepare_events(&args.state_dir);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(r) => r,
         Err(e) => {
@@ -142,6 +144,17 @@ fn clean_remains(run_dir: &Path, keep: Keep<'_>, whose: &str) {
     let cleaned = remains::clean(run_dir, keep);
     cleaned.done.iter().for_each(|what| warn!("{what}, left behind by {whose}"));
     cleaned.errors.iter().for_each(|e| error!("{e}"));
+}
+
+/// Gives the events to the group that may look, while that is still possible. Where it is not, root alone reads them.
+fn prepare_events(state_dir: &Path) {
+    let dir = state_dir.join(events::DIRECTORY);
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o750).create(&dir);
+    let given =
+        made.map(|()| server::group().map(|gid| std::os::unix::fs::chown(&dir, None, Some(gid.as_raw()))));
+    if let Err(e) = given.and_then(Option::transpose) {
+        warn!("cannot give {} to its group: {e}", dir.display());
+    }
 }
 
 /// Makes the directory if it is missing, and refuses one that others may write to.

@@ -2,6 +2,7 @@
 
 mod care;
 mod pairs;
+mod record;
 
 use super::Args;
 use super::backend::{Door, Request};
@@ -11,12 +12,14 @@ use super::manager::{Manager, gone};
 use super::messages::{Command, Event};
 use super::pair::Pairs;
 use super::protocol::{self, Handle};
+use super::record::{Recorder, operator};
 use super::resources::{Pre, Resources, advice};
 use super::start::NO_RESOURCES;
 use super::{data, leftovers, privileges, remains};
 use crate::config::{self, Config, Loaded, TrackKind};
 use crate::control::api::{BfdStatus, LogLevel, Outcome, Stats, Status, TrackerStatus};
 use crate::control::server::{BackendError, Peer, Server};
+use crate::events::{Severity, Who};
 use crate::guardian::Ward;
 use crate::net::{NetError, clock};
 use crate::notify::{Change, Notifier, NotifierSettings, Subject};
@@ -57,6 +60,8 @@ pub(super) enum DaemonError {
 const SCRIPTS_AT_STOP: Duration = Duration::from_secs(30);
 /// How often the service manager is asked for more time while resources go down.
 const STOP_TICK: Duration = Duration::from_secs(2);
+/// The last events have this long to reach the disk.
+const EVENTS_AT_STOP: Duration = Duration::from_secs(3);
 /// The protocol thread answers within this.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -77,6 +82,9 @@ pub(super) struct Supervisor {
     notifier: Notifier,
     resources: Resources,
     pairs: Pairs,
+    recorder: Recorder,
+    /// The verdicts of tracks that were written down.
+    verdicts: BTreeMap<TrackId, Verdict>,
     /// Blocking scripts that run, by instance.
     before: BTreeMap<String, (Pre, AbortHandle)>,
     /// The newest change of each instance.
@@ -99,11 +107,12 @@ impl Supervisor {
         let config = Arc::new(loaded.config);
         let empty = Config { instances: Vec::new(), groups: Vec::new(), ..(*config).clone() };
         let protocol = protocol::spawn(Arc::new(empty), event_sender, ward.clone(), &args.run_dir)?;
+        let recorder = Recorder::start(&args.state_dir, &config);
         let user = config.node.script_user.as_ref();
         let trackers = Trackers::start(&config.tracks, user, report_sender);
         let notifier = Notifier::start(NotifierSettings::new(&config, &args.run_dir));
-        let resources = Resources::start(&config, &args.run_dir, &args.state_dir);
         let pairs = Pairs::new(&args.state_dir);
+        let resources = Resources::start(&config, &args.run_dir, &args.state_dir, recorder.clone());
         advice::ask(&config, None);
         let now = clock::wall();
         Ok(Supervisor {
@@ -122,6 +131,8 @@ impl Supervisor {
             notifier,
             resources,
             pairs,
+            recorder,
+            verdicts: BTreeMap::new(),
             before: BTreeMap::new(),
             changes: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -137,9 +148,10 @@ impl Supervisor {
         let mut hangup = watch(SignalKind::hangup())?;
         let (requests, mut inbox) = mpsc::channel(64);
         let (close, closed) = oneshot::channel::<()>();
-        let served = tokio::spawn(server.serve(Door::new(requests), async {
+        let served = tokio::spawn(server.serve(Door::new(requests, self.recorder.source()), async {
             let _ = closed.await;
         }));
+        self.recorder.runs();
         self.remember(&[]);
         self.apply().await;
         self.apply_bfd();
@@ -161,7 +173,7 @@ impl Supervisor {
                     ended = Err(DaemonError::Orphaned);
                     break;
                 }
-                _ = hangup.recv() => { self.reload("SIGHUP").await; }
+                _ = hangup.recv() => { self.reload("SIGHUP", None).await; }
                 event = self.events.recv() => match event {
                     Some(Event::Ended) | None => return Err(DaemonError::Ended),
                     Some(event) => self.take(event),
@@ -182,10 +194,15 @@ impl Supervisor {
                 _ = watchdog.tick() => self.feed_watchdog(),
             }
         }
+        match &ended {
+            Ok(()) => self.recorder.stops("asked to stop (SIGTERM or SIGINT)", Severity::Info),
+            Err(e) => self.recorder.stops(&e.to_string(), Severity::Error),
+        }
         self.stop_pairs(&mut terminate, &mut inbox).await;
         self.stop(&mut terminate, &mut inbox).await;
         let _ = close.send(());
         let _ = served.await;
+        self.recorder.finish(EVENTS_AT_STOP).await;
         info!("stopped");
         ended
     }
@@ -241,6 +258,7 @@ impl Supervisor {
                     crate::notify::word(change.target),
                     change.reason
                 );
+                self.recorder.changed(&change);
                 if change.subject == Subject::Instance {
                     self.changes.insert(change.name.clone(), change.clone());
                     self.resources.changed(&change);
@@ -257,6 +275,7 @@ impl Supervisor {
                 let name = instance.as_deref().unwrap_or("-");
                 if warning {
                     warn!(instance = name, "{text}");
+                    self.recorder.warning(instance.as_deref(), &text);
                 } else {
                     info!(instance = name, "{text}");
                 }
@@ -271,6 +290,7 @@ impl Supervisor {
 
     /// A tracker's verdict goes to the protocol thread, in order; none is lost if it is busy.
     fn pass_on(&mut self, report: Report) {
+        self.note_track(&report);
         self.tell_protocol(Command::Track(report));
     }
 
@@ -293,7 +313,10 @@ impl Supervisor {
     fn take_bfd(&mut self, news: News) {
         match news {
             News::Report(report) => self.pass_on(report),
-            News::Line { warning: true, text } => warn!("{text}"),
+            News::Line { warning: true, text } => {
+                warn!("{text}");
+                self.recorder.warning(None, &text);
+            }
             News::Line { warning: false, text } => info!("{text}"),
         }
     }
@@ -336,13 +359,15 @@ impl Supervisor {
     }
 
     /// Reads the configuration again. A bad one leaves everything as it is.
-    async fn reload(&mut self, who: &str) -> Outcome {
+    async fn reload(&mut self, who: &str, peer: Option<&Peer>) -> Outcome {
+        let by = peer.map_or(Who::Daemon, operator);
         match NotifyState::monotonic_usec_now() {
             Ok(at) => self.manager.tell(&[NotifyState::Reloading, at]),
             Err(_) => self.manager.tell(&[NotifyState::Reloading]),
         }
         let outcome = self.try_reload(who).await;
         self.reload_error = (!outcome.ok).then(|| outcome.message.clone());
+        self.recorder.reloaded(&by, peer.is_none(), &outcome);
         self.manager.tell(&[NotifyState::Ready]);
         outcome
     }
@@ -373,6 +398,9 @@ impl Supervisor {
         self.remember(&[&new]);
         let old = std::mem::replace(&mut self.config, new.clone());
         self.loaded_at = clock::wall();
+        self.recorder.configure(&self.config);
+        let known = |id: &TrackId, _: &mut Verdict| self.config.tracks.has(id.kind, &id.name);
+        self.verdicts.retain(known);
         self.notifier.reload(NotifierSettings::new(&self.config, &self.args.run_dir));
         self.apply().await;
         self.trackers.reload(&self.config.tracks, self.config.node.script_user.as_ref());
@@ -393,7 +421,7 @@ impl Supervisor {
             Request::Stats(reply) => drop(reply.send(self.stats().await)),
             Request::Config(reply) => drop(reply.send(Ok(config::effective_toml(&self.config)))),
             Request::Reload(who, reply) => {
-                let outcome = self.reload(&describe(&who)).await;
+                let outcome = self.reload(&describe(&who), Some(&who)).await;
                 drop(reply.send(Ok(outcome)));
             }
             Request::LogLevel(reply) => drop(reply.send(Ok(LogLevel { level: self.log.level() }))),
@@ -404,11 +432,11 @@ impl Supervisor {
             Request::Data(reply) => data::report(self.resources.agents(), reply),
             Request::DataVerify(name, who, reply) => {
                 let agent = self.resources.agent(&name);
-                data::verify(name, agent, describe(&who), reply);
+                data::verify(name, agent, self.asked(&who), reply);
             }
             Request::DataRecover(name, how, who, reply) => {
                 let agent = self.resources.agent(&name);
-                data::recover(name, how, agent, describe(&who), reply);
+                data::recover(name, how, agent, self.asked(&who), reply);
             }
             Request::Pairs(reply) => drop(reply.send(Ok(self.pairs.status()))),
             Request::PairOrder(command, who, reply) => {
@@ -421,7 +449,7 @@ impl Supervisor {
                     let active = serving.contains(&a.0);
                     (a, active)
                 });
-                data::drbd_handler(agents.collect(), call, reply);
+                data::drbd_handler(agents.collect(), call, self.recorder.clone(), reply);
             }
         }
     }
@@ -432,6 +460,7 @@ impl Supervisor {
             .parse::<tracing::Level>()
             .map_err(|_| format!("unknown level {:?}: error, warn, info, debug or trace", level.level))
             .and_then(|l| self.log.set(l));
+        self.recorder.log_level(who, level, &set);
         match set {
             Ok(()) => {
                 info!(who = %describe(who), "log level is now {}", level.level);
@@ -475,6 +504,7 @@ impl Supervisor {
         let p = self.ask(Command::Stats).await?;
         let mut daemon = p.thread;
         daemon.extend(self.notifier.stats());
+        daemon.extend(self.recorder.stats());
         let bfd = self.bfd_view().await.counters;
         Ok(Stats { instances: p.instances, interfaces: p.interfaces, bfd, daemon })
     }

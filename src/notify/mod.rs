@@ -6,6 +6,7 @@ mod settings;
 mod state_file;
 mod worker;
 
+use crate::events::Who;
 use crate::vrrp::State;
 pub use notifier::Notifier;
 use serde::Serialize;
@@ -53,6 +54,8 @@ pub struct Change {
     pub addresses: Vec<String>,
     /// Interface; empty for a group.
     pub interface: String,
+    /// Who brought it about.
+    pub who: Who,
     /// When it happened.
     pub at: jiff::Timestamp,
 }

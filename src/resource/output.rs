@@ -61,6 +61,17 @@ impl Command {
         }
     }
 
+    /// As an operator writes it.
+    pub fn line(&self) -> String {
+        match self {
+            Command::Start(n) => format!("resource start {n}"),
+            Command::Stop(n) => format!("resource stop {n}"),
+            Command::Restart(n) => format!("resource restart {n}"),
+            Command::Clear(n) => format!("resource clear {n}"),
+            Command::Maintenance(on) => format!("maintenance {}", if *on { "on" } else { "off" }),
+        }
+    }
+
     /// What is done, as a participle.
     pub fn word(&self) -> &'static str {
         match self {

@@ -208,6 +208,8 @@ impl Tandemd {
         Command::new(env!("CARGO_BIN_EXE_tandemadm"))
             .arg("--run-dir")
             .arg(self.run_dir())
+            .arg("--state-dir")
+            .arg(self.dir.join("state"))
             .args(words.split_whitespace())
             .output()
             .expect("tandemadm")

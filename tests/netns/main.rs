@@ -13,6 +13,7 @@ mod bfd_peers;
 mod debounce;
 mod drbd_handler;
 mod election;
+mod events;
 mod faults;
 mod groups;
 mod growth;

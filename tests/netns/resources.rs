@@ -292,3 +292,52 @@ fn what_runs_already_when_a_reload_brings_it_is_taken_down_where_it_may_not_be()
         },
     );
 }
+
+#[test]
+fn events_say_what_became_of_a_resource_and_who_was_behind_it() {
+    isolated("resources::events_say_what_became_of_a_resource_and_who_was_behind_it", || {
+        let s = Stack::new();
+        let a = s.start("a", 200);
+        s.lab.wait_holder("a", VIP, secs(5));
+        assert!(a.adm("resource stop app --wait=20").status.success());
+        assert!(a.adm("resource start app --wait=20").status.success());
+        s.tell("fail.a.app.monitor");
+        let events = || -> Vec<serde_json::Value> {
+            let out = a.adm("events --json --since 0");
+            let text = String::from_utf8_lossy(&out.stdout).into_owned();
+            text.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect()
+        };
+        let find = |name: &str, to: &str| {
+            let all = events();
+            all.into_iter().rfind(|e| e["kind"] == "resource" && e["name"] == name && e["to"] == to)
+        };
+        wait_until(secs(10), "the failure is an event", || find("app", "failed").is_some());
+        let failed = find("app", "failed").expect("failed");
+        assert_eq!(
+            (&failed["level"], &failed["who"]["kind"]),
+            (&"error".into(), &"resource".into()),
+            "{failed}"
+        );
+        assert!(failed["why"].as_str().is_some_and(|w| w.contains("told to fail")), "{failed}");
+        let stopping = events().into_iter().find(|e| e["name"] == "app" && e["to"] == "stopping");
+        let stopping = stopping.expect("it was stopped");
+        assert_eq!(
+            (&stopping["from"], &stopping["who"]["uid"]),
+            (&"started".into(), &0.into()),
+            "{stopping}"
+        );
+        assert_eq!(
+            (&stopping["who"]["kind"], &stopping["who"]["user"]),
+            (&"operator".into(), &"root".into())
+        );
+        let commands: Vec<_> = events().into_iter().filter(|e| e["kind"] == "operator").collect();
+        let words: Vec<_> = commands.iter().map(|e| (e["name"].as_str(), e["why"].as_str())).collect();
+        let said = |verb, done| format!("resource {verb} app: app is being {done}");
+        let (stop, start) = (said("stop", "stopped"), said("start", "started"));
+        assert_eq!(words, [(Some("app"), Some(stop.as_str())), (Some("app"), Some(start.as_str()))]);
+        let promoted = find("data", "promoted").expect("promoted");
+        assert_eq!(promoted["who"]["name"], "data");
+        let raised = events().into_iter().find(|e| e["why"] == "resources are raised");
+        assert!(raised.is_some_and(|e| e["kind"] == "resource" && e["name"].is_null()));
+    });
+}

@@ -14,7 +14,7 @@ mod ocf;
 mod postgresql;
 mod render;
 mod settings;
-mod space;
+pub(super) mod space;
 mod systemd;
 
 pub use model::*;

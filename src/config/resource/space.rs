@@ -38,7 +38,7 @@ pub(super) fn read(value: &Value<'_>) -> Option<Space> {
 }
 
 /// A number of bytes, with or without a unit.
-pub(super) fn bytes(value: &Value<'_>) -> Option<u64> {
+pub(in crate::config) fn bytes(value: &Value<'_>) -> Option<u64> {
     let number = match value.as_string() {
         Some(text) => parse(text),
         None => value.as_integer().and_then(|n| u64::try_from(n).ok()),
@@ -79,7 +79,7 @@ pub(super) fn format(space: Space) -> String {
 }
 
 /// As [`format()`], for bytes.
-pub(super) fn format_bytes(bytes: u64) -> String {
+pub(in crate::config) fn format_bytes(bytes: u64) -> String {
     let unit = UNITS.iter().find(|(_, size)| bytes > 0 && bytes.is_multiple_of(*size));
     unit.map_or_else(|| format!("{bytes}B"), |(name, size)| format!("{}{name}", bytes / size))
 }

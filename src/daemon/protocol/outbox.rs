@@ -99,6 +99,7 @@ mod tests {
             reason: String::new(),
             addresses: Vec::new(),
             interface: String::new(),
+            who: crate::events::Who::Timer,
             at: jiff::Timestamp::UNIX_EPOCH,
         })
     }

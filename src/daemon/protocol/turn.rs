@@ -5,6 +5,7 @@ use super::{
     LAG_STEPS, Protocol, TOKEN_GUARD, TOKEN_MONITOR, TOKEN_ROUTING, ThreadStats, addresses, neighbours,
 };
 use crate::daemon::messages::{Command, Event};
+use crate::daemon::record::of_transition;
 use crate::net::clock;
 use crate::net::interface::NetEvent;
 use crate::net::poller::Token;
@@ -422,6 +423,7 @@ impl Protocol {
             reason: t.reason.to_string(),
             addresses: r.config.all_addresses().map(ToString::to_string).collect(),
             interface: r.config.interface.clone(),
+            who: of_transition(&t.reason, self.engine.router(id).and_then(VirtualRouter::faulted_by)),
             at: clock::wall(),
         }))
     }
@@ -437,6 +439,7 @@ impl Protocol {
             reason: t.reason.to_string(),
             addresses: Vec::new(),
             interface: String::new(),
+            who: of_transition(&t.reason, None),
             at: clock::wall(),
         })));
     }

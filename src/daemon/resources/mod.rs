@@ -6,6 +6,7 @@ mod boot;
 mod maintenance;
 mod runner;
 mod status;
+mod told;
 mod tracks;
 
 pub(super) use activation::{Place, Pre};

@@ -7,12 +7,12 @@ use super::tracks::Tracks;
 use crate::agents::{self, Agent, Context, DataStatus, Noticed, Report, Services};
 use crate::config::{Config, Resource};
 use crate::daemon::messages::{Command, GateNews};
+use crate::daemon::record::Recorder;
+use crate::events::{Severity, Who};
 use crate::net::clock;
 use crate::notify::{Change, Target as State};
 use crate::process::Activity;
-use crate::resource::{
-    self, Graph, Input, Level, Name, Notice, Output, Plan, Reason, Step, StepResult, Target,
-};
+use crate::resource::{self, Graph, Input, Level, Name, Notice, Output, Plan, Step, StepResult, Target};
 use crate::time::Instant;
 use crate::track;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,9 +56,6 @@ pub(crate) enum Effect {
 /// Agents with what they are for.
 pub(super) type Agents = BTreeMap<Name, (Resource, Arc<dyn Agent>)>;
 
-/// Warnings of a resource that are kept.
-const WARNINGS: usize = 3;
-
 /// A step that runs.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -94,12 +91,20 @@ pub(crate) struct Resources {
     sender: mpsc::UnboundedSender<Happening>,
     happenings: mpsc::UnboundedReceiver<Happening>,
     reports: mpsc::UnboundedReceiver<Report>,
-    effects: Vec<Effect>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) recorder: Recorder,
+    /// Who gave the last command.
+    operator: Option<Who>,
 }
 
 impl Resources {
     /// Makes the agents and looks at what runs already. Must be called within a tokio runtime.
-    pub(crate) fn start(config: &Arc<Config>, run_dir: &Path, state_dir: &Path) -> Self {
+    pub(in crate::daemon) fn start(
+        config: &Arc<Config>,
+        run_dir: &Path,
+        state_dir: &Path,
+        recorder: Recorder,
+    ) -> Self {
         let (sender, happenings) = mpsc::unbounded_channel();
         let (report_sender, reports) = mpsc::unbounded_channel();
         let services =
@@ -125,6 +130,8 @@ impl Resources {
             happenings,
             reports,
             effects: Vec::new(),
+            recorder,
+            operator: None,
         };
         resources.make_agents(config);
         if resources.maintenance.is_on() {
@@ -194,20 +201,6 @@ impl Resources {
         }
     }
 
-    fn note(&mut self, resource: Name, warning: bool, text: String) {
-        if !warning {
-            info!(%resource, "{resource}: {text}");
-            self.warnings.remove(&resource);
-            return;
-        }
-        warn!(%resource, "{resource}: {text}");
-        let known = self.warnings.entry(resource).or_default();
-        known.retain(|old| *old != text);
-        known.push(text);
-        let surplus = known.len().saturating_sub(WARNINGS);
-        known.drain(..surplus);
-    }
-
     /// A virtual router changed its state.
     pub(crate) fn changed(&mut self, change: &Change) {
         let orders = self.activation.changed(&change.name, change.target == State::Master);
@@ -227,7 +220,8 @@ impl Resources {
     }
 
     /// A command of an operator; what the graph says to it.
-    pub(crate) fn command(&mut self, command: resource::Command) -> Vec<Notice> {
+    pub(crate) fn command(&mut self, command: resource::Command, who: Who) -> Vec<Notice> {
+        self.operator = Some(who);
         self.input(Input::Command(command))
     }
 
@@ -394,10 +388,15 @@ impl Resources {
 
     fn input(&mut self, input: Input) -> Vec<Notice> {
         let mut outputs = Vec::new();
+        // What is said to an operator is written down with the command.
+        let answers = matches!(input, Input::Command(_));
         self.graph.handle(clock::now(), input, &mut outputs);
         let mut notices = Vec::new();
         for output in outputs {
             self.perform(output, &mut notices);
+        }
+        for n in notices.iter().filter(|n| n.warning && !answers) {
+            self.recorder.of_resources(None, Severity::Warning, &n.text);
         }
         notices
     }
@@ -412,29 +411,20 @@ impl Resources {
             }
             Output::Changed(c) => {
                 info!(resource = %c.resource, "{} {}: {}", c.resource, c.to, c.reason);
+                self.recorder.resource(&c, self.operator.as_ref());
                 if c.to == resource::State::Stuck {
                     self.name_the_pids(&c.resource);
                 }
             }
-            Output::Reached { target, without } => {
-                self.blocked = None;
-                let names: Vec<&str> = without.iter().map(Name::as_str).collect();
-                match names.is_empty() {
-                    true => info!("resources are {target}"),
-                    false => warn!("resources are {target}, but not {}", names.join(", ")),
-                }
-                let orders = self.activation.reached(target);
-                self.carry_out(orders);
-            }
+            Output::Reached { target, without } => self.reached(target, &without),
             Output::Blocked { resource, reason } => self.block(resource, &reason),
-            Output::Reboot { resource, reason } => {
-                error!(%resource, "{resource}: {reason}: the machine is rebooted (on_stop_failure)");
-                self.effects.push(Effect::Reboot(format!("{resource}: {reason}")));
-            }
+            Output::Reboot { resource, reason } => self.reboot(&resource, &reason),
             // Told to the virtual routers by `reports`.
             Output::Health { .. } => {}
             Output::CriticalFailed { resource, reason } => {
                 error!(%resource, "this node cannot serve: {resource}: {reason}");
+                let text = format!("this node cannot serve: {reason}");
+                self.recorder.of_resources(Some(resource.as_str()), Severity::Error, text);
             }
             Output::Reconfigured => {
                 if let Some(config) = self.pending.take() {
@@ -453,18 +443,6 @@ impl Resources {
                 }
                 notices.push(notice);
             }
-        }
-    }
-
-    fn block(&mut self, resource: Name, reason: &Reason) {
-        error!(%resource, "BLOCKED: {resource}: {reason}; the addresses stay off, and this node is not released, until it \
-            ends or `tandemadm resource clear {resource}`");
-        self.blocked = Some((resource, reason.to_string()));
-    }
-
-    fn name_the_pids(&self, resource: &Name) {
-        for p in self.running.get(resource).iter().flat_map(|r| r.activity.processes()) {
-            error!(%resource, pid = p.pid, "{resource}: process {} does not end: {}", p.pid, p.command);
         }
     }
 
@@ -518,7 +496,7 @@ impl Resources {
         self.carry_out(orders);
     }
 
-    fn carry_out(&mut self, orders: Vec<Order>) {
+    pub(super) fn carry_out(&mut self, orders: Vec<Order>) {
         for order in orders {
             match order {
                 Order::Run(instance, which) => self.effects.push(Effect::Run(instance, which)),

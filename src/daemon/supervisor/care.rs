@@ -5,6 +5,7 @@ use crate::control::api::Outcome;
 use crate::control::server::Peer;
 use crate::daemon::backend::Request;
 use crate::daemon::reboot;
+use crate::daemon::record::operator;
 use crate::daemon::resources::{Effect, Happening, Pre};
 use crate::net::clock;
 use crate::notify::Change;
@@ -147,6 +148,9 @@ impl Supervisor {
         if self.resources.is_empty() {
             return Outcome { ok: false, message: "no resources are configured".into() };
         }
+        let operator = operator(who);
+        let what = command.line();
+        let name = command.name().to_owned();
         let outcome = match command {
             Command::Maintenance(on) => match self.resources.set_maintenance(on) {
                 Ok(()) => {
@@ -157,7 +161,7 @@ impl Supervisor {
             Command::Start(_) | Command::Stop(_) | Command::Restart(_) | Command::Clear(_) => {
                 let refused: Vec<String> = self
                     .resources
-                    .command(command.clone())
+                    .command(command.clone(), operator.clone())
                     .into_iter()
                     .filter(|n| n.warning)
                     .map(|n| n.text)
@@ -170,6 +174,7 @@ impl Supervisor {
             }
         };
         info!(who = %super::describe(who), "{}", outcome.message);
+        self.recorder.command(&operator, Some(&name), &what, outcome.ok, &outcome.message);
         self.follow_resources();
         outcome
     }

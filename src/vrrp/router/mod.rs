@@ -18,7 +18,7 @@ use super::packet::{self, Outgoing};
 use super::replay::{Marks, Sequence};
 use super::settings::{RouterSettings, Transport};
 use super::timers;
-use super::tracking::Tracking;
+use super::tracking::{TrackKey, Tracking};
 use super::types::{ChecksumForm, ChecksumPolicy, Priority, State};
 use crate::time::Instant;
 use receive::NoticeKind;
@@ -342,6 +342,12 @@ impl VirtualRouter {
             return Some(why.clone());
         }
         self.tracking.fault().map(|t| format!("track {} failed: {}", t.key, t.effect.detail))
+    }
+
+    /// The track that forces it into FAULT, if it is not its own link that does.
+    pub fn faulted_by(&self) -> Option<&TrackKey> {
+        let fine = !matches!(self.link, Some(Err(_)));
+        self.tracking.fault().filter(|_| fine).map(|t| &t.key)
     }
 
     /// The fault of another member of the sync group.

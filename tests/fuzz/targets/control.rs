@@ -13,6 +13,7 @@ use tandemd::control::api::{
     Status,
 };
 use tandemd::control::server::{Backend, BackendError, Peer, Server};
+use tandemd::events::{EventsPage, LIMIT, Query};
 
 /// The name of the thread whose panics count.
 const THREAD: &str = "control server";
@@ -89,6 +90,11 @@ impl Backend for Cardboard {
         Ok(Outcome { ok: name == "data", message: format!("{how:?}") })
     }
 
+    async fn events(&self, query: Query, wait: Duration) -> Result<EventsPage, BackendError> {
+        assert!(query.limit <= LIMIT && wait <= Duration::from_secs(8));
+        Ok(EventsPage { events: vec![], more: false, last_id: 0, damaged: 0 })
+    }
+
     async fn drbd_handler(&self, call: HandlerCall) -> Result<HandlerAnswer, BackendError> {
         Ok(HandlerAnswer { exit: 4, warning: true, event: call.resource })
     }
@@ -129,8 +135,9 @@ fn socket() -> &'static Path {
 }
 
 const METHODS: [&str; 8] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PRI", "get"];
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 13] = [
     "/v1/status",
+    "/v1/events?since=15m&about=%6bad&limit=5&wait=99999",
     "/v1/stats",
     "/v1/config",
     "/v1/reload",
