@@ -4,7 +4,8 @@
 //!
 //! - cores, without I/O, clock or randomness: [`time`], [`vrrp`], [`bfd`], [`resource`], [`pair`]
 //! - [`config`]: files to checked settings; uses the cores' types
-//! - the shell's parts: [`net`], [`guardian`], [`process`], [`agents`], [`track`], [`notify`], [`control`]; they use the above
+//! - the shell's parts: [`net`], [`guardian`], [`process`], [`agents`], [`track`], [`notify`], [`peer`],
+//!   [`control`]; they use the above
 //! - [`daemon`]: wires the parts together; [`cli`]: `tandemadm`
 #![deny(missing_docs)]
 
@@ -19,6 +20,7 @@ pub mod import;
 pub mod net;
 pub mod notify;
 pub mod pair;
+pub mod peer;
 pub mod process;
 pub mod resource;
 pub mod time;

@@ -49,9 +49,23 @@ const ABOVE_CORE: [&str; 10] = [
     "crate::daemon",
     "crate::cli",
 ];
+/// The channel to the other node carries what others decide, and knows nothing of it.
+const BESIDE_PEER: [&str; 11] = [
+    "crate::process",
+    "crate::agents",
+    "crate::track",
+    "crate::notify",
+    "crate::control",
+    "crate::import",
+    "crate::guardian",
+    "crate::pair",
+    "crate::vrrp",
+    "crate::bfd",
+    "crate::resource",
+];
 const TOP: [&str; 2] = ["crate::daemon", "crate::cli"];
 
-const RULES: [Rule; 26] = [
+const RULES: [Rule; 33] = [
     Rule { room: "time.rs", forbidden: &IO },
     Rule { room: "time.rs", forbidden: &ABOVE_CORE },
     Rule { room: "vrrp", forbidden: &IO },
@@ -75,6 +89,13 @@ const RULES: [Rule; 26] = [
     Rule { room: "agents", forbidden: &TOP },
     Rule { room: "track", forbidden: &TOP },
     Rule { room: "notify", forbidden: &TOP },
+    Rule { room: "peer", forbidden: &TOP },
+    Rule { room: "peer", forbidden: &BESIDE_PEER },
+    Rule { room: "peer/proof.rs", forbidden: &IO },
+    Rule { room: "peer/compare.rs", forbidden: &IO },
+    Rule { room: "peer/limits.rs", forbidden: &IO },
+    Rule { room: "peer/registration/mod.rs", forbidden: &IO },
+    Rule { room: "peer/registration/responder.rs", forbidden: &IO },
     Rule { room: "control", forbidden: &TOP },
     Rule { room: "daemon", forbidden: &["crate::cli"] },
     Rule { room: "cli", forbidden: &["crate::daemon"] },

@@ -1,4 +1,5 @@
 //! A key in a file: one line of ASCII, or `hex:` and digits. Only the file's owner may read it.
+//! How such a file is opened and judged is also used by `peer`, for its key, its certificate and its pins.
 
 use crate::vrrp::{LONGEST_KEY, SHORTEST_KEY};
 use nix::fcntl::OFlag;
@@ -14,9 +15,9 @@ const OTHERS: u32 = 0o077;
 
 /// Why a file gives no key; never with anything that it holds.
 #[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) message: String,
-    pub(super) help: Option<String>,
+pub(crate) struct Fault {
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
 }
 
 impl From<String> for Fault {
@@ -28,21 +29,28 @@ impl From<String> for Fault {
 /// The key in a file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     let shown = path.display();
+    let content = guarded(path, LONGEST_FILE)?;
+    let key = parse(&content).map_err(|why| format!("{shown} {why}"))?;
+    if !(SHORTEST_KEY..=LONGEST_KEY).contains(&key.len()) {
+        return Err(format!("{shown} holds a key of {} bytes", key.len()).into());
+    }
+    Ok(key)
+}
+
+/// What is in a file of at most `longest` bytes that nobody but its owner can read or change.
+pub(crate) fn guarded(path: &Path, longest: u64) -> Result<Vec<u8>, Fault> {
+    let shown = path.display();
     let failed = |e: io::Error| Fault::from(format!("{shown} cannot be read: {e}"));
     // Not waiting: a FIFO without a writer would hold the daemon up for ever.
     let options = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
     let file = options.map_err(failed)?;
     check_owner(path, &file)?;
     let mut content = Vec::new();
-    file.take(LONGEST_FILE + 1).read_to_end(&mut content).map_err(failed)?;
-    if content.len() as u64 > LONGEST_FILE {
-        return Err(format!("{shown} is longer than a key can be").into());
+    file.take(longest + 1).read_to_end(&mut content).map_err(failed)?;
+    if content.len() as u64 > longest {
+        return Err(format!("{shown} is longer than {longest} bytes").into());
     }
-    let key = parse(&content).map_err(|why| format!("{shown} {why}"))?;
-    if !(SHORTEST_KEY..=LONGEST_KEY).contains(&key.len()) {
-        return Err(format!("{shown} holds a key of {} bytes", key.len()).into());
-    }
-    Ok(key)
+    Ok(content)
 }
 
 /// The file that was opened is judged, not what stands under its name a moment later.
@@ -80,7 +88,7 @@ pub(super) fn ascii(text: &[u8]) -> Result<Vec<u8>, &'static str> {
 }
 
 /// A key as hexadecimal digits.
-pub(super) fn hex(digits: &str) -> Result<Vec<u8>, &'static str> {
+pub(crate) fn hex(digits: &str) -> Result<Vec<u8>, &'static str> {
     let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let pair = |pair: &[u8]| match pair {
         [high, low] => Some(digit(*high)? << 4 | digit(*low)?),

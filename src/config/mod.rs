@@ -14,7 +14,7 @@ mod duration;
 mod group;
 mod instance;
 mod interface;
-mod key_file;
+pub(crate) mod key_file;
 mod keys;
 mod load;
 mod model;
