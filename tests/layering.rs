@@ -50,10 +50,24 @@ const ABOVE_CORE: [&str; 11] = [
     "crate::daemon",
     "crate::cli",
 ];
+/// The channel to the other node carries what others decide, and knows nothing of it.
+const BESIDE_PEER: [&str; 11] = [
+    "crate::process",
+    "crate::agents",
+    "crate::track",
+    "crate::notify",
+    "crate::control",
+    "crate::import",
+    "crate::guardian",
+    "crate::pair",
+    "crate::vrrp",
+    "crate::bfd",
+    "crate::resource",
+];
 const CORES: [&str; 5] = ["crate::time", "crate::vrrp", "crate::bfd", "crate::resource", "crate::pair"];
 const TOP: [&str; 2] = ["crate::daemon", "crate::cli"];
 
-const RULES: [Rule; 29] = [
+const RULES: [Rule; 36] = [
     Rule { room: "time.rs", forbidden: &IO },
     Rule { room: "time.rs", forbidden: &ABOVE_CORE },
     Rule { room: "vrrp", forbidden: &IO },
@@ -80,6 +94,13 @@ const RULES: [Rule; 29] = [
     Rule { room: "agents", forbidden: &TOP },
     Rule { room: "track", forbidden: &TOP },
     Rule { room: "notify", forbidden: &TOP },
+    Rule { room: "peer", forbidden: &TOP },
+    Rule { room: "peer", forbidden: &BESIDE_PEER },
+    Rule { room: "peer/proof.rs", forbidden: &IO },
+    Rule { room: "peer/compare.rs", forbidden: &IO },
+    Rule { room: "peer/limits.rs", forbidden: &IO },
+    Rule { room: "peer/registration/mod.rs", forbidden: &IO },
+    Rule { room: "peer/registration/responder.rs", forbidden: &IO },
     Rule { room: "control", forbidden: &TOP },
     Rule { room: "daemon", forbidden: &["crate::cli"] },
     Rule { room: "cli", forbidden: &["crate::daemon"] },

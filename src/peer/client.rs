@@ -1,6 +1,6 @@
 //! The way to the other node: one connection that is kept, with a time limit on everything.
 
-use super::tls::{self, Expect, NotPinned};
+use super::tls::{self, Expect};
 use super::{Fingerprint, Identity, Pin, compare};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
@@ -8,7 +8,7 @@ use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, CertificateError, ClientConfig};
+use rustls::{AlertDescription, ClientConfig};
 use serde_json::Value;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::error::Error as StdError;
@@ -137,8 +137,8 @@ impl Drop for Open {
     }
 }
 
-/// A way to one peer: connects at the first request, keeps the connection, connects again when it is gone. One request at a
-/// time; for several links, several clients. Needs a tokio runtime.
+/// A way to one peer: connects at the first request, keeps the connection, connects again when it is gone. A request takes
+/// at most twice what its options allow for connecting and answering. One at a time; for several links, several clients. Needs a tokio runtime.
 #[derive(Debug)]
 pub struct Client {
     options: ClientOptions,
@@ -311,7 +311,12 @@ impl Client {
             socket.bind_device(Some(interface.as_bytes()))?;
         }
         if let Some(local) = options.local {
-            socket.bind(&SocketAddr::new(local, 0).into())?;
+            let mut from = SocketAddr::new(local, 0);
+            // A link-local address means nothing without its link, which is the peer's.
+            if let (SocketAddr::V6(from), SocketAddr::V6(peer)) = (&mut from, options.peer) {
+                from.set_scope_id(peer.scope_id());
+            }
+            socket.bind(&from.into())?;
         }
         Ok(TcpSocket::from_std_stream(socket.into()))
     }
@@ -326,13 +331,11 @@ impl Client {
         if refused_by_peer(error) {
             return ClientError::Unknown { way };
         }
-        if let Some(rustls::Error::InvalidCertificate(CertificateError::Other(other))) = tls_error(error)
-            && let (Some(NotPinned { shown }), Expect::Pinned(pinned)) =
-                (other.0.downcast_ref::<NotPinned>(), self.expect)
-        {
-            return ClientError::Changed { way, pinned, shown: *shown };
+        let found = find::<io::Error>(error);
+        if let (Some(refused), Expect::Pinned(pinned)) = (found.and_then(tls::not_pinned), self.expect) {
+            return ClientError::Changed { way, pinned, shown: refused.shown };
         }
-        let source = match io_error(error) {
+        let source = match found {
             Some(e) => io::Error::new(e.kind(), e.to_string()),
             None => io::Error::other(error.to_string()),
         };
@@ -360,19 +363,11 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
     None
 }
 
-fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    find(error)
-}
-
-fn io_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
-    find(error)
-}
-
 /// Whether the other side has refused this node's certificate. In TLS 1.3 that comes after the handshake is done here.
 fn refused_by_peer(error: &(dyn StdError + 'static)) -> bool {
     use AlertDescription::{AccessDenied, BadCertificate, CertificateUnknown};
     let alert = |e: &rustls::Error| {
         matches!(e, rustls::Error::AlertReceived(AccessDenied | BadCertificate | CertificateUnknown))
     };
-    tls_error(error).is_some_and(alert)
+    find::<rustls::Error>(error).is_some_and(alert)
 }

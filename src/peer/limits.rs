@@ -60,6 +60,9 @@ pub(super) const LIMITS: Limits = Limits {
     addresses: 1024,
 };
 
+/// How often quiet addresses are forgotten, when there are too many.
+const SWEEP: Duration = Duration::from_secs(1);
+
 /// Why a connection is not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Refused {
@@ -80,6 +83,7 @@ pub(super) struct Gate {
     peers: usize,
     strangers: usize,
     addresses: HashMap<IpAddr, Entry>,
+    swept: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Default, Debug)]
@@ -97,7 +101,7 @@ pub(super) struct Place {
 
 impl Gate {
     pub(super) fn new(limits: Limits) -> Self {
-        Gate { limits, peers: 0, strangers: 0, addresses: HashMap::new() }
+        Gate { limits, peers: 0, strangers: 0, addresses: HashMap::new(), swept: None }
     }
 
     /// A connection has come; `peer`: its address is one of a peer.
@@ -127,12 +131,20 @@ impl Gate {
     /// The entry of an address; who has nothing open and was quiet is forgotten when there are too many.
     fn entry(&mut self, key: IpAddr, now: Instant) -> Result<&mut Entry, Refused> {
         if !self.addresses.contains_key(&key) && self.addresses.len() >= self.limits.addresses {
-            self.addresses.retain(|_, e| e.open > 0 || !e.bucket.is_full(now));
+            self.sweep(now);
             if self.addresses.len() >= self.limits.addresses {
                 return Err(Refused::Addresses);
             }
         }
         Ok(self.addresses.entry(key).or_default())
+    }
+
+    /// Looking at all of them for each new one would be work that strangers make.
+    fn sweep(&mut self, now: Instant) {
+        if self.swept.is_none_or(|at| now.since(at) >= SWEEP) {
+            self.swept = Some(now);
+            self.addresses.retain(|_, e| e.open > 0 || !e.bucket.is_full(now));
+        }
     }
 
     /// The connection is closed.

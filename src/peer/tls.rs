@@ -17,6 +17,7 @@ use rustls::{
     PeerIncompatible, ServerConfig, SignatureScheme, version,
 };
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -85,6 +86,16 @@ pub fn client(identity: &Identity, expect: Expect) -> Result<ClientConfig, Error
 /// The fingerprint of what the other side showed; nothing before the handshake is done.
 pub(super) fn shown(certificates: Option<&[CertificateDer<'_>]>) -> Option<Fingerprint> {
     certificates.and_then(<[_]>::first).map(|der| Fingerprint::of(der))
+}
+
+/// The refusal of a certificate in an error of the handshake on this side.
+pub(super) fn not_pinned(error: &io::Error) -> Option<NotPinned> {
+    match error.get_ref()?.downcast_ref::<Error>()? {
+        Error::InvalidCertificate(CertificateError::Other(other)) => {
+            other.0.downcast_ref::<NotPinned>().copied()
+        }
+        _ => None,
+    }
 }
 
 enum Accept {

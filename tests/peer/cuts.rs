@@ -15,11 +15,12 @@ enum Outcome {
     TakenBack,
 }
 
-async fn run(cut: Option<Cut>) -> (Outcome, [usize; 2]) {
+async fn run(cut: Option<(Cut, bool)>) -> (Outcome, [usize; 2]) {
     let (a, b) = (Node::new("esc-1"), Node::new("esc-2"));
     // Long enough to be looked at, short enough to be waited for.
     let serving = b.serve_with(Timing { trial: Duration::from_secs(3), ..Timing::default() }).await;
     serving.desk.offer(b.terms(), HOUR);
+    let cut = cut.map(|(cut, heals)| Cut { then: heals.then_some(serving.address), ..cut });
     let proxy = Proxy::to(serving.address, cut).await;
     let mut options = options(proxy.address, "127.0.0.2");
     if cut.is_some_and(|c| c.how == How::Swallow) {
@@ -28,7 +29,8 @@ async fn run(cut: Option<Cut>) -> (Outcome, [usize; 2]) {
     let result = a.terms().run(&options, &a.identity, &a.pins, |_| {}).await;
     let records = [Direction::ToServer, Direction::ToClient].map(|d| proxy.records(d).len());
     if let Ok(registered) = result {
-        assert_eq!(b.on_disk().len(), 1, "{cut:?}");
+        // Nobody was heard after it, so on a machine that sleeps for seconds the trial may be over.
+        assert_eq!(b.on_disk().len() + serving.heard.withdrawn(), 1, "{cut:?}");
         assert_eq!(a.on_disk(), [registered.pin], "{cut:?}");
         return (Outcome::Done, records);
     }
@@ -52,13 +54,15 @@ async fn everywhere(how: How, heals: bool) {
     let mut outcomes = Vec::new();
     for direction in [Direction::ToServer, Direction::ToClient] {
         for at in 0..counts[direction as usize] {
-            outcomes.push(run(Some(Cut { direction, at, how, heals })).await.0);
+            outcomes.push(run(Some((Cut { direction, at, how, then: None }, heals))).await.0);
         }
     }
     // A handshake and four requests, each with its answer; only the last answer is lost on a node that has pinned.
     let count = |o| outcomes.iter().filter(|x| **x == o).count();
-    assert!(count(Outcome::Failed) >= 2 + 4 + 3, "{outcomes:?}");
-    assert!(count(Outcome::TakenBack) >= 1, "{outcomes:?}");
+    assert!(outcomes.len() - count(Outcome::Done) >= 2 + 4 + 4, "{outcomes:?}");
+    if how == How::Close {
+        assert!(count(Outcome::TakenBack) >= 1, "{outcomes:?}");
+    }
 }
 
 #[tokio::test]

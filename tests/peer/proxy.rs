@@ -28,8 +28,8 @@ pub(crate) struct Cut {
     pub(crate) direction: Direction,
     pub(crate) at: usize,
     pub(crate) how: How,
-    /// Whether later connections get through.
-    pub(crate) heals: bool,
+    /// Where later connections get to.
+    pub(crate) then: Option<SocketAddr>,
 }
 
 #[derive(Default)]
@@ -64,10 +64,9 @@ impl Proxy {
                     seen.connections
                 };
                 let first = number == 1;
-                if !first && cut.is_some_and(|c| !c.heals) {
-                    continue;
-                }
-                let server = TcpStream::connect(server).await.unwrap();
+                let to = if first { Some(server) } else { cut.map_or(Some(server), |c| c.then) };
+                let Some(to) = to else { continue };
+                let server = TcpStream::connect(to).await.unwrap();
                 let cut = cut.filter(|_| first);
                 let mut ended = ended.clone();
                 let shared = shared.clone();

@@ -3,17 +3,23 @@
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use tandemd::peer::Identity;
 use tandemd::peer::tls::{self, Expect};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// A connection to whoever answers there.
 pub(crate) async fn connect(identity: &Identity, to: SocketAddr) -> TlsStream<TcpStream> {
     let config = tls::client(identity, Expect::Anyone).unwrap();
-    let stream = TcpStream::connect(to).await.unwrap();
+    // Each from an address of its own, so that it is not the share of one address that ends it.
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 1, high, low], 0))).unwrap();
+    let stream = socket.connect(to).await.unwrap();
     let name = rustls::pki_types::ServerName::IpAddress(to.ip().into());
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
 }

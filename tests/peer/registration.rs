@@ -25,7 +25,7 @@ async fn both_pin_each_other_and_the_first_word_ends_the_trial() {
     let options = options(serving.address, "127.0.0.2");
     let registered = a.terms().run(&options, &a.identity, &a.pins, |m| milestones.push(m)).await.unwrap();
     assert_eq!(milestones, [Milestone::Connected, Milestone::Proven, Milestone::Agreed, Milestone::Pinned]);
-    assert_eq!(a.on_disk(), [registered.pin.clone()]);
+    assert_eq!(a.on_disk(), std::slice::from_ref(&registered.pin));
     assert_eq!(registered.pin.fingerprint, b.identity.fingerprint());
     assert_eq!((registered.pin.node.as_str(), registered.pin.trial), ("esc-2", false));
     let there = b.on_disk().remove(0);

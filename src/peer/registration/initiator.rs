@@ -28,12 +28,16 @@ impl Registration {
         mut progress: impl FnMut(Milestone),
     ) -> Result<Registered, RegistrationError> {
         let mut client = Client::with(options.clone(), identity, Expect::Anyone)?;
-        let shown = client.open().await?;
+        let shown = client.open().await.map_err(|e| match e {
+            // As a rule it hears this later, with the first request.
+            ClientError::Unknown { .. } => RegistrationError::NotOpen,
+            e => e.into(),
+        })?;
         let own = identity.fingerprint();
         if shown == own {
             return Err(RegistrationError::Itself);
         }
-        pins.check_address(options.peer.ip(), shown)?;
+        pins.check_address(options.peer.ip().to_canonical(), shown)?;
         progress(Milestone::Connected);
         let node = self.prove(&mut client, Certificates { initiator: own, responder: shown }).await?;
         pins.check(&self.pair, &node, shown)?;
@@ -44,7 +48,7 @@ impl Registration {
         let pin = Pin {
             pair: self.pair,
             node,
-            address: options.peer.ip(),
+            address: options.peer.ip().to_canonical(),
             fingerprint: shown,
             since: clock::wall(),
             trial: false,

@@ -39,7 +39,8 @@ pub struct Registration {
     pub pair: Name,
     /// Version of this tandemd. Both have to run the same.
     pub version: String,
-    /// What has to be equal on both nodes, as the caller sees it; compared field by field.
+    /// What has to be equal on both nodes, as the caller sees it; compared field by field. At most 200 KiB as JSON, and no secrets:
+    /// differences are printed on both nodes.
     pub settings: Value,
     /// The authentication key. It is dropped with this.
     pub key: AuthKey,

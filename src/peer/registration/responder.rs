@@ -222,6 +222,30 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(200))]
+        /// Bytes of any kind at any step, and JSON of nearly the right shape.
+        #[test]
+        fn any_body_ends_the_attempt_or_is_answered(
+            bytes in proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..200),
+            text in ".{0,80}",
+            at in 0..3_usize,
+        ) {
+            let bodies = [
+                bytes,
+                text.clone().into_bytes(),
+                json!({"message": text, "proof": text, "node": text, "pair": "esc", "version": text, "settings": text})
+                    .to_string()
+                    .into_bytes(),
+            ];
+            for body in bodies {
+                let (mut attempt, _) = play(&ALL[..at], |_, body| body);
+                let _ = attempt.step(ALL[at], &body, &terms(), |_| Ok(()));
+                proptest::prop_assert!(attempt.agreed().is_none());
+            }
+        }
+    }
+
     #[test]
     fn differing_settings_are_answered_with_ones_own() {
         let change = |step, body| {

@@ -1,8 +1,9 @@
 //! One connection, from the handshake to its end.
 
 use super::desk::OfferId;
-use super::{Handler, Shared, Ticket, nodelay, routes};
+use super::{Handler, Shared, Ticket, routes};
 use crate::net::clock;
+use crate::peer::compare::printable;
 use crate::peer::journal::Kind;
 use crate::peer::limits::{Bucket, Rate};
 use crate::peer::proof::Certificates;
@@ -65,8 +66,11 @@ pub(super) async fn run<H: Handler>(
     let stream = match accepted {
         Ok(Ok(stream)) => stream,
         Ok(Err((e, stream))) => {
-            let kind = if is_certificate(&e) { Kind::Certificate } else { Kind::Handshake };
-            shared.options.journal.note(kind, || format!("{address}: {e}"));
+            let journal = &shared.options.journal;
+            match tls::not_pinned(&e) {
+                Some(e) => journal.note(Kind::Certificate, || format!("{address}: {e}")),
+                None => journal.note(Kind::Handshake, || format!("{address}: {}", printable(&e.to_string()))),
+            }
             return linger(stream).await;
         }
         Err(_) => {
@@ -107,18 +111,13 @@ async fn serve<H: Handler>(
 }
 
 fn prepare(stream: &TcpStream) {
-    nodelay(stream);
     let socket = SockRef::from(stream);
-    // A peer that lost power, or that reads nothing, is cut by the kernel. Without these it takes longer.
+    // A peer that lost power, or that reads nothing, is cut by the kernel. Without these all takes longer, no more.
+    let _ = stream.set_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(Duration::from_secs(20)));
     let keepalive =
         TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5));
     let _ = socket.set_tcp_keepalive(&keepalive);
-}
-
-fn is_certificate(e: &std::io::Error) -> bool {
-    let tls = e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
-    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// A client that has sent more than was read gets a reset when the socket is closed, which may overtake the alert that says

@@ -21,7 +21,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -31,6 +32,8 @@ pub(super) const HEARTBEAT: &str = "/v1/peer/heartbeat";
 pub(super) const MESSAGE: &str = "/v1/peer/message";
 /// After an error of accept(2) that does not go away by itself (no file descriptors left).
 const PAUSE: Duration = Duration::from_millis(200);
+/// Changes of pins at once: a disk that hangs holds so many threads and no more.
+const DISK: usize = 4;
 
 /// Who sent a request: a node whose certificate is pinned.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -153,6 +156,7 @@ struct Shared<H> {
     pins: Pins,
     desk: Desk,
     gate: Arc<Mutex<Gate>>,
+    disk: Arc<Semaphore>,
     options: ServerOptions,
 }
 
@@ -193,7 +197,8 @@ impl<H: Handler> Server<H> {
         let open = desk.clone();
         let config = tls::server(identity, pins.clone(), Arc::new(move || open.is_open()))?;
         let gate = Arc::new(Mutex::new(Gate::new(LIMITS)));
-        let shared = Shared { handler, own: identity.fingerprint(), pins, desk, gate, options };
+        let disk = Arc::new(Semaphore::new(DISK));
+        let shared = Shared { handler, own: identity.fingerprint(), pins, desk, gate, disk, options };
         Ok(Server { listener, tls: TlsAcceptor::from(Arc::new(config)), shared: Arc::new(shared) })
     }
 
@@ -219,14 +224,12 @@ impl<H: Handler> Server<H> {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let Server { listener, tls, shared } = self;
         let mut connections = JoinSet::new();
-        let mut trials = trials::Trials::new(shared.options.timing.trial);
-        let mut look = tokio::time::interval(trials.interval());
+        connections.spawn(trials::run(shared.clone()));
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
-                _ = look.tick() => trials.look(&shared).await,
-                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                Some(_) = connections.join_next() => {}
                 accepted = listener.accept() => match accepted {
                     Ok((stream, from)) => {
                         if let Some(ticket) = shared.enter(from.ip()) {
@@ -274,15 +277,16 @@ impl<H> Shared<H> {
         change: impl FnOnce(&Pins) -> Result<T, PinError> + Send + 'static,
     ) -> Result<T, String> {
         let pins = self.pins.clone();
-        match tokio::task::spawn_blocking(move || change(&pins)).await {
+        let Ok(permit) = self.disk.clone().try_acquire_owned() else {
+            return Err("the disk does not answer".to_owned());
+        };
+        let changed = move || {
+            let _until_done = permit;
+            change(&pins)
+        };
+        match tokio::task::spawn_blocking(changed).await {
             Ok(done) => done.map_err(|e| e.to_string()),
             Err(_) => Err("the daemon is stopping".to_owned()),
         }
     }
-}
-
-/// What strangers send is short; the rest is bounded by the limits of the requests.
-fn nodelay(stream: &TcpStream) {
-    // Slower answers are all that it costs.
-    let _ = stream.set_nodelay(true);
 }

@@ -6,22 +6,33 @@ use crate::peer::Fingerprint;
 use crate::peer::journal::Kind;
 use crate::time::Instant;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// Looks after them for as long as the server runs. In a task of its own: it waits for the disk.
+pub(super) async fn run<H: Handler>(shared: Arc<Shared<H>>) {
+    let mut trials = Trials::new(shared.options.timing.trial);
+    let mut look = tokio::time::interval(trials.interval());
+    loop {
+        look.tick().await;
+        trials.look(&shared).await;
+    }
+}
 
 /// When each began, as far as this run of the daemon knows: while the daemon is down nobody can be heard, so that time does
 /// not count.
-pub(super) struct Trials {
+struct Trials {
     life: Duration,
     since: HashMap<Fingerprint, Instant>,
 }
 
 impl Trials {
-    pub(super) fn new(life: Duration) -> Self {
+    fn new(life: Duration) -> Self {
         Trials { life, since: HashMap::new() }
     }
 
     /// How often to look.
-    pub(super) fn interval(&self) -> Duration {
+    fn interval(&self) -> Duration {
         (self.life / 10).clamp(Duration::from_millis(10), Duration::from_secs(5))
     }
 
@@ -34,7 +45,7 @@ impl Trials {
     }
 
     /// Takes back what was not heard of in time.
-    pub(super) async fn look<H: Handler>(&mut self, shared: &Shared<H>) {
+    async fn look<H: Handler>(&mut self, shared: &Shared<H>) {
         let on_trial: Vec<_> = shared.pins.list().iter().filter(|p| p.trial).map(|p| p.fingerprint).collect();
         for fingerprint in self.over(&on_trial, clock::now()) {
             match shared.with_pins(move |pins| pins.drop_trial(&fingerprint)).await {
