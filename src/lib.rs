@@ -4,7 +4,8 @@
 //!
 //! - cores, without I/O, clock or randomness: [`time`], [`vrrp`], [`bfd`], [`resource`], [`pair`]
 //! - [`config`]: files to checked settings; uses the cores' types
-//! - the shell's parts: [`net`], [`guardian`], [`process`], [`agents`], [`track`], [`notify`], [`control`]; they use the above
+//! - the shell's parts: [`net`], [`guardian`], [`process`], [`agents`], [`track`], [`notify`], [`control`],
+//!   [`witness`], [`fence`]; they use the above
 //! - [`daemon`]: wires the parts together; [`cli`]: `tandemadm`
 #![deny(missing_docs)]
 
@@ -14,6 +15,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod fence;
 pub mod guardian;
 pub mod import;
 pub mod net;
@@ -24,3 +26,4 @@ pub mod resource;
 pub mod time;
 pub mod track;
 pub mod vrrp;
+pub mod witness;
