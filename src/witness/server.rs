@@ -88,7 +88,8 @@ impl Service {
     /// A node asks. Answers within some seconds, whatever the disk does.
     pub async fn ask(&self, who: Fingerprint, ask: &Ask) -> Answer {
         let now = clock::now();
-        let record = match self.state().leases.ask(who, ask, now) {
+        let decision = self.state().leases.ask(who, ask, now);
+        let record = match decision {
             Decision::Answer(answer) => {
                 if answer == Answer::Denied(Denied::Stranger) {
                     self.state().stranger(who, ask, now);
