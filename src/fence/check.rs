@@ -57,7 +57,8 @@ fn mistakes(device: &Device, meta: &MetaData, fate: Fate) -> Vec<String> {
     let mut errors = Vec::new();
     let options = &device.options;
     for name in options.names().filter(|n| !meta.parameters.iter().any(|p| p.name == *n)) {
-        let near = meta.parameters.iter().map(|p| (strsim::damerau_levenshtein(&p.name, name), &p.name)).min();
+        let near =
+            meta.parameters.iter().map(|p| (strsim::damerau_levenshtein(&p.name, name), &p.name)).min();
         errors.push(match near.filter(|(away, near)| *away <= near.len() / 3 + 1) {
             Some((_, near)) => format!("the agent has no option {name}; did you mean {near}?"),
             None => format!("the agent has no option {name}"),
@@ -89,7 +90,8 @@ fn doubts(device: &Device, meta: &MetaData, fate: Fate) -> Vec<String> {
         warnings.push(format!("with {name} the agent may write down what it sends, passwords too"));
     }
     if fate == Fate::Reboot && !meta.has_action("off") {
-        warnings.push("the agent has no action off, so a reboot is believed and cannot be verified".to_owned());
+        warnings
+            .push("the agent has no action off, so a reboot is believed and cannot be verified".to_owned());
     } else if !meta.has_action("status") {
         warnings.push("the agent has no action status, so off is believed and cannot be verified".to_owned());
     }

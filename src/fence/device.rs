@@ -125,17 +125,12 @@ impl Device {
         false
     }
 
-    /// Switches the machine on again, if it was switched off for a reboot.
-    pub(super) async fn on_again(
-        &self,
-        cancel: &CancellationToken,
-        activity: &Activity,
-        troubles: &mut Vec<String>,
-    ) {
-        let can = self.meta_data(cancel, activity).await.is_ok_and(|m| m.has_action("off"));
-        if can && let Err(why) = self.done(Action::On, cancel, activity).await {
-            troubles.push(format!("{}: it stays off: {why}", self.name));
-        }
+    /// Switches the machine on again after [`Self::off`]; why it could not. What can only reboot has done so already.
+    pub(super) async fn on_again(&self, cancel: &CancellationToken, activity: &Activity) -> Option<String> {
+        // Without its description it was switched off.
+        let off = self.meta_data(cancel, activity).await.map_or(true, |m| m.has_action("off"));
+        let failed = if off { self.done(Action::On, cancel, activity).await.err() } else { None };
+        failed.map(|why| format!("{}: it stays off: {why}", self.name))
     }
 
     async fn done(

@@ -85,11 +85,8 @@ pub(super) mod tests {
     #[test]
     fn parameters_and_actions_are_read() {
         let m = MetaData::parse(TEXT).unwrap();
-        let p: Vec<_> = m
-            .parameters
-            .iter()
-            .map(|p| (p.name.as_str(), p.required, p.has_default, p.deprecated))
-            .collect();
+        let p: Vec<_> =
+            m.parameters.iter().map(|p| (p.name.as_str(), p.required, p.has_default, p.deprecated)).collect();
         let expected = [
             ("action", true, true, false),
             ("ip", true, false, false),

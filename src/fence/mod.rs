@@ -27,7 +27,7 @@ pub enum Fate {
     /// It stays off until somebody switches it on.
     #[default]
     Off,
-    /// It is switched off and, once that is certain, on again. Whether that works does not matter any more.
+    /// It is switched off and, once that is certain, on again by [`Fence::on_again`].
     Reboot,
 }
 
@@ -94,19 +94,31 @@ impl Fence {
         for (n, devices) in self.levels.iter().enumerate().filter(|(_, devices)| !devices.is_empty()) {
             let mut fenced = true;
             for device in devices {
-                fenced = fenced && !cancel.is_cancelled() && device.off(self.fate, cancel, activity, troubles).await;
+                fenced = fenced
+                    && !cancel.is_cancelled()
+                    && device.off(self.fate, cancel, activity, troubles).await;
             }
-            if !fenced {
-                continue;
+            if fenced {
+                return Some(n + 1);
             }
-            if self.fate == Fate::Reboot {
-                for device in devices {
-                    device.on_again(cancel, activity, troubles).await;
-                }
-            }
-            return Some(n + 1);
         }
         None
+    }
+
+    /// Switches the other node on again after [`Fence::fence`] has fenced it by that level, if it is to be rebooted. Nobody
+    /// has to wait for this, and nothing depends on it. What went wrong.
+    pub async fn on_again(
+        &self,
+        level: usize,
+        cancel: &CancellationToken,
+        activity: &Activity,
+    ) -> Vec<String> {
+        let mut troubles = Vec::new();
+        let devices = level.checked_sub(1).and_then(|n| self.levels.get(n));
+        for device in devices.into_iter().flatten().filter(|_| self.fate == Fate::Reboot) {
+            troubles.extend(device.on_again(cancel, activity).await);
+        }
+        troubles
     }
 
     /// Asks every device whether it could be used now. The names of those that could not, with the reason.

@@ -105,7 +105,9 @@ mod tests {
             let verdict = judge(action, status, stdout, stderr, "words");
             match expected {
                 Some(expected) => assert_eq!(verdict, expected, "{action:?} {status} {stdout}"),
-                None => assert!(matches!(&verdict, Verdict::Failed(w) if w.ends_with(": words")), "{verdict:?}"),
+                None => {
+                    assert!(matches!(&verdict, Verdict::Failed(w) if w.ends_with(": words")), "{verdict:?}")
+                }
             }
         }
     }

@@ -245,7 +245,9 @@ impl Pair {
         if ask.verb == Verb::Acquire {
             // At the end of all numbers the next lease would not be a higher one.
             let Some(token) = record.token.0.checked_add(1) else {
-                return Decision::Answer(Answer::unavailable("the witness has no more numbers for this pair"));
+                return Decision::Answer(Answer::unavailable(
+                    "the witness has no more numbers for this pair",
+                ));
             };
             record.token = Token(token);
         }

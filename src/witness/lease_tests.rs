@@ -179,7 +179,9 @@ fn nothing_is_answered_before_it_is_written() {
     assert!(matches!(&answer, Answer::Unavailable { why } if why.contains("no space")), "{answer:?}");
     assert!(matches!(leases.written(&pair(), Ok(())), Answer::Unavailable { .. }));
     // Nobody has it, so the other one may.
-    assert!(matches!(leases.ask(B, &ask(Verb::Acquire, 1), at(200)), Decision::Write(r) if r.token == Token(1)));
+    assert!(
+        matches!(leases.ask(B, &ask(Verb::Acquire, 1), at(200)), Decision::Write(r) if r.token == Token(1))
+    );
     assert_eq!(leases.written(&pair(), Ok(())), granted(1));
     // A renewal changes nothing on the disk; a longer one does, and does not count before.
     assert_eq!(leases.ask(B, &ask(Verb::Renew, 1), at(201)), Decision::Answer(granted(1)));

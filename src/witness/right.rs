@@ -18,7 +18,9 @@ pub enum BadTerms {
         t_self: Duration,
     },
     /// An active node might still serve when the other one begins.
-    #[error("T_self {t_self:?} has to be at least a tenth of T_peer shorter than T_peer {t_peer:?}: {most:?} at most")]
+    #[error(
+        "T_self {t_self:?} has to be at least a tenth of T_peer shorter than T_peer {t_peer:?}: {most:?} at most"
+    )]
     Margin {
         /// How long a node serves.
         t_self: Duration,

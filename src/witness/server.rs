@@ -180,11 +180,7 @@ pub fn router(service: Service) -> Router {
     Router::new().route(PATH, post(lease)).with_state(service)
 }
 
-async fn lease(
-    State(service): State<Service>,
-    caller: Option<Extension<Caller>>,
-    body: Body,
-) -> Response {
+async fn lease(State(service): State<Service>, caller: Option<Extension<Caller>>, body: Body) -> Response {
     let Some(Extension(Caller(who))) = caller else { return answer(&Answer::Denied(Denied::Stranger)) };
     let ask = match tokio::time::timeout(ARRIVES, to_bytes(body, LONGEST_ASK)).await {
         Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),

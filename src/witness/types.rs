@@ -238,7 +238,9 @@ pub enum Denied {
         longest_ms: u64,
     },
     /// The witness knows no such pair, or not this node as one of it.
-    #[error("the witness does not know this node as one of this pair: compare the pair's name and the certificate fingerprints")]
+    #[error(
+        "the witness does not know this node as one of this pair: compare the pair's name and the certificate fingerprints"
+    )]
     Stranger,
     /// A command of the user's said so.
     #[error("{words}")]

@@ -102,18 +102,26 @@ async fn off_counts_when_status_says_so() {
 #[tokio::test]
 async fn a_reboot_is_off_verified_and_on_again() {
     let b = Bench::new();
-    let f = Fence { fate: Fate::Reboot, ..fence(vec![vec![b.device("x", ALL, POWER)]]) };
+    let reboot = |device| Fence { fate: Fate::Reboot, ..fence(vec![vec![device]]) };
+    let on_again = async |f: &Fence| f.on_again(1, &b.cancel, &Activity::default()).await;
+    let f = reboot(b.device("x", ALL, POWER));
     assert!(b.fence(&f).await.is_ok());
+    assert_eq!(b.told("x"), "metadata off status");
+    assert_eq!(on_again(&f).await, [""; 0]);
     assert_eq!(b.told("x"), "metadata off status on");
     // Fenced all the same, if it stays off.
-    let text = format!("[ $action = on ] && exit 1\n{POWER}");
-    let f = Fence { fate: Fate::Reboot, ..fence(vec![vec![b.device("y", ALL, &text)]]) };
-    let done = b.fence(&f).await.unwrap();
-    assert!(done.troubles.iter().any(|t| t.contains("stays off")), "{done:?}");
-    // What cannot switch off but reboot is believed.
-    let f = Fence { fate: Fate::Reboot, ..fence(vec![vec![b.device("z", "reboot status", "exit 0")]]) };
+    let f = reboot(b.device("y", ALL, &format!("[ $action = on ] && exit 1\n{POWER}")));
     assert!(b.fence(&f).await.is_ok());
+    assert_eq!(on_again(&f).await, ["y: it stays off: on ended with exit status 1: it said nothing"]);
+    // What cannot switch off but reboot is believed, and is on again.
+    let f = reboot(b.device("z", "reboot status", "exit 0"));
+    assert!(b.fence(&f).await.is_ok());
+    assert_eq!(on_again(&f).await, [""; 0]);
     assert_eq!(b.told("z"), "metadata reboot");
+    // What is to stay off is left off.
+    let f = fence(vec![vec![b.device("w", ALL, POWER)]]);
+    assert!(b.fence(&f).await.is_ok() && on_again(&f).await.is_empty());
+    assert_eq!(b.told("w"), "metadata off status");
 }
 
 #[tokio::test]
@@ -129,7 +137,8 @@ async fn an_agent_that_lies_is_not_believed() {
     let not = b.fence(&fence(vec![vec![blind]])).await.unwrap_err().to_string();
     assert!(not.contains("is not known: status ended with exit status 1: no answer"), "{not}");
     // It does not understand what it is asked.
-    let usage = b.device("usage", ALL, "[ $action = status ] && { echo 'usage: x [-h]' >&2; exit 2; }; exit 0");
+    let usage =
+        b.device("usage", ALL, "[ $action = status ] && { echo 'usage: x [-h]' >&2; exit 2; }; exit 0");
     assert!(b.fence(&fence(vec![vec![usage]])).await.is_err());
     // It never said that it can tell.
     let fabric = b.device("fabric", "off on metadata", "exit 0");
@@ -140,7 +149,8 @@ async fn an_agent_that_lies_is_not_believed() {
 #[tokio::test]
 async fn what_takes_a_while_to_go_off_is_waited_for() {
     let b = Bench::new();
-    let text = "[ $action = status ] || exit 0; echo . >> looks; [ $(wc -l < looks) -ge 3 ] && exit 2; exit 0";
+    let text =
+        "[ $action = status ] || exit 0; echo . >> looks; [ $(wc -l < looks) -ge 3 ] && exit 2; exit 0";
     let f = fence(vec![vec![b.device("slow", ALL, text)]]);
     assert!(b.fence(&f).await.is_ok());
     assert_eq!(b.told("slow"), "metadata off status status status");
@@ -227,13 +237,53 @@ async fn devices_are_watched_and_checked_before_they_are_needed() {
     assert_eq!(check(&f.levels[0][0], Fate::Off).await, Ok(vec![]));
     let mut d = b.device("wrong", ALL, POWER);
     d.options = options(&[("prot", "1")]);
-    assert_eq!(check(&d, Fate::Off).await, Err(vec!["the agent has no option prot; did you mean port?".into()]));
+    assert_eq!(
+        check(&d, Fate::Off).await,
+        Err(vec!["the agent has no option prot; did you mean port?".into()])
+    );
     let none = Device::new("none", b.path("fence_none"), options(&[]), "bravo");
     assert!(check(&none, Fate::Off).await.unwrap_err()[0].contains("there is no agent"));
-    let rubbish = Device::new("rubbish", b.script("rubbish", "#!/bin/sh\necho hello\n"), options(&[]), "bravo");
+    let rubbish =
+        Device::new("rubbish", b.script("rubbish", "#!/bin/sh\necho hello\n"), options(&[]), "bravo");
     assert!(check(&rubbish, Fate::Off).await.unwrap_err()[0].contains("metadata cannot be read"));
     std::fs::set_permissions(b.path("rubbish"), std::fs::Permissions::from_mode(0o777)).unwrap();
     assert!(check(&rubbish, Fate::Off).await.unwrap_err()[0].contains("writable by others"));
     let verdict = b.run(&rubbish, Action::Off).await;
     assert!(matches!(&verdict, Verdict::Failed(why) if why.contains("writable by others")), "{verdict:?}");
+}
+
+/// Debian's own, installed or unpacked by `scripts/test`.
+fn debians(b: &Bench, status_file: &Path) -> Device {
+    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/fence-agents");
+    let root = if Path::new("/usr/sbin/fence_dummy").exists() { PathBuf::from("/") } else { unpacked };
+    let (library, agent) = (root.join("usr/share/fence"), root.join("usr/sbin/fence_dummy"));
+    assert!(agent.exists(), "no fence_dummy: scripts/test unpacks it");
+    let text = format!("#!/bin/sh\nPYTHONPATH={} exec {} \"$@\"\n", library.display(), agent.display());
+    let wrapper = b.script("fence_dummy", &text);
+    let file = status_file.display().to_string();
+    let mut device = Device::new("dummy", wrapper, options(&[("status_file", &file)]), "bravo");
+    device.timeout = 2 * SOON;
+    device
+}
+
+#[tokio::test]
+async fn debians_fence_dummy_is_understood() {
+    let b = Bench::new();
+    let file = b.path("power");
+    std::fs::write(&file, "on").unwrap();
+    let d = debians(&b, &file);
+    assert_eq!(check(&d, Fate::Off).await, Ok(vec![]));
+    assert_eq!(b.run(&d, Action::Monitor).await, Verdict::Done);
+    assert_eq!(b.run(&d, Action::Status).await, Verdict::Status(Power::On));
+    assert_eq!(b.run(&d, Action::Off).await, Verdict::Done);
+    assert_eq!(b.run(&d, Action::Status).await, Verdict::Status(Power::Off));
+    assert_eq!(b.run(&d, Action::On).await, Verdict::Done);
+    assert_eq!(b.run(&d, Action::Reboot).await, Verdict::Done);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "on");
+    assert!(b.fence(&fence(vec![vec![d]])).await.is_ok());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "off");
+    let mut d = debians(&b, &file);
+    d.options = options(&[("status_fiel", "x")]);
+    let errors = check(&d, Fate::Off).await.unwrap_err();
+    assert_eq!(errors, ["the agent has no option status_fiel; did you mean status_file?"]);
 }

@@ -92,5 +92,8 @@ async fn what_others_could_change_is_not_run() {
     let w = b.witness("exit 0", SOON);
     std::fs::set_permissions(b.path("witness.sh"), std::fs::Permissions::from_mode(0o777)).unwrap();
     let answer = w.ask(&ask(Verb::Acquire)).await;
-    assert!(matches!(&answer, Answer::Unavailable { why } if why.contains("writable by others")), "{answer:?}");
+    assert!(
+        matches!(&answer, Answer::Unavailable { why } if why.contains("writable by others")),
+        "{answer:?}"
+    );
 }

@@ -34,7 +34,9 @@ enum Event {
     Disk(Disk),
     Generation(usize),
     /// The witness is killed and started again; what was being written may be on the disk.
-    Restart { stored: bool },
+    Restart {
+        stored: bool,
+    },
     /// Its disk is replaced by an empty one.
     NewDisk,
 }

@@ -71,8 +71,14 @@ fn ask(verb: Verb) -> Ask {
 
 /// A record that makes nobody wait.
 fn free(disk: &dyn Keep) {
-    let record =
-        Record { pair: pair(), holder: Some(B), generation: 0, token: Token(4), longest_ms: 1, released: true };
+    let record = Record {
+        pair: pair(),
+        holder: Some(B),
+        generation: 0,
+        token: Token(4),
+        longest_ms: 1,
+        released: true,
+    };
     disk.write(&record).unwrap();
 }
 
