@@ -54,11 +54,7 @@ const ABOVE_CORE: [&str; 11] = [
 ];
 const TOP: [&str; 2] = ["crate::daemon", "crate::cli"];
 
-<<<<<<< HEAD
-const RULES: [Rule; 26] = [
-=======
-const RULES: [Rule; 33] = [
->>>>>>> ec856d9 (A witness and fencing for users; their tests)
+const RULES: [Rule; 35] = [
     Rule { room: "time.rs", forbidden: &IO },
     Rule { room: "time.rs", forbidden: &ABOVE_CORE },
     Rule { room: "vrrp", forbidden: &IO },

@@ -1,6 +1,6 @@
 //! What a node may make of the witness's answers: until when it may serve. No I/O, no clock.
 
-use super::types::{Answer, Ask, PairId, Token, Verb};
+use super::types::{Answer, Ask, Denied, PairId, Token, Verb};
 use crate::time::Instant;
 use std::time::Duration;
 use thiserror::Error;
@@ -92,16 +92,30 @@ impl Right {
         Ask { pair, verb, generation, lease_ms, token }
     }
 
-    /// The answer to a question that was sent at `sent_at`, read before it was sent. A denial takes nothing away: what
-    /// was granted before lasts for as long as it was granted for.
-    pub fn answered(&mut self, sent_at: Instant, answer: &Answer) {
-        let Answer::Granted { token } = *answer else { return };
-        // An answer that comes late is about a lease that this node has given back since.
+    /// How to ask for the lease: to renew what was granted, to acquire it if nothing was or the witness knows nothing of it.
+    pub const fn verb(&self) -> Verb {
+        if self.token.is_some() { Verb::Renew } else { Verb::Acquire }
+    }
+
+    /// The answer to a question that was sent at `sent_at`, read before it was sent. True: it grants a right. What is
+    /// granted but false came late, about a lease that was given back since, and must not count anywhere.
+    ///
+    /// A denial takes nothing away: what was granted before lasts for as long as it was granted for.
+    pub fn answered(&mut self, sent_at: Instant, answer: &Answer) -> bool {
+        let token = match *answer {
+            Answer::Granted { token } => token,
+            Answer::Denied(Denied::NotYours) => {
+                self.token = None;
+                return false;
+            }
+            _ => return false,
+        };
         if self.returned.is_some_and(|r| token <= r) {
-            return;
+            return false;
         }
         self.until = self.until.max(Some(sent_at + self.terms.t_self));
         self.token = self.token.max(Some(token));
+        true
     }
 
     /// Whether this node may serve. To be asked before anything else is done at each turn.
@@ -156,10 +170,13 @@ mod tests {
     fn the_right_counts_from_the_question_and_never_shrinks_by_a_late_answer() {
         let mut right = Right::new(Terms::new(S(6), S(10)).unwrap());
         assert!(!right.holds(at(0)));
-        right.answered(at(10), &granted(1));
-        right.answered(at(5), &granted(1));
-        right.answered(at(12), &Answer::Denied(crate::witness::Denied::NotYours));
-        right.answered(at(12), &Answer::unavailable("x"));
+        assert_eq!(right.verb(), Verb::Acquire);
+        assert!(right.answered(at(10), &granted(1)));
+        assert!(right.answered(at(5), &granted(1)));
+        assert!(!right.answered(at(12), &Answer::unavailable("x")));
+        assert_eq!(right.verb(), Verb::Renew);
+        assert!(!right.answered(at(12), &Answer::Denied(Denied::NotYours)));
+        assert_eq!(right.verb(), Verb::Acquire);
         assert_eq!(right.until(), Some(at(16)));
         assert!(right.holds(at(16) - Duration::from_nanos(1)) && !right.holds(at(16)));
     }
@@ -168,14 +185,14 @@ mod tests {
     fn what_was_given_back_does_not_come_back_by_a_late_answer() {
         let mut right = Right::new(Terms::new(S(6), S(10)).unwrap());
         assert!(!right.give_back());
-        right.answered(at(1), &granted(4));
+        assert!(right.answered(at(1), &granted(4)));
         assert!(right.give_back());
         assert!(!right.holds(at(1)));
         let release = right.ask(Verb::Release, "p".parse().unwrap(), 3);
         assert_eq!(release.token, Some(Token(4)));
-        right.answered(at(2), &granted(4));
+        assert!(!right.answered(at(2), &granted(4)));
         assert!(!right.holds(at(2)));
-        right.answered(at(2), &granted(5));
+        assert!(right.answered(at(2), &granted(5)));
         assert!(right.holds(at(2)));
         let renew = right.ask(Verb::Renew, "p".parse().unwrap(), 3);
         assert_eq!((renew.token, renew.lease_ms), (None, 10_000));
