@@ -6,7 +6,7 @@
 //! - [`events`]: what happened, and a store for it; uses nothing of the others
 //! - [`config`]: files to checked settings; uses the cores' types
 //! - the shell's parts: [`net`], [`guardian`], [`process`], [`agents`], [`track`], [`notify`], [`peer`],
-//!   [`control`]; they use the above
+//!   [`control`], [`witness`], [`fence`]; they use the above
 //! - [`daemon`]: wires the parts together; [`cli`]: `tandemadm`
 #![deny(missing_docs)]
 
@@ -17,6 +17,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod events;
+pub mod fence;
 pub mod guardian;
 pub mod import;
 pub mod net;
@@ -28,3 +29,4 @@ pub mod resource;
 pub mod time;
 pub mod track;
 pub mod vrrp;
+pub mod witness;

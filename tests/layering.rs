@@ -28,8 +28,10 @@ const IO: [&str; 16] = [
     "std::time::SystemTime",
 ];
 /// What is above the parts that only read, translate or stand by.
-const SHELL: [&str; 7] = [
+const SHELL: [&str; 9] = [
     "crate::process",
+    "crate::witness",
+    "crate::fence",
     "crate::agents",
     "crate::track",
     "crate::notify",
@@ -37,9 +39,10 @@ const SHELL: [&str; 7] = [
     "crate::daemon",
     "crate::cli",
 ];
-const ABOVE_CORE: [&str; 11] = [
+const ABOVE_CORE: [&str; 12] = [
     "crate::events",
     "crate::agents",
+    "crate::fence",
     "crate::config",
     "crate::net",
     "crate::guardian",
@@ -67,7 +70,7 @@ const BESIDE_PEER: [&str; 11] = [
 const CORES: [&str; 5] = ["crate::time", "crate::vrrp", "crate::bfd", "crate::resource", "crate::pair"];
 const TOP: [&str; 2] = ["crate::daemon", "crate::cli"];
 
-const RULES: [Rule; 36] = [
+const RULES: [Rule; 45] = [
     Rule { room: "time.rs", forbidden: &IO },
     Rule { room: "time.rs", forbidden: &ABOVE_CORE },
     Rule { room: "vrrp", forbidden: &IO },
@@ -92,6 +95,15 @@ const RULES: [Rule; 36] = [
     Rule { room: "process", forbidden: &TOP },
     Rule { room: "process", forbidden: &["crate::agents"] },
     Rule { room: "agents", forbidden: &TOP },
+    Rule { room: "witness/types.rs", forbidden: &IO },
+    Rule { room: "witness/types.rs", forbidden: &ABOVE_CORE },
+    Rule { room: "witness/lease.rs", forbidden: &IO },
+    Rule { room: "witness/lease.rs", forbidden: &ABOVE_CORE },
+    Rule { room: "witness/right.rs", forbidden: &IO },
+    Rule { room: "witness/right.rs", forbidden: &ABOVE_CORE },
+    Rule { room: "witness", forbidden: &TOP },
+    Rule { room: "fence", forbidden: &TOP },
+    Rule { room: "process", forbidden: &["crate::witness", "crate::fence"] },
     Rule { room: "track", forbidden: &TOP },
     Rule { room: "notify", forbidden: &TOP },
     Rule { room: "peer", forbidden: &TOP },

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test waits, and measures by the real clock")]
 
 mod exec;
+mod fence;
 mod file;
 mod filesystem;
 #[path = "../lab/mod.rs"]
