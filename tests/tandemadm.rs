@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tandemd::control::api::{
     DataReport, DataRole, DataState, DataStatus, HandlerAnswer, HandlerCall, InstanceStatus, LogLevel,
-    Maintenance, Outcome, Recover, ResourceCommand, ResourcesStatus, Stats, Status,
+    Maintenance, Outcome, PairCommand, PairRegistration, PairReport, Recover, ResourceCommand,
+    ResourcesStatus, Stats, Status,
 };
 use tandemd::control::server::{Backend, BackendError, ControlError, Peer, Server};
 use tandemd::events::{Event, EventsPage, Fact, Kind, Query, Who};
@@ -124,6 +125,18 @@ impl Backend for Cardboard {
 
     async fn maintenance(&self, mode: Maintenance, _: Peer) -> Result<Outcome, BackendError> {
         Ok(Outcome { ok: true, message: format!("maintenance is {}", if mode.on { "on" } else { "off" }) })
+    }
+
+    async fn pairs(&self) -> Result<Vec<PairReport>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    async fn pair_order(&self, command: PairCommand, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: false, message: format!("{}: no pair is configured", command.what) })
+    }
+
+    async fn pair_register(&self, _: PairRegistration, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: false, message: "no pair is configured".into() })
     }
 
     async fn events(&self, query: Query, _: Duration) -> Result<EventsPage, BackendError> {

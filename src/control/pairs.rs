@@ -66,7 +66,10 @@ pub struct PairRegistration {
 
 impl std::fmt::Debug for PairRegistration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PairRegistration").field("pair", &self.pair).field("asks", &self.asks).finish_non_exhaustive()
+        f.debug_struct("PairRegistration")
+            .field("pair", &self.pair)
+            .field("asks", &self.asks)
+            .finish_non_exhaustive()
     }
 }
 

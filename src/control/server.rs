@@ -7,8 +7,8 @@ use super::api::{
 };
 use super::connection::Limited;
 use super::data::{data, data_recover, data_verify, drbd_handler};
-use super::pairs::{pair_order, pair_register, pairs};
 use super::events::events;
+use super::pairs::{pair_order, pair_register, pairs};
 pub use super::peer::Peer;
 use crate::events::{EventsPage, Query};
 use axum::extract::rejection::JsonRejection;

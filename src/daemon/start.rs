@@ -67,6 +67,10 @@ fn daemon(args: Args, log: LogControl, ward: Option<Ward>) -> u8 {
             return EX_CONFIG;
         }
     };
+    if let Some(why) = loaded.config.not_run_yet() {
+        eprintln!("tandemd: not started: {}: {why}", args.config.display());
+        return EX_CONFIG;
+    }
     for warning in &loaded.warnings {
         warn!("{warning}");
     }

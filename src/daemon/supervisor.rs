@@ -384,6 +384,13 @@ impl Supervisor {
             }
             Err(e) => return Outcome { ok: false, message: e.to_string() },
         };
+        let pairs = (!self.config.decides_as(&loaded.config)).then_some(
+            "[[pair]], [pair_server], [witness] and [[fence]] change only with a restart of tandemd",
+        );
+        if let Some(why) = loaded.config.not_run_yet().or(pairs) {
+            error!(%who, "reload refused, everything stays as it was: {why}");
+            return Outcome { ok: false, message: format!("nothing was changed: {why}") };
+        }
         for warning in &loaded.warnings {
             warn!("{warning}");
         }

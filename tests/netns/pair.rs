@@ -120,7 +120,9 @@ fn they_register_and_move_by_agreement() {
 
         // On the standby an operator says no; the node that serves says why it cannot hand over.
         assert!(b.adm("ha standby on").status.success());
-        wait_until(secs(5), "the other one knows", || a.adm_text("ha status").contains("could not take over"));
+        wait_until(secs(5), "the other one knows", || {
+            a.adm_text("ha status").contains("could not take over")
+        });
         let refused = a.adm("ha switchover");
         assert!(!refused.status.success() && a.adm_text("ha switchover").contains("standby"), "{refused:?}");
         assert_eq!(state(&a), "primary_active");

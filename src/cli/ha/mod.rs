@@ -29,7 +29,9 @@ pub(super) async fn run(client: &Client, command: HaCommand) -> Result<(), Failu
         HaCommand::Failback(act) => order(client, act.act, What::Failback { force: act.force }).await,
         HaCommand::ForceFailover(act) => order(client, act, What::Drill).await,
         HaCommand::Switchover(act) => order(client, act, What::Switchover).await,
-        HaCommand::Standby { mode, act } => order(client, act, What::Standby(mode == super::args::Switch::On)).await,
+        HaCommand::Standby { mode, act } => {
+            order(client, act, What::Standby(mode == super::args::Switch::On)).await
+        }
         HaCommand::Clear(act) => order(client, act, What::Clear).await,
         HaCommand::Keep { side, act } => order(client, act, What::Keep { own: side == Side::Local }).await,
         HaCommand::Authkey { file, pair } => register(client, &file, pair, false).await,

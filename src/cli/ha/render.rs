@@ -21,7 +21,10 @@ fn one(p: &PairReport) -> String {
         return out;
     };
     if s.split_brain {
-        out += &wrap("  ", "SPLIT BRAIN: both nodes serve. `tandemadm ha keep local` or `tandemadm ha keep peer`");
+        out += &wrap(
+            "  ",
+            "SPLIT BRAIN: both nodes serve. `tandemadm ha keep local` or `tandemadm ha keep peer`",
+        );
     }
     if !s.blockers.is_empty() {
         out += "  this node does not take over by itself:\n";

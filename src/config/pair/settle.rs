@@ -37,6 +37,18 @@ impl Config {
         self
     }
 
+    /// What is understood but not run by this version, in words; then the daemon does not start with it.
+    pub fn not_run_yet(&self) -> Option<&'static str> {
+        (self.pairs.len() > 1)
+            .then_some("this version runs one [[pair]] on a node: with several, tandemd does not start")
+    }
+
+    /// Whether anything that a pair decides with differs; a reload does not change that.
+    pub fn decides_as(&self, other: &Config) -> bool {
+        (&self.pairs, &self.pair_server, &self.witness, &self.fences)
+            == (&other.pairs, &other.pair_server, &other.witness, &other.fences)
+    }
+
     /// The pair with this name.
     pub fn pair(&self, name: &str) -> Option<&PairSettings> {
         self.pairs.iter().find(|p| p.name == name)

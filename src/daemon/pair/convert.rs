@@ -93,7 +93,10 @@ mod tests {
         assert_eq!(data(1, [].iter()), Data::Unknown, "not looked at yet");
         assert_eq!(data(1, [status(DataState::UpToDate)].iter()), Data::Current);
         let half = DataState::Syncing { percent: Some(41.7), seconds_left: None };
-        assert_eq!(data(2, [status(DataState::UpToDate), status(half)].iter()), Data::Syncing { percent: Some(41) });
+        assert_eq!(
+            data(2, [status(DataState::UpToDate), status(half)].iter()),
+            Data::Syncing { percent: Some(41) }
+        );
         let both = [status(DataState::Stale), status(DataState::Unknown)];
         assert_eq!(data(2, both.iter()), Data::Stale("r0 lacks newer writes".into()));
     }

@@ -173,10 +173,14 @@ impl Half {
             return Some(format!("both nodes are configured as the {}", self.role));
         }
         if beat.version != self.says.version {
-            return Some(format!("this node runs version {}, the other one {}", self.says.version, beat.version));
+            return Some(format!(
+                "this node runs version {}, the other one {}",
+                self.says.version, beat.version
+            ));
         }
-        (beat.settings != self.says.settings)
-            .then(|| "the settings of the pair differ between the nodes (compare `tandemadm config show`)".into())
+        (beat.settings != self.says.settings).then(|| {
+            "the settings of the pair differ between the nodes (compare `tandemadm config show`)".into()
+        })
     }
 
     pub(super) fn router_changed(&mut self, instance: &str, fault: bool, reason: &str) {

@@ -59,11 +59,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn start(
-        state_dir: PathBuf,
-        pair: String,
-        answers: mpsc::UnboundedSender<Happening>,
-    ) -> Self {
+    pub(super) fn start(state_dir: PathBuf, pair: String, answers: mpsc::UnboundedSender<Happening>) -> Self {
         let (sender, mut wanted) = mpsc::unbounded_channel::<(u64, Kept)>();
         tokio::spawn(async move {
             while let Some((number, kept)) = wanted.recv().await {

@@ -79,7 +79,9 @@ async fn run(
         let result = client.heartbeat(&body).await;
         let trip = result.is_ok().then(|| clock::now().since(begun));
         match result {
-            Ok(_) if failing.take().is_some() => info!(pair = way.pair, "{}: link {} answers", way.pair, way.name),
+            Ok(_) if failing.take().is_some() => {
+                info!(pair = way.pair, "{}: link {} answers", way.pair, way.name)
+            }
             Ok(_) => {}
             Err(e) => {
                 let text = e.to_string();

@@ -246,7 +246,8 @@ impl Pairs {
             for server in &self.servers {
                 server.desk.offer(terms.clone(), OFFER);
             }
-            let message = format!("for {} min the other node may register with this key", OFFER.as_secs() / 60);
+            let message =
+                format!("for {} min the other node may register with this key", OFFER.as_secs() / 60);
             return drop(reply.send(Ok(Outcome { ok: true, message })));
         }
         let settings = self.settings.iter().find(|p| p.name == pair);
@@ -264,7 +265,9 @@ impl Pairs {
             let told = |m| info!(pair, "{pair}: registration: {m:?}");
             let result = terms.run(&options, &identity, &pins, told).await;
             let outcome = match &result {
-                Ok(done) => Outcome { ok: true, message: format!("registered with {}", done.pin.node.as_str()) },
+                Ok(done) => {
+                    Outcome { ok: true, message: format!("registered with {}", done.pin.node.as_str()) }
+                }
                 Err(e) => {
                     warn!(pair, "{pair}: registration failed: {e}");
                     Outcome { ok: false, message: e.to_string() }

@@ -255,7 +255,9 @@ impl Activation {
         if !tied.is_empty() && tied.iter().all(|i| i.seat == Seat::Active) {
             return Some(Target::Raised);
         }
-        if tied.is_empty() && let Some(serves) = self.bare {
+        if tied.is_empty()
+            && let Some(serves) = self.bare
+        {
             return Some(if serves { Target::Raised } else { Target::Lowered });
         }
         let undecided = |i: &&&Instance| match i.seat {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{Options, ScriptCommand, Source, parse};
+use crate::config::{AddressOrder, Options, ScriptCommand, Source, parse};
 
 /// `kad` activates and has these scripts, `web` is a plain instance.
 fn config(scripts: &[Pre], late: bool) -> Config {

@@ -254,7 +254,8 @@ impl Resources {
     pub(crate) fn reload(&mut self, config: &Arc<Config>) {
         if self.config.resources == config.resources
             && self.config.activation == config.activation
-            && self.config.pairs == config.pairs {
+            && self.config.pairs == config.pairs
+        {
             self.config = config.clone();
         } else {
             self.pending = Some(config.clone());
@@ -344,7 +345,8 @@ impl Resources {
 
     fn take_found(&mut self, levels: Vec<(Name, Result<Level, String>)>) {
         self.found = true;
-        let forever = |name: &Name| self.config.resources.iter().any(|r| r.run_forever && r.name == name.as_str());
+        let forever =
+            |name: &Name| self.config.resources.iter().any(|r| r.run_forever && r.name == name.as_str());
         let serves = |(name, level): &(Name, Result<Level, String>)| match level {
             Ok(Level::Stopped) => false,
             Ok(Level::Started) => !forever(name),

@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tandemd::control::api::{
-    DataReport, HandlerAnswer, HandlerCall, LogLevel, Maintenance, Outcome, Recover, ResourceCommand, Stats,
-    Status,
+    DataReport, HandlerAnswer, HandlerCall, LogLevel, Maintenance, Outcome, PairCommand, PairRegistration,
+    PairReport, Recover, ResourceCommand, Stats, Status,
 };
 use tandemd::control::server::{Backend, BackendError, Peer, Server};
 use tandemd::events::{EventsPage, LIMIT, Query};
@@ -76,6 +76,18 @@ impl Backend for Cardboard {
 
     async fn maintenance(&self, mode: Maintenance, _: Peer) -> Result<Outcome, BackendError> {
         Ok(Outcome { ok: mode.on, message: String::new() })
+    }
+
+    async fn pairs(&self) -> Result<Vec<PairReport>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    async fn pair_order(&self, _: PairCommand, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: true, message: String::new() })
+    }
+
+    async fn pair_register(&self, _: PairRegistration, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: true, message: String::new() })
     }
 
     async fn data(&self) -> Result<Vec<DataReport>, BackendError> {
