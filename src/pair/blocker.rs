@@ -26,6 +26,8 @@ pub enum Blocker {
         /// What they should.
         generation: Generation,
     },
+    /// Both nodes have served with this generation, so each may have what the other one lacks.
+    Forked(Generation),
     /// The daemon is being stopped.
     Stopping,
     /// Failover is manual.
@@ -50,6 +52,10 @@ pub enum Blocker {
     CannotSave(String),
     /// Something could not be taken down.
     Stuck(String),
+    /// The service could not be started here; the other node has the first try now.
+    StartFailed(String),
+    /// This node has stopped because it did not reach its peer.
+    Isolated,
 }
 
 impl Blocker {
@@ -59,6 +65,7 @@ impl Blocker {
             self,
             Blocker::Data(_)
                 | Blocker::Behind { .. }
+                | Blocker::Forked(_)
                 | Blocker::Manual
                 | Blocker::LockedOut(_)
                 | Blocker::PeerLeft
@@ -66,6 +73,7 @@ impl Blocker {
                 | Blocker::WitnessSilent(_)
                 | Blocker::FenceFailed(_)
                 | Blocker::Mismatch(_)
+                | Blocker::StartFailed(_)
         )
     }
 
@@ -79,8 +87,10 @@ impl Blocker {
             Blocker::Data(_) | Blocker::Behind { .. } => {
                 "let it synchronise; tandemadm ha failover --force serves with these data and gives up what they lack"
             }
+            Blocker::Forked(_) => "tandemadm ha failover --force on the node whose data are to stay",
             Blocker::Stopping => "start the daemon again",
-            Blocker::Manual | Blocker::PeerLeft => "tandemadm ha failover",
+            Blocker::Manual | Blocker::PeerLeft | Blocker::Isolated => "tandemadm ha failover",
+            Blocker::StartFailed(_) => "mend it, then tandemadm ha clear",
             Blocker::LockedOut(_) => "find out why it moved so often, then tandemadm ha clear",
             Blocker::NeverMet => {
                 "start the other node; if it is gone for good: tandemadm ha failover --force"
@@ -112,6 +122,9 @@ impl fmt::Display for Blocker {
             Blocker::Behind { synced, generation } => {
                 write!(f, "its data are of generation {synced}, and the pair is at {generation}")
             }
+            Blocker::Forked(generation) => {
+                write!(f, "split brain: both nodes have served with generation {generation}")
+            }
             Blocker::Stopping => f.write_str("the daemon is being stopped"),
             Blocker::Manual => f.write_str("failover is manual"),
             Blocker::LockedOut(n) => write!(f, "{n} takeovers in a short time: it stays where it is"),
@@ -132,6 +145,8 @@ impl fmt::Display for Blocker {
             Blocker::FenceFailed(why) => write!(f, "the other node could not be fenced: {why}"),
             Blocker::CannotSave(why) => write!(f, "the new generation cannot be written: {why}"),
             Blocker::Stuck(why) => write!(f, "something could not be taken down: {why}"),
+            Blocker::StartFailed(why) => write!(f, "the service could not be started here: {why}"),
+            Blocker::Isolated => f.write_str("it stopped because it did not reach the other node"),
         }
     }
 }

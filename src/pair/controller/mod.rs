@@ -1,5 +1,7 @@
 //! One node's half of a pair: see [`crate::pair`].
 
+mod deadlines;
+mod hearing;
 mod orders;
 mod permission;
 mod rules;
@@ -12,16 +14,15 @@ pub use status::{PeerStatus, Status};
 
 use super::beat::{Answer, Beat, Serving, Wish};
 use super::blocker::Blocker;
-use super::input::{Data, Input, Order, Saved, Service, WitnessAnswer};
+use super::input::{Data, Found, Input, Order, Saved, Service, WitnessAnswer};
 use super::links::Links;
 use super::output::{Output, Who};
-use super::settings::Settings;
+use super::settings::{Settings, SplitBrain};
 use super::state::State;
-use super::types::{Id, Life};
+use super::types::{Generation, Id, Life, Role};
 use crate::time::Instant;
-use permission::Permission;
+use permission::{Grant, Permission};
 use std::collections::VecDeque;
-use std::time::Duration;
 
 /// A rule may follow from another one; more than this in a row would be a circle.
 const ROUNDS: usize = 32;
@@ -72,6 +73,8 @@ enum Opening {
 struct Pending {
     order: Order,
     since: Instant,
+    /// From when it has waited for its turn.
+    waits: Instant,
     force: bool,
     /// This node is to serve; otherwise the peer.
     own: bool,
@@ -83,6 +86,8 @@ struct Peer {
     beat: Beat,
     /// It had not started anew when it was met first in this life.
     known: bool,
+    /// When this life of it was heard first.
+    since: Instant,
 }
 
 /// One node's half of a pair.
@@ -127,13 +132,19 @@ pub struct Controller {
     /// The wish of the peer that was granted.
     granted: Option<Id>,
     answer: Option<Answer>,
-    /// Names the invitations of this life.
-    invitations: u64,
+    /// Counts the wishes of this life.
+    wishes: u64,
     pending: Option<Pending>,
     /// Nothing is tried again by itself before.
     retry_at: Option<Instant>,
+    /// The end of T_self.
     lease_until: Option<Instant>,
     ask_at: Option<Instant>,
+    /// The newest questions to the witness since the lease was last given back.
+    asked: VecDeque<(u64, Instant)>,
+    asks: u64,
+    /// The highest generation that a question carried.
+    told: Generation,
     witness_said: Option<WitnessAnswer>,
     fence_failed: Option<String>,
     /// Serves by an operator's word, without a right.
@@ -147,10 +158,14 @@ pub struct Controller {
     cause: (String, Who),
     split_brain: bool,
     warned_alone: bool,
+    /// Counts as unable to start the service, until then.
+    start_failed: Option<(Instant, String)>,
+    /// Has stopped as it did not reach its peer.
+    isolated: bool,
 }
 
 impl Controller {
-    /// A node that starts. `life` has to be higher than any before; `resumes` says that the service was found up, as a
+    /// A node that starts. `life` has to be higher than any before; `found` says whether the service is up, as a
     /// daemon that died left it.
     pub fn new(
         now: Instant,
@@ -158,7 +173,7 @@ impl Controller {
         identity: Identity,
         saved: Saved,
         life: Life,
-        resumes: bool,
+        found: Found,
     ) -> Self {
         let shown = match settings.role {
             super::Role::Primary => State::PrimaryAlone,
@@ -169,7 +184,7 @@ impl Controller {
             identity,
             life,
             began: now,
-            resumes,
+            resumes: found != Found::Down,
             phase: Phase::Starting,
             opening: Opening::Alone,
             stepped: false,
@@ -191,15 +206,21 @@ impl Controller {
             peer_advertises: false,
             failback_hours: true,
             order: 0,
-            service: if resumes { Service::Up } else { Service::Down },
+            service: if found == Found::Down { Service::Down } else { Service::Up },
             wish: None,
             granted: None,
             answer: None,
-            invitations: 0,
+            wishes: 0,
             pending: None,
             retry_at: None,
-            lease_until: None,
+            lease_until: match found {
+                Found::Up { right } => Some(right),
+                Found::Down => None,
+            },
             ask_at: None,
+            asked: VecDeque::new(),
+            asks: 0,
+            told: Generation::default(),
             witness_said: None,
             fence_failed: None,
             forced: false,
@@ -212,6 +233,8 @@ impl Controller {
             cause: ("the daemon started".into(), Who::Node),
             split_brain: false,
             warned_alone: false,
+            start_failed: None,
+            isolated: false,
             settings,
         }
     }
@@ -235,9 +258,16 @@ impl Controller {
             Input::Service { order, service } if order == self.order => self.service = service,
             Input::Service { .. } | Input::Timer => {}
             Input::Trouble(why) => self.trouble = why,
-            Input::Data(data) => self.data = data,
+            Input::Data(data) => {
+                self.data = data;
+                if let Some(p) = &mut self.pending {
+                    // It may have waited for these.
+                    p.waits = now;
+                }
+                self.follow_data(now);
+            }
             Input::PeerAdvertises(heard) => self.peer_advertises = heard,
-            Input::Witness { asked, answer } => self.witness_answers(asked, answer, out),
+            Input::Witness { number, answer } => self.witness_answers(number, answer, out),
             Input::Fenced(result) => self.fenced(now, result, out),
             Input::Saved(number, result) => self.was_saved(now, number, result, out),
             Input::Order(order) => self.obey(now, order, out),
@@ -245,65 +275,15 @@ impl Controller {
             Input::Mismatch(why) => self.mismatch = why,
             Input::Maintenance(on) => self.maintenance = on,
             Input::Stop => self.stopping = self.stopping.or(Some(now)),
+            Input::Configure(settings) => self.configure(now, *settings),
         }
-    }
-
-    fn hear(&mut self, now: Instant, link: super::Link, beat: Beat) {
-        let current = self.peer.as_ref().map(|p| p.beat.life);
-        if current.is_some_and(|life| beat.life < life) || !self.links.hears(now, link, &beat, self.life) {
-            return;
-        }
-        let newer =
-            self.peer.as_ref().is_none_or(|p| (beat.life, beat.sequence) > (p.beat.life, p.beat.sequence));
-        if !newer {
-            return;
-        }
-        if self.links.both_ways(now) || beat.serving == Serving::Yes {
-            self.met = true;
-        }
-        let known = match &self.peer {
-            Some(p) if p.beat.life == beat.life => p.known,
-            _ => beat.life == self.saved.peer_life,
-        };
-        self.saved.generation = self.saved.generation.max(beat.generation);
-        self.saved.latest = self.saved.latest.max(beat.latest).max(beat.served);
-        if self.links.both_ways(now) {
-            self.saved.peer_life = beat.life;
-        }
-        if self.answer.as_ref().is_some_and(|a| beat.wish.as_ref().is_none_or(|w| w.id != a.id)) {
-            // Withdrawn, or come true.
-            self.answer = None;
-        }
-        let stands = |id: &Id| {
-            beat.life == current.unwrap_or(beat.life) && beat.wish.as_ref().is_some_and(|w| w.id == *id)
-        };
-        if self.granted.as_ref().is_some_and(|id| !stands(id)) {
-            self.granted = None;
-        }
-        self.peer = Some(Peer { beat, known });
-        self.follow_data(now);
-    }
-
-    /// Whose data these are.
-    fn follow_data(&mut self, now: Instant) {
-        let own = self.serving() != Serving::No;
-        let serves = self.peer_serving() == Serving::Yes && self.links.both_ways(now);
-        if !own && serves && self.data.trouble().is_none() {
-            self.saved.synced = self.saved.latest;
-            self.in_sync_since = self.in_sync_since.or(Some(now));
-        } else if !self.links.both_ways(now) || self.data.trouble().is_some() || own {
-            self.in_sync_since = None;
-        }
-    }
-
-    fn peer_serving(&self) -> Serving {
-        self.peer.as_ref().map_or(Serving::No, |p| p.beat.serving)
     }
 
     /// How far this node is with serving.
     fn serving(&self) -> Serving {
         match &self.phase {
-            Phase::Starting if self.resumes && self.saved.serves => Serving::GoingDown,
+            Phase::Starting if self.resumes => Serving::GoingDown,
+            Phase::Permission(p) if p.grant == Grant::Resumed => Serving::GoingDown,
             Phase::Starting | Phase::Standby | Phase::Wishing | Phase::Permission(_) => Serving::No,
             Phase::Rising => Serving::GoingUp,
             Phase::Active => Serving::Yes,
@@ -327,62 +307,44 @@ impl Controller {
         all.extend(self.mismatch.clone().map(Blocker::Mismatch));
         all.extend(self.data.trouble().map(Blocker::Data));
         let (synced, generation) = (self.truth().synced, self.truth().latest);
-        if synced < generation && self.data.trouble().is_none() {
+        if synced < generation && self.data != Data::None && self.data.trouble().is_none() {
             all.push(Blocker::Behind { synced, generation });
         }
+        all.extend(self.forked().map(Blocker::Forked));
         if let Phase::Blocked(why) = &self.phase {
             all.push(Blocker::Stuck(why.clone()));
         }
+        if let Some((_, why)) = &self.save_failed {
+            all.push(Blocker::CannotSave(why.clone()));
+        }
+        all.extend(self.start_failed.clone().map(|(_, why)| Blocker::StartFailed(why)));
         all
+    }
+
+    /// Both nodes have served with this generation, and it is not for this one to go on.
+    fn forked(&self) -> Option<Generation> {
+        let (own, theirs) = (self.truth().served, self.peer.as_ref()?.beat.served);
+        let wins = match self.settings.split_brain {
+            SplitBrain::Operator => false,
+            SplitBrain::Primary => self.settings.role == Role::Primary,
+            SplitBrain::Secondary => self.settings.role == Role::Secondary,
+        };
+        let forked = own == theirs && own > Generation::default() && self.data != Data::None;
+        (forked && !wins).then_some(own)
     }
 
     fn unfit(&self, force: bool) -> Option<Blocker> {
         self.blockers().into_iter().find(|b| !force || !b.yields_to_force())
     }
 
-    /// A peer of which nothing was heard for so long may be replaced.
-    fn dead_at(&self) -> Instant {
-        self.links.last_heard().unwrap_or(self.began) + self.settings.patience()
-    }
-
-    fn peer_left(&self) -> bool {
-        self.peer.as_ref().is_some_and(|p| p.beat.leaves)
-    }
-
-    /// The next moment at which [`Input::Timer`] is due.
-    pub fn next_deadline(&self, now: Instant) -> Instant {
-        let own = [
-            self.links.next_change(now),
-            Some(self.dead_at()),
-            Some(self.isolated_at()),
-            Some(self.began + self.settings.silence()),
-            self.settings.serve_alone_after.map(|d| self.began + d),
-            self.retry_at,
-            self.right_until(),
-            self.ask_at,
-            self.save_failed.as_ref().map(|(at, _)| *at),
-            self.in_sync_since.map(|at| at + self.settings.failback_stable),
-            self.stopping.map(|at| at + self.settings.silence()),
-            self.pause_ends(),
-        ];
-        own.into_iter()
-            .flatten()
-            .filter(|at| *at > now)
-            .chain([self.next_beat])
-            .min()
-            .unwrap_or(self.next_beat)
-    }
-
-    fn pause_ends(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Permission(p) => p.again,
-            _ => None,
+    fn configure(&mut self, now: Instant, settings: Settings) {
+        let settings = Settings { role: self.settings.role, ..settings };
+        self.links.configure(&self.settings, &settings);
+        if let (None, Some(terms)) = (self.settings.witness, settings.witness) {
+            // It has not been asked yet, and so far needed not be.
+            self.lease_until = Some(now + terms.own);
         }
-    }
-
-    fn isolated_at(&self) -> Instant {
-        let half: Duration = self.settings.long_failover_wait / 2;
-        self.links.last_heard().unwrap_or(self.began) + self.settings.silence() + half
+        self.settings = settings;
     }
 
     fn notice(&self, warning: bool, text: impl Into<String>) -> Output {

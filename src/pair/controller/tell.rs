@@ -34,7 +34,8 @@ impl Controller {
     /// Writes down what has changed, unless the last write has not ended.
     fn keep_saved(&mut self, now: Instant, out: &mut Vec<Output>) {
         let pause = self.save_failed.as_ref().is_some_and(|(at, _)| now < *at);
-        if self.writing.is_none() && !pause && self.saved != self.durable {
+        // After a failure it is tried although nothing may have changed, to find out when the disk works again.
+        if self.writing.is_none() && !pause && (self.saved != self.durable || self.save_failed.is_some()) {
             self.save(out);
         }
     }
@@ -73,7 +74,9 @@ impl Controller {
 
     /// Nothing is left here that the peer would have to wait for.
     fn may_stop(&mut self, out: &mut Vec<Output>) {
-        if self.stopping.is_some() && !self.left && self.serving() == Serving::No {
+        // The disk says so too, unless it fails.
+        let written = self.saved == self.durable || self.save_failed.is_some();
+        if self.stopping.is_some() && !self.left && written && self.serving() == Serving::No {
             self.left = true;
             self.gist = None;
             out.push(Output::MayStop);
@@ -98,7 +101,8 @@ impl Controller {
     }
 
     fn beat(&self, now: Instant) -> Beat {
-        let truth: &Saved = self.truth();
+        // A node that serves says what is on its disk: its peer keeps to that even if this node forgets it.
+        let truth: &Saved = if self.serving() == Serving::Yes { &self.durable } else { self.truth() };
         Beat {
             life: self.life,
             sequence: 0,
@@ -117,7 +121,7 @@ impl Controller {
             wish: self.wish.clone(),
             invitation: self.invitation(now),
             answer: self.answer.clone(),
-            leaves: self.left,
+            leaves: self.stopping.is_some() && self.serving() == Serving::No,
         }
     }
 }
