@@ -13,6 +13,8 @@ pub const NETWORK_LINK: &str = "network";
 pub const DIRECT_LINK: &str = "direct";
 /// A right is renewed so often while it lasts: two answers may get lost.
 const RENEWALS: u32 = 4;
+/// This part of T_self is for the way down; renewals, a quarter of it apart, have the rest.
+const WAY_DOWN: u32 = 3;
 
 impl Config {
     /// Fills in what follows from `[[pair]]`. The parser has seen to it that no instance is in two pairs.
@@ -93,6 +95,7 @@ impl Config {
             flap_window: pair.flap_limit.map_or(default.flap_window, |l| l.window),
             witness: self.witness.as_ref().map(|w| Terms {
                 own: w.t_self(),
+                way_down: w.t_self() / WAY_DOWN,
                 peer: w.t_peer(),
                 renew: w.t_self() / RENEWALS,
             }),

@@ -1,11 +1,14 @@
 //! From what is configured and seen to what the pair core understands.
 
 use crate::agents::DataStatus;
-use crate::agents::data::DataState;
+use crate::agents::data::{DataRole, DataState};
 use crate::config::{Config, PairSettings};
 use crate::pair::Data;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+/// How DRBD and PostgreSQL call a connection on which writes arrive.
+const CONNECTED: [&str; 2] = ["Connected", "streaming"];
 
 /// What both nodes have to agree on.
 pub(super) fn agreed(config: &Config, pair: &PairSettings) -> Value {
@@ -43,10 +46,11 @@ pub(super) fn data<'s>(configured: usize, seen: impl Iterator<Item = &'s DataSta
     }
     let rank = |d: &Data| match d {
         Data::None | Data::Current => 0,
-        Data::Syncing { .. } => 1,
-        Data::Unknown => 2,
-        Data::Stale(_) => 3,
-        Data::CopyFailed(_) => 4,
+        Data::Consistent => 1,
+        Data::Syncing { .. } => 2,
+        Data::Unknown => 3,
+        Data::Stale(_) => 4,
+        Data::CopyFailed(_) => 5,
     };
     all.into_iter().max_by_key(rank).unwrap_or(Data::Unknown)
 }
@@ -54,7 +58,10 @@ pub(super) fn data<'s>(configured: usize, seen: impl Iterator<Item = &'s DataSta
 fn of_one(status: &DataStatus) -> Data {
     let name = &status.name;
     match &status.local {
-        DataState::UpToDate => Data::Current,
+        // On the node that is written to there is nothing that could be missing.
+        DataState::UpToDate if status.role == DataRole::Primary => Data::Current,
+        DataState::UpToDate if CONNECTED.contains(&status.connection.as_str()) => Data::Current,
+        DataState::UpToDate => Data::Consistent,
         DataState::Syncing { percent, .. } => Data::Syncing {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a percentage")]
             percent: percent.map(|p| p.clamp(0.0, 100.0) as u8),
@@ -70,7 +77,6 @@ fn of_one(status: &DataStatus) -> Data {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agents::data::DataRole;
 
     fn status(local: DataState) -> DataStatus {
         DataStatus {
@@ -92,6 +98,9 @@ mod tests {
         assert_eq!(data(0, [].iter()), Data::None);
         assert_eq!(data(1, [].iter()), Data::Unknown, "not looked at yet");
         assert_eq!(data(1, [status(DataState::UpToDate)].iter()), Data::Current);
+        let away = DataStatus { connection: "Connecting".into(), ..status(DataState::UpToDate) };
+        assert_eq!(data(1, [away.clone()].iter()), Data::Consistent, "nothing arrives");
+        assert_eq!(data(1, [DataStatus { role: DataRole::Primary, ..away }].iter()), Data::Current);
         let half = DataState::Syncing { percent: Some(41.7), seconds_left: None };
         assert_eq!(
             data(2, [status(DataState::UpToDate), status(half)].iter()),

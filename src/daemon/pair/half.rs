@@ -10,7 +10,7 @@ use crate::daemon::messages::{Command, PairOrder};
 use crate::daemon::resources::{Place, View};
 use crate::net::clock;
 use crate::pair::{
-    Controller, Data, Id, Identity as Says, Input, Life, Link, Order, Output, Role, Service, State,
+    Controller, Data, Found, Id, Identity as Says, Input, Life, Link, Order, Output, Role, Service, State,
 };
 use crate::peer::{ClientOptions, Identity, Pin};
 use crate::time::Instant;
@@ -260,7 +260,9 @@ impl Half {
         let alone = std::mem::take(&mut self.alone) && view.place == Place::Up;
         let resumes = (found_up && saved.serves) || alone;
         let saved = crate::pair::Saved { serves: saved.serves || alone, ..saved };
-        self.controller = Some(Controller::new(now, settings, self.says.clone(), saved, life, resumes));
+        // Nobody knows how long the right of the daemon that died would last.
+        let found = if resumes { Found::Up { right: now } } else { Found::Down };
+        self.controller = Some(Controller::new(now, settings, self.says.clone(), saved, life, found));
         self.input(Input::Timer);
     }
 
