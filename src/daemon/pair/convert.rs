@@ -3,6 +3,7 @@
 use crate::agents::DataStatus;
 use crate::agents::data::{DataRole, DataState};
 use crate::config::{Config, PairSettings};
+use crate::net::clock;
 use crate::pair::Data;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -33,6 +34,13 @@ pub(super) fn agreed(config: &Config, pair: &PairSettings) -> Value {
 pub(super) fn digest(agreed: &Value) -> String {
     let hash = Sha256::digest(agreed.to_string().as_bytes());
     hash.iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+/// Minutes since midnight, local time.
+pub(super) fn minute_of_day() -> u16 {
+    let time = clock::wall().to_zoned(jiff::tz::TimeZone::system()).time();
+    let hours = u16::try_from(time.hour()).unwrap_or(0);
+    hours * 60 + u16::try_from(time.minute()).unwrap_or(0)
 }
 
 /// The data of a node: the worst of all that is replicated.

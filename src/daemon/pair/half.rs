@@ -4,7 +4,7 @@ use super::convert;
 use super::keep::{self, Keeper, Kept};
 use super::link::{Sender, Trips, Way};
 use super::{Effect, Happening};
-use crate::config::{Config, PairSettings};
+use crate::config::{Config, DayWindow, Failback, PairSettings};
 use crate::control::api::PairReport;
 use crate::daemon::messages::{Command, PairOrder};
 use crate::daemon::resources::{Place, View};
@@ -54,6 +54,9 @@ pub(crate) struct Half {
     trouble: Option<String>,
     data: Option<Data>,
     maintenance: bool,
+    /// When a failback may happen by itself; empty: at any time.
+    hours: Vec<DayWindow>,
+    in_hours: bool,
     alone: bool,
     pub(super) registering: bool,
     pub(super) stopping: bool,
@@ -100,6 +103,11 @@ impl Half {
             trouble: None,
             data: None,
             maintenance: false,
+            hours: match &pair.failback {
+                Failback::Automatic { hours, .. } => hours.clone(),
+                Failback::Manual => Vec::new(),
+            },
+            in_hours: true,
             alone: false,
             registering: false,
             stopping: false,
@@ -208,6 +216,12 @@ impl Half {
         if view.maintenance != self.maintenance {
             self.maintenance = view.maintenance;
             self.input(Input::Maintenance(view.maintenance));
+        }
+        let minute = convert::minute_of_day();
+        let in_hours = self.hours.is_empty() || self.hours.iter().any(|h| h.contains(minute));
+        if in_hours != self.in_hours {
+            self.in_hours = in_hours;
+            self.input(Input::FailbackHours(in_hours));
         }
         let data = convert::data(view.data.0, view.data.1.iter());
         if self.data.as_ref() != Some(&data) {
