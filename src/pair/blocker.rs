@@ -50,6 +50,10 @@ pub enum Blocker {
     CannotSave(String),
     /// Something could not be taken down.
     Stuck(String),
+    /// The service could not be started here; the other node has the first try now.
+    StartFailed(String),
+    /// This node has stopped because it did not reach its peer.
+    Isolated,
 }
 
 impl Blocker {
@@ -66,6 +70,7 @@ impl Blocker {
                 | Blocker::WitnessSilent(_)
                 | Blocker::FenceFailed(_)
                 | Blocker::Mismatch(_)
+                | Blocker::StartFailed(_)
         )
     }
 
@@ -80,7 +85,8 @@ impl Blocker {
                 "let it synchronise; tandemadm ha failover --force serves with these data and gives up what they lack"
             }
             Blocker::Stopping => "start the daemon again",
-            Blocker::Manual | Blocker::PeerLeft => "tandemadm ha failover",
+            Blocker::Manual | Blocker::PeerLeft | Blocker::Isolated => "tandemadm ha failover",
+            Blocker::StartFailed(_) => "mend it, then tandemadm ha clear",
             Blocker::LockedOut(_) => "find out why it moved so often, then tandemadm ha clear",
             Blocker::NeverMet => {
                 "start the other node; if it is gone for good: tandemadm ha failover --force"
@@ -132,6 +138,8 @@ impl fmt::Display for Blocker {
             Blocker::FenceFailed(why) => write!(f, "the other node could not be fenced: {why}"),
             Blocker::CannotSave(why) => write!(f, "the new generation cannot be written: {why}"),
             Blocker::Stuck(why) => write!(f, "something could not be taken down: {why}"),
+            Blocker::StartFailed(why) => write!(f, "the service could not be started here: {why}"),
+            Blocker::Isolated => f.write_str("it stopped because it did not reach the other node"),
         }
     }
 }

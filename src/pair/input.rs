@@ -2,6 +2,7 @@
 
 use super::beat::Beat;
 use super::types::{Generation, Id, Life, Link};
+use super::settings::Settings;
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -29,8 +30,8 @@ pub enum Input {
     PeerAdvertises(bool),
     /// The answer of the witness.
     Witness {
-        /// When it was asked.
-        asked: Instant,
+        /// The number of the question: [`super::Ask::Lease`].
+        number: u64,
         /// What it said.
         answer: WitnessAnswer,
     },
@@ -48,8 +49,24 @@ pub enum Input {
     Maintenance(bool),
     /// The daemon is being stopped; [`super::Output::MayStop`] follows.
     Stop,
+    /// The settings are others now. The role of a node stays as it was.
+    Configure(Box<Settings>),
     /// A deadline may have passed.
     Timer,
+}
+
+/// What a daemon that starts finds of the service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// Nothing is up.
+    Down,
+    /// It has outlived the daemon.
+    Up {
+        /// With a witness: until when the right of the daemon that died lasts ([`super::Controller::must_be_down`]), as
+        /// whoever watched over it knows. If nobody does: now.
+        right: Instant,
+    },
 }
 
 /// What the service on this node is.
@@ -75,8 +92,12 @@ pub enum Data {
     /// There are none that could be stale.
     #[default]
     None,
-    /// As good as those of the node that serves, or served last.
+    /// The same as those of the node that serves: it is connected, and nothing is missing. On the node that serves: its own
+    /// are well. Whoever says this has to stop saying it within `heartbeat_interval` x `heartbeat_misses` of losing the
+    /// connection.
     Current,
+    /// As they were when the connection was lost: good, if nobody has written since.
+    Consistent,
     /// They are being copied from it.
     Syncing {
         /// How much is done, 0 to 100; none: not known.
@@ -94,7 +115,7 @@ impl Data {
     /// Why this node cannot serve with them.
     pub fn trouble(&self) -> Option<String> {
         match self {
-            Data::None | Data::Current => None,
+            Data::None | Data::Current | Data::Consistent => None,
             Data::Syncing { percent: Some(p) } => Some(format!("its data are being copied, {p} % are done")),
             Data::Syncing { percent: None } => Some("its data are being copied".into()),
             Data::Stale(why) => Some(format!("its data are not current: {why}")),
@@ -112,6 +133,8 @@ pub enum WitnessAnswer {
     Granted,
     /// The other node has it, for so long at most.
     Denied(Duration),
+    /// This node's data are older than what a lease was given for: of this generation.
+    Behind(Generation),
     /// Nothing, in words.
     Unreachable(String),
 }
@@ -192,6 +215,8 @@ pub struct Saved {
     pub served: Generation,
     /// It serves, or did when the daemon ended without a word.
     pub serves: bool,
+    /// While it serves: the peer's data are of this generation too, so it may have to be told that they are not any more.
+    pub followed: bool,
     /// An operator has put it on standby.
     pub standby: bool,
     /// The last life.

@@ -51,6 +51,16 @@ impl Links {
         }
     }
 
+    /// What is known of a link is kept under its name.
+    pub(super) fn configure(&mut self, old: &Settings, new: &Settings) {
+        let known = |name| old.links.iter().position(|l| l == name).and_then(|i| self.ways.get(i).copied());
+        self.ways = new.links.iter().map(|name| known(name).unwrap_or_default()).collect();
+        if self.ways.is_empty() {
+            self.ways.push(Way::default());
+        }
+        (self.silence, self.interval) = (new.silence(), new.heartbeat_interval);
+    }
+
     /// A heartbeat goes out.
     pub(super) fn sends(&mut self, now: Instant, sequence: u64) {
         if self.sent.len() >= REMEMBERED {

@@ -20,7 +20,7 @@ mod types;
 pub use beat::{Answer, Beat, Invitation, Serving, Verdict, Wish};
 pub use blocker::Blocker;
 pub use controller::{Controller, Identity, PeerStatus, Status};
-pub use input::{Data, Input, Order, Saved, Service, What, WitnessAnswer};
+pub use input::{Data, Found, Input, Order, Saved, Service, What, WitnessAnswer};
 pub use links::Direction;
 pub use output::{Ask, Change, Output, Who};
 pub use settings::{OnIsolation, Settings, SplitBrain, Terms};

@@ -52,8 +52,15 @@ pub enum Output {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ask {
-    /// The lease, or more of it.
-    Lease(Generation),
+    /// The lease, or more of it. It is refused to a node whose data are older than any that it was ever lent for.
+    Lease {
+        /// The answer carries it.
+        number: u64,
+        /// The generation that is served at, as far as this node knows; the witness keeps the highest.
+        generation: Generation,
+        /// What this node's data belong to.
+        synced: Generation,
+    },
     /// Nothing any more: it is given back.
     Release,
 }

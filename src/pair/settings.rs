@@ -46,8 +46,11 @@ pub struct Settings {
 /// How long a right to serve lasts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Terms {
-    /// T_self: for the node that has it, from when it asked.
+    /// T_self: for the node that has it, from when it asked. Nothing of the service is left on it when this is over.
     pub own: Duration,
+    /// So long before that it begins to go down; less than T_self less `renew`. As long as the way down may take: what is not
+    /// down then has to be ended by a watchdog ([`super::Controller::must_be_down`]).
+    pub way_down: Duration,
     /// T_peer: for everybody else. Greater than T_self.
     pub peer: Duration,
     /// How often the right is renewed; a third of T_self or less.

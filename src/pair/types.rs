@@ -32,14 +32,21 @@ impl fmt::Display for Role {
     }
 }
 
-/// Counts the promotions of a pair; kept on the disks of both nodes, and never goes back.
+/// Counts the histories of a pair's data; kept on the disks of both nodes, and never goes back. A promotion takes the next but
+/// one, a node that goes on without its peer's data following only the next one: so of two that did so at the same time, from
+/// the same data, the promoted one is the higher.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Generation(pub u64);
 
 impl Generation {
-    /// The next one.
-    pub fn next(self) -> Self {
+    /// That of a node that is promoted.
+    pub fn promoted(self) -> Self {
+        Generation(self.0.saturating_add(2))
+    }
+
+    /// That of a node that serves on while the other one's data stay behind.
+    pub fn alone(self) -> Self {
         Generation(self.0.saturating_add(1))
     }
 }

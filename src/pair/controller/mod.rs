@@ -12,14 +12,14 @@ pub use status::{PeerStatus, Status};
 
 use super::beat::{Answer, Beat, Serving, Wish};
 use super::blocker::Blocker;
-use super::input::{Data, Input, Order, Saved, Service, WitnessAnswer};
+use super::input::{Data, Found, Input, Order, Saved, Service, WitnessAnswer};
 use super::links::Links;
 use super::output::{Output, Who};
 use super::settings::Settings;
 use super::state::State;
-use super::types::{Id, Life};
+use super::types::{Generation, Id, Life};
 use crate::time::Instant;
-use permission::Permission;
+use permission::{Grant, Permission};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -132,8 +132,14 @@ pub struct Controller {
     pending: Option<Pending>,
     /// Nothing is tried again by itself before.
     retry_at: Option<Instant>,
+    /// The end of T_self.
     lease_until: Option<Instant>,
     ask_at: Option<Instant>,
+    /// The newest questions to the witness since the lease was last given back.
+    asked: VecDeque<(u64, Instant)>,
+    asks: u64,
+    /// The highest generation that a question carried.
+    told: Generation,
     witness_said: Option<WitnessAnswer>,
     fence_failed: Option<String>,
     /// Serves by an operator's word, without a right.
@@ -147,10 +153,14 @@ pub struct Controller {
     cause: (String, Who),
     split_brain: bool,
     warned_alone: bool,
+    /// Counts as unable to start the service, until then.
+    start_failed: Option<(Instant, String)>,
+    /// Has stopped as it did not reach its peer.
+    isolated: bool,
 }
 
 impl Controller {
-    /// A node that starts. `life` has to be higher than any before; `resumes` says that the service was found up, as a
+    /// A node that starts. `life` has to be higher than any before; `found` says whether the service is up, as a
     /// daemon that died left it.
     pub fn new(
         now: Instant,
@@ -158,7 +168,7 @@ impl Controller {
         identity: Identity,
         saved: Saved,
         life: Life,
-        resumes: bool,
+        found: Found,
     ) -> Self {
         let shown = match settings.role {
             super::Role::Primary => State::PrimaryAlone,
@@ -169,7 +179,7 @@ impl Controller {
             identity,
             life,
             began: now,
-            resumes,
+            resumes: found != Found::Down,
             phase: Phase::Starting,
             opening: Opening::Alone,
             stepped: false,
@@ -191,15 +201,21 @@ impl Controller {
             peer_advertises: false,
             failback_hours: true,
             order: 0,
-            service: if resumes { Service::Up } else { Service::Down },
+            service: if found == Found::Down { Service::Down } else { Service::Up },
             wish: None,
             granted: None,
             answer: None,
             invitations: 0,
             pending: None,
             retry_at: None,
-            lease_until: None,
+            lease_until: match found {
+                Found::Up { right } => Some(right),
+                Found::Down => None,
+            },
             ask_at: None,
+            asked: VecDeque::new(),
+            asks: 0,
+            told: Generation::default(),
             witness_said: None,
             fence_failed: None,
             forced: false,
@@ -212,6 +228,8 @@ impl Controller {
             cause: ("the daemon started".into(), Who::Node),
             split_brain: false,
             warned_alone: false,
+            start_failed: None,
+            isolated: false,
             settings,
         }
     }
@@ -235,9 +253,12 @@ impl Controller {
             Input::Service { order, service } if order == self.order => self.service = service,
             Input::Service { .. } | Input::Timer => {}
             Input::Trouble(why) => self.trouble = why,
-            Input::Data(data) => self.data = data,
+            Input::Data(data) => {
+                self.data = data;
+                self.follow_data(now);
+            }
             Input::PeerAdvertises(heard) => self.peer_advertises = heard,
-            Input::Witness { asked, answer } => self.witness_answers(asked, answer, out),
+            Input::Witness { number, answer } => self.witness_answers(number, answer, out),
             Input::Fenced(result) => self.fenced(now, result, out),
             Input::Saved(number, result) => self.was_saved(now, number, result, out),
             Input::Order(order) => self.obey(now, order, out),
@@ -245,6 +266,7 @@ impl Controller {
             Input::Mismatch(why) => self.mismatch = why,
             Input::Maintenance(on) => self.maintenance = on,
             Input::Stop => self.stopping = self.stopping.or(Some(now)),
+            Input::Configure(settings) => self.configure(now, *settings),
         }
     }
 
@@ -288,10 +310,11 @@ impl Controller {
     fn follow_data(&mut self, now: Instant) {
         let own = self.serving() != Serving::No;
         let serves = self.peer_serving() == Serving::Yes && self.links.both_ways(now);
-        if !own && serves && self.data.trouble().is_none() {
+        let follows = matches!(self.data, Data::None | Data::Current);
+        if !own && serves && follows {
             self.saved.synced = self.saved.latest;
             self.in_sync_since = self.in_sync_since.or(Some(now));
-        } else if !self.links.both_ways(now) || self.data.trouble().is_some() || own {
+        } else if !self.links.both_ways(now) || !follows || own {
             self.in_sync_since = None;
         }
     }
@@ -303,7 +326,8 @@ impl Controller {
     /// How far this node is with serving.
     fn serving(&self) -> Serving {
         match &self.phase {
-            Phase::Starting if self.resumes && self.saved.serves => Serving::GoingDown,
+            Phase::Starting if self.resumes => Serving::GoingDown,
+            Phase::Permission(p) if p.grant == Grant::Resumed => Serving::GoingDown,
             Phase::Starting | Phase::Standby | Phase::Wishing | Phase::Permission(_) => Serving::No,
             Phase::Rising => Serving::GoingUp,
             Phase::Active => Serving::Yes,
@@ -327,12 +351,16 @@ impl Controller {
         all.extend(self.mismatch.clone().map(Blocker::Mismatch));
         all.extend(self.data.trouble().map(Blocker::Data));
         let (synced, generation) = (self.truth().synced, self.truth().latest);
-        if synced < generation && self.data.trouble().is_none() {
+        if synced < generation && self.data != Data::None && self.data.trouble().is_none() {
             all.push(Blocker::Behind { synced, generation });
         }
         if let Phase::Blocked(why) = &self.phase {
             all.push(Blocker::Stuck(why.clone()));
         }
+        if let Some((_, why)) = &self.save_failed {
+            all.push(Blocker::CannotSave(why.clone()));
+        }
+        all.extend(self.start_failed.clone().map(|(_, why)| Blocker::StartFailed(why)));
         all
     }
 
@@ -361,6 +389,8 @@ impl Controller {
             self.right_until(),
             self.ask_at,
             self.save_failed.as_ref().map(|(at, _)| *at),
+            self.start_failed.as_ref().map(|(at, _)| *at),
+            self.pending.as_ref().map(|p| p.since + self.order_lasts()),
             self.in_sync_since.map(|at| at + self.settings.failback_stable),
             self.stopping.map(|at| at + self.settings.silence()),
             self.pause_ends(),
@@ -382,7 +412,23 @@ impl Controller {
 
     fn isolated_at(&self) -> Instant {
         let half: Duration = self.settings.long_failover_wait / 2;
-        self.links.last_heard().unwrap_or(self.began) + self.settings.silence() + half
+        // The peer counts from when it heard this node.
+        self.links.acknowledged().unwrap_or(self.began) + self.settings.silence() + half
+    }
+
+    /// So long an order may wait for its turn.
+    fn order_lasts(&self) -> Duration {
+        self.settings.patience().saturating_mul(2).saturating_add(self.settings.retry.saturating_mul(15))
+    }
+
+    fn configure(&mut self, now: Instant, settings: Settings) {
+        let settings = Settings { role: self.settings.role, ..settings };
+        self.links.configure(&self.settings, &settings);
+        if let (None, Some(terms)) = (self.settings.witness, settings.witness) {
+            // It has not been asked yet, and so far needed not be.
+            self.lease_until = Some(now + terms.own);
+        }
+        self.settings = settings;
     }
 
     fn notice(&self, warning: bool, text: impl Into<String>) -> Output {

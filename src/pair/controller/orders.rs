@@ -23,8 +23,8 @@ impl Controller {
         let id = order.id.clone();
         let result = match order.what {
             What::Standby(on) => self.stand_by(on),
-            What::Clear => Ok(self.clear()),
-            What::Keep { own } => self.keep(now, own, &order.who, out),
+            What::Clear => Ok(self.clear(out)),
+            What::Keep { own } => self.keep(own, &order.who, out),
             What::Failover { .. } | What::Failback { .. } | What::Switchover | What::Drill => {
                 match self.begin(now, order) {
                     // The answer comes when it has come to its end.
@@ -53,30 +53,29 @@ impl Controller {
         Ok(if on { "this node will not take over" } else { "this node may take over again" }.into())
     }
 
-    fn clear(&mut self) -> String {
+    fn clear(&mut self, out: &mut Vec<Output>) -> String {
         self.takeovers.clear();
-        (self.locked, self.retry_at) = (false, None);
+        (self.locked, self.retry_at, self.start_failed, self.isolated) = (false, None, None, false);
+        let why = "called off by an operator".to_owned();
+        self.drop_pending(Err(why), out);
         "what has failed is forgotten".into()
     }
 
     /// Decides a split brain.
-    fn keep(&mut self, now: Instant, own: bool, who: &str, out: &mut Vec<Output>) -> Result<String, String> {
+    fn keep(&mut self, own: bool, who: &str, out: &mut Vec<Output>) -> Result<String, String> {
         if !self.split_brain {
             return Err(
                 "there is no split brain: at most one node serves, or one has the higher generation".into()
             );
         }
         if own {
-            let generation = self.saved.generation.next();
-            let saved = &mut self.saved;
-            (saved.generation, saved.latest, saved.synced, saved.served) =
-                (generation, generation, generation, generation);
+            let generation = self.saved.generation.promoted();
+            self.next_generation(generation);
             self.split_brain = false;
             return Ok(format!(
                 "this node goes on with generation {generation}, and the other one steps down"
             ));
         }
-        let _ = now;
         let why = format!("split brain: {who} keeps the other node's data");
         self.fall(None, why, Who::Operator(who.into()), out);
         Ok("this node steps down; what only it has is kept aside".into())
@@ -107,6 +106,9 @@ impl Controller {
         {
             return Err(format!("a change is under way: {}", self.cause.0));
         }
+        if let Some(why) = self.peer_moves(now) {
+            return Err(format!("a change is under way: {why}"));
+        }
         if order.what == What::Drill {
             self.all_is_well(now)?;
         }
@@ -125,6 +127,16 @@ impl Controller {
         self.retry_at = None;
         self.pending = Some(Pending { order, since: now, force, own });
         Ok(None)
+    }
+
+    /// The other node is on its way.
+    fn peer_moves(&self, now: Instant) -> Option<String> {
+        let beat = self.peer.as_ref().map(|p| &p.beat).filter(|_| self.links.hears_anything(now))?;
+        match (&beat.wish, beat.serving) {
+            (Some(wish), _) => Some(format!("the other node is about to serve: {}", wish.why)),
+            (None, Serving::GoingUp) => Some("the other node is on its way up".into()),
+            (None, _) => None,
+        }
     }
 
     /// Whether this node may be ordered to serve.

@@ -3,9 +3,11 @@
 use super::{Controller, Phase};
 use crate::pair::beat::Serving;
 use crate::pair::blocker::Blocker;
-use crate::pair::input::{Saved, Service, WitnessAnswer};
-use crate::pair::output::{Ask, Output};
+use crate::pair::input::{Data, Saved, Service, WitnessAnswer};
+use crate::pair::output::{Ask, Output, Who};
+use crate::pair::types::Generation;
 use crate::time::Instant;
+use std::time::Duration;
 
 /// Why nobody else serves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +21,9 @@ pub(super) enum Grant {
     /// This node did before its daemon died, and nothing has moved.
     Resumed,
 }
+
+/// Questions to the witness whose answers are still waited for; older ones are of no use.
+const ASKED: usize = 8;
 
 /// What is still needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +72,9 @@ impl Controller {
         if self.must_give_up(now, &p) {
             return self.give_up(out);
         }
+        if self.lease_until.is_some() {
+            self.renew(now, out);
+        }
         if p.again.is_some_and(|at| now < at) {
             return false;
         }
@@ -87,12 +95,16 @@ impl Controller {
         {
             return true;
         }
+        if p.grant == Grant::Resumed && self.right_until().is_some_and(|t| t <= now) {
+            return true;
+        }
         let heard = self.links.hears_anything(now);
         if heard && !matches!(self.peer_serving(), Serving::No) {
             return true;
         }
         match p.grant {
-            Grant::Peer => !self.links.both_ways(now),
+            // One that was stopped meanwhile does not take its word back.
+            Grant::Peer => !self.links.both_ways(now) && !self.peer_left(),
             Grant::Silence | Grant::Parted => (heard || self.peer_advertises) && !p.fenced,
             Grant::Resumed => false,
         }
@@ -100,11 +112,14 @@ impl Controller {
 
     /// Stands by again; what was lent goes back.
     fn give_up(&mut self, out: &mut Vec<Output>) -> bool {
-        self.release(out);
-        self.wish = None;
+        (self.wish, self.forced) = (None, false);
         self.take_back();
-        self.order_down("it does not serve after all".into(), out);
-        self.phase = Phase::Falling(None);
+        if self.serving() != Serving::No {
+            let why = "what it came back to may not be served here any more";
+            return self.fall(None, why.into(), Who::Peer, out);
+        }
+        self.release(out);
+        self.phase = Phase::Standby;
         true
     }
 
@@ -117,6 +132,7 @@ impl Controller {
                 synced: before.synced,
                 served: before.served,
                 serves: before.serves,
+                followed: before.followed,
                 ..self.saved.clone()
             };
         }
@@ -132,20 +148,46 @@ impl Controller {
 
     pub(super) fn release(&mut self, out: &mut Vec<Output>) {
         (self.lease_until, self.ask_at) = (None, None);
+        self.asked.clear();
         if self.settings.witness.is_some() {
             out.push(Output::Witness(Ask::Release));
         }
     }
 
+    pub(super) fn ask_lease(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let Some(terms) = self.settings.witness else { return };
+        self.ask_at = Some(now + terms.renew);
+        self.asks += 1;
+        if self.asked.len() >= ASKED {
+            self.asked.pop_front();
+        }
+        self.asked.push_back((self.asks, now));
+        // Only what is on the disk for sure: what the witness once knows is asked of everybody.
+        let (durable, truth) = (&self.durable, self.truth());
+        let (generation, mut synced) =
+            (durable.latest.min(truth.latest), durable.synced.min(truth.synced));
+        let force = matches!(&self.phase, Phase::Permission(p) if p.force);
+        if self.data == Data::None || force || self.forced {
+            synced = generation;
+        }
+        self.told = generation;
+        out.push(Output::Witness(Ask::Lease { number: self.asks, generation, synced }));
+    }
+
+    fn lease_holds(&self, now: Instant) -> bool {
+        let way_down = self.settings.witness.map_or(Duration::ZERO, |t| t.way_down);
+        self.lease_until.is_some_and(|t| t > now + way_down)
+    }
+
     fn ask_witness(&mut self, now: Instant, p: &mut Permission, out: &mut Vec<Output>) -> bool {
-        if self.settings.witness.is_none() || self.lease_until.is_some_and(|t| t > now) {
+        if self.settings.witness.is_none() || self.lease_holds(now) {
             (p.need, p.asked, p.obstacle) = (Need::Fence, false, None);
             return true;
         }
         if !p.asked {
             p.asked = true;
             self.witness_said = None;
-            out.push(Output::Witness(Ask::Lease(self.saved.generation.next())));
+            self.ask_lease(now, out);
             return false;
         }
         let Some(said) = self.witness_said.take() else { return false };
@@ -164,6 +206,8 @@ impl Controller {
             }
             WitnessAnswer::Unreachable(why) => p.obstacle = Some(Blocker::WitnessSilent(why)),
             WitnessAnswer::Denied(left) => p.obstacle = Some(Blocker::WitnessDenies(left)),
+            // It is known now, and keeps this node from serving if it should. If not, it asks again, and tells.
+            WitnessAnswer::Behind(_) => {}
         }
         (p.asked, p.again) = (false, Some(now + self.settings.retry));
         true
@@ -199,30 +243,32 @@ impl Controller {
             return self.go_up(now, &p, out);
         }
         let Some((number, _)) = p.save else {
-            let (generation, before) = (self.saved.generation.next(), self.saved.clone());
+            let (generation, before) = (self.saved.generation.promoted(), self.saved.clone());
             let (latest, synced, served) = (generation, generation, generation);
-            self.saved = Saved { generation, latest, synced, served, serves: true, ..before.clone() };
+            let followed = false;
+            self.saved = Saved { generation, latest, synced, served, serves: true, followed, ..before.clone() };
             p.save = Some((self.save(out), before));
             self.phase = Phase::Permission(p);
             return false;
         };
-        if let Some((_, why)) = self.save_failed.clone().filter(|_| self.writing.is_none()) {
-            self.retry_at = Some(now + self.settings.retry);
-            out.push(self.notice(true, Blocker::CannotSave(why.clone()).to_string()));
-            self.drop_pending(Err(Blocker::CannotSave(why).to_string()), out);
-            return self.give_up(out);
-        }
         if self.writing.as_ref().is_some_and(|(n, _)| *n <= number)
             || self.durable.generation < self.saved.generation
         {
             self.phase = Phase::Permission(p);
             return false;
         }
+        if !self.forced && self.right_until().is_some_and(|t| t <= now) {
+            // All that took too long.
+            (p.need, p.asked) = (Need::Lease, false);
+            self.phase = Phase::Permission(p);
+            return true;
+        }
         self.go_up(now, &p, out)
     }
 
     fn go_up(&mut self, now: Instant, p: &Permission, out: &mut Vec<Output>) -> bool {
-        if p.force && !self.data_is_current() {
+        let behind = |(_, b): &(u64, Saved)| b.synced < b.latest && self.data != Data::None;
+        if p.force && (self.data.trouble().is_some() || p.save.as_ref().is_some_and(behind)) {
             let text = "an operator has decided to serve with data that may lack what the other node has";
             out.push(self.notice(true, text));
         }
@@ -235,10 +281,6 @@ impl Controller {
         out.push(Output::Activate { order: self.order, why: self.cause.0.clone() });
         self.phase = Phase::Rising;
         true
-    }
-
-    fn data_is_current(&self) -> bool {
-        self.data.trouble().is_none()
     }
 
     pub(super) fn count_takeover(&mut self, now: Instant, out: &mut Vec<Output>) {
@@ -258,7 +300,7 @@ impl Controller {
         }
     }
 
-    pub(super) fn witness_answers(&mut self, asked: Instant, answer: WitnessAnswer, out: &mut Vec<Output>) {
+    pub(super) fn witness_answers(&mut self, number: u64, answer: WitnessAnswer, out: &mut Vec<Output>) {
         let Some(terms) = self.settings.witness else { return };
         let wanted = !matches!(self.phase, Phase::Starting | Phase::Standby | Phase::Wishing);
         if answer == WitnessAnswer::Granted {
@@ -266,12 +308,42 @@ impl Controller {
                 // Too late: it is not needed any more.
                 return out.push(Output::Witness(Ask::Release));
             }
+        }
+        // What was asked before a lease was given back says nothing of the next one.
+        let Some((_, asked)) = self.asked.iter().find(|(n, _)| *n == number).copied() else { return };
+        if answer == WitnessAnswer::Granted {
             let until = asked + terms.own;
             self.lease_until = self.lease_until.max(Some(until));
             self.forced = false;
-            self.ask_at = Some(asked + terms.renew);
+        }
+        match answer {
+            WitnessAnswer::Behind(generation) => self.learns(generation),
+            // An operator's word is over when the witness says no.
+            WitnessAnswer::Denied(_) => self.forced = false,
+            _ => {}
         }
         self.witness_said = Some(answer);
+    }
+
+    /// The witness knows a generation that nobody here has heard of.
+    fn learns(&mut self, generation: Generation) {
+        self.saved.generation = self.saved.generation.max(generation);
+        let before = match &mut self.phase {
+            Phase::Permission(Permission { save: Some((_, before)), .. }) => before,
+            _ => &mut self.saved,
+        };
+        before.latest = before.latest.max(generation);
+        if self.forced && generation > self.saved.served {
+            self.next_generation(self.saved.generation.promoted());
+        }
+    }
+
+    /// What this node serves is a history of its own from now on.
+    pub(super) fn next_generation(&mut self, generation: Generation) {
+        let saved = &mut self.saved;
+        (saved.generation, saved.latest, saved.synced, saved.served) =
+            (generation, generation, generation, generation);
+        saved.followed = false;
     }
 
     pub(super) fn fenced(&mut self, _now: Instant, result: Result<(), String>, out: &mut Vec<Output>) {

@@ -5,7 +5,7 @@ use super::{Controller, Opening, Phase};
 use crate::pair::beat::{Answer, Serving, Verdict, Wish};
 use crate::pair::input::{Service, What};
 use crate::pair::output::{Output, Who};
-use crate::pair::types::{Id, Mode, Role};
+use crate::pair::types::{Generation, Id, Mode, Role};
 use crate::time::Instant;
 
 /// A reason to serve.
@@ -21,6 +21,10 @@ struct Desire {
 impl Controller {
     /// Applies one rule; false if none applies.
     pub(super) fn step(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
+        self.forget(now);
+        if matches!(self.phase, Phase::Starting | Phase::Standby) && self.give_up_order(now, out) {
+            return true;
+        }
         match self.phase.clone() {
             Phase::Starting => self.starting(now, out),
             Phase::Standby => self.standing_by(now, out),
@@ -29,12 +33,22 @@ impl Controller {
             Phase::Rising => self.rising(now, out),
             Phase::Active => self.active(now, out),
             Phase::Falling(wish) => self.falling(now, wish, out),
-            Phase::Blocked(_) => self.blocked(out),
+            Phase::Blocked(why) => self.blocked(now, &why, out),
+        }
+    }
+
+    /// What is over.
+    fn forget(&mut self, now: Instant) {
+        if self.start_failed.as_ref().is_some_and(|(until, _)| *until <= now) {
+            self.start_failed = None;
         }
     }
 
     fn starting(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
         let resumes = self.resumes && self.saved.serves;
+        if self.stopping.is_some() {
+            return self.settle(out);
+        }
         if self.links.both_ways(now) {
             let known = self.peer.as_ref().is_some_and(|p| p.known);
             self.opening = if known { Opening::Alone } else { Opening::Both };
@@ -45,22 +59,19 @@ impl Controller {
             }
             return self.settle(out);
         }
-        if self.links.hears_anything(now) {
-            return matches!(self.peer_serving(), Serving::Yes | Serving::GoingUp) && self.settle(out);
+        let heard = self.links.hears_anything(now);
+        let silent = now >= self.began + self.settings.silence();
+        if heard && matches!(self.peer_serving(), Serving::Yes | Serving::GoingUp) {
+            return self.settle(out);
         }
-        if resumes && now >= self.began + self.settings.silence() {
+        if resumes && silent {
             return self.resume(now, out);
         }
-        let alone = self.settings.serve_alone_after.is_some_and(|d| now >= self.began + d);
-        if self.pending.as_ref().is_some_and(|p| p.own) {
-            return self.try_silently(now, out);
+        if self.resumes {
+            // With a witness there is a time by which it has to be down, whoever is heard.
+            return (!resumes || self.right_until().is_some_and(|t| t <= now)) && self.settle(out);
         }
-        if alone && self.saved.serves && self.unfit(false).is_none() && !self.paused(now) {
-            self.because("it served last, and the other node has not been reached", Who::Timer);
-            self.ask_for(now, Grant::Silence, false, true);
-            return true;
-        }
-        false
+        self.try_silently(now, out)
     }
 
     /// Goes on with what an earlier life of the daemon left up.
@@ -76,14 +87,15 @@ impl Controller {
     /// From now on it stands by. What was found up goes down first.
     fn settle(&mut self, out: &mut Vec<Output>) -> bool {
         let why = match self.peer_serving() {
+            _ if self.stopping.is_some() => "the daemon is being stopped",
             Serving::No => "neither node serves",
             _ => "the other node serves",
         };
-        self.order_down(why.into(), out);
-        match self.resumes {
-            true => self.phase = Phase::Falling(None),
-            false => self.phase = Phase::Standby,
+        if self.resumes {
+            return self.fall(None, why.into(), Who::Peer, out);
         }
+        self.order_down(why.into(), out);
+        self.phase = Phase::Standby;
         self.because(why, Who::Peer);
         true
     }
@@ -92,7 +104,10 @@ impl Controller {
         if self.peer_serving() == Serving::Yes && self.links.hears_anything(now) {
             self.stepped = false;
         }
-        if self.grant(now) {
+        if self.isolated && self.links.both_ways(now) {
+            self.isolated = false;
+        }
+        if self.grant(now, out) {
             return true;
         }
         if self.granted.is_some() {
@@ -102,7 +117,7 @@ impl Controller {
             }
             (self.granted, self.answer) = (None, None);
         }
-        if self.paused(now) || self.stopping.is_some() || self.maintenance {
+        if self.paused(now) {
             return false;
         }
         if !self.links.both_ways(now) {
@@ -116,10 +131,26 @@ impl Controller {
             }
             return false;
         }
+        if self.stopping.is_some() || self.maintenance {
+            return false;
+        }
         self.because(desire.why.clone(), desire.who);
         self.opening = desire.opening;
         self.wish = Some(Wish { id: desire.id, why: desire.why, ordered: desire.ordered });
         self.phase = Phase::Wishing;
+        true
+    }
+
+    /// An order that has waited for its turn for too long.
+    fn give_up_order(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
+        if self.pending.as_ref().is_none_or(|p| now < p.since + self.order_lasts()) {
+            return false;
+        }
+        let why = match self.all_blockers(now).first() {
+            Some(b) => format!("{b} ({})", b.remedy()),
+            None => "its time is over; give it again".into(),
+        };
+        self.drop_pending(Err(why), out);
         true
     }
 
@@ -174,10 +205,13 @@ impl Controller {
     }
 
     /// Answers the peer's wish while this node does not serve.
-    fn grant(&mut self, now: Instant) -> bool {
+    fn grant(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
         let Some(wish) = self.peer.as_ref().and_then(|p| p.beat.wish.clone()) else { return false };
         if !self.links.both_ways(now) || self.answer.as_ref().is_some_and(|a| a.id == wish.id) {
             return false;
+        }
+        if self.pending.as_ref().is_some_and(|p| p.own) {
+            self.drop_pending(Err(format!("the other node is about to serve: {}", wish.why)), out);
         }
         self.granted = Some(wish.id.clone());
         self.answer = Some(Answer { id: wish.id, verdict: Verdict::Granted });
@@ -207,7 +241,8 @@ impl Controller {
         }
         match beat.answer.filter(|a| a.id == wish.id).map(|a| a.verdict) {
             Some(Verdict::Granted) if beat.serving == Serving::No => {
-                self.ask_for(now, Grant::Peer, force, false);
+                let by_itself = !wish.ordered && self.opening == Opening::Takeover;
+                self.ask_for(now, Grant::Peer, force, by_itself);
                 true
             }
             Some(Verdict::Refused(why)) => {
@@ -257,13 +292,18 @@ impl Controller {
             self.ask_for(now, grant, force, false);
             return true;
         }
-        let by_itself = self.settings.failover == Mode::Automatic && self.met && !self.locked;
         let on_purpose = left && !self.settings.handover_on_stop;
-        if !by_itself || on_purpose {
-            return false;
-        }
-        self.because("the other node does not answer on any link", Who::Timer);
-        self.opening = Opening::Takeover;
+        let why = if self.met {
+            let by_itself = self.settings.failover == Mode::Automatic && !self.locked && !self.isolated;
+            (by_itself && !on_purpose).then_some("the other node does not answer on any link")
+        } else {
+            let waited = self.settings.serve_alone_after.is_some_and(|d| now >= self.began + d);
+            let last = self.saved.served >= self.saved.latest && self.saved.served > Generation::default();
+            (waited && last).then_some("it served last, and the other node has not been reached")
+        };
+        let Some(why) = why else { return false };
+        self.because(why, Who::Timer);
+        self.opening = if self.met { Opening::Takeover } else { Opening::Alone };
         self.ask_for(now, grant, false, true);
         true
     }

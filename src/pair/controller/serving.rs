@@ -3,8 +3,8 @@
 use super::{Controller, Phase};
 use crate::pair::beat::{Answer, Invitation, Serving, Verdict};
 use crate::pair::blocker::Blocker;
-use crate::pair::input::Service;
-use crate::pair::output::{Ask, Output, Who};
+use crate::pair::input::{Data, Service};
+use crate::pair::output::{Output, Who};
 use crate::pair::settings::{OnIsolation, SplitBrain};
 use crate::pair::state::State;
 use crate::pair::types::{Id, Mode, Role};
@@ -14,13 +14,49 @@ use crate::time::Instant;
 const CALLED_OFF: u32 = 15;
 
 impl Controller {
-    /// Until when this node may serve; none: for ever.
-    pub(super) fn right_until(&self) -> Option<Instant> {
+    /// The end of T_self; none: never.
+    fn right_ends(&self) -> Option<Instant> {
         let terms = self.settings.witness.filter(|_| !self.forced)?;
         // A peer that serves itself acknowledges nothing.
         let peer = (self.peer_serving() == Serving::No).then(|| self.links.acknowledged()).flatten();
         let peer = peer.map(|at| at + terms.own);
         Some(self.lease_until.max(peer).unwrap_or(self.began))
+    }
+
+    /// Until when this node may stay up before it begins to go down; none: for ever.
+    pub(super) fn right_until(&self) -> Option<Instant> {
+        let way_down = self.settings.witness?.way_down;
+        self.right_ends().map(|t| t - way_down)
+    }
+
+    /// With a witness: when nothing of the service may be left here. A watchdog that the shell arms with this ends the machine
+    /// then, whatever became of the daemon and of the way down.
+    pub fn must_be_down(&self) -> Option<Instant> {
+        self.right_ends().filter(|_| self.serving() != Serving::No)
+    }
+
+    /// Both nodes serve, or the other one's data do not follow: what is served here is a history of its own from now on, so
+    /// that the other one can be told that it is behind.
+    fn part(&mut self, now: Instant) {
+        if self.data == Data::None || !matches!(self.phase, Phase::Active) {
+            return;
+        }
+        let Some(beat) = self.peer.as_ref().map(|p| &p.beat) else {
+            return self.alone_if(self.saved.followed && now >= self.began + self.settings.silence());
+        };
+        let heard = self.links.hears_anything(now);
+        let follows = beat.data == Data::Current && beat.serving == Serving::No && !beat.leaves;
+        if heard && follows {
+            let there = self.links.both_ways(now) && beat.synced >= self.saved.served;
+            self.saved.followed |= there;
+        }
+        self.alone_if(self.saved.followed && !(heard && follows));
+    }
+
+    fn alone_if(&mut self, is_alone: bool) {
+        if is_alone {
+            self.next_generation(self.saved.generation.alone());
+        }
     }
 
     /// The reasons to stop at once, whatever else is going on.
@@ -67,7 +103,7 @@ impl Controller {
                 let why = format!("the service could not be started here: {why}");
                 out.push(self.notice(true, why.clone()));
                 self.drop_pending(Err(why.clone()), out);
-                self.retry_at = Some(now + self.settings.retry);
+                self.start_failed = Some((now + self.settings.retry.saturating_mul(CALLED_OFF), why.clone()));
                 self.fall(None, why, Who::Node, out)
             }
             Service::Down | Service::Moving => false,
@@ -75,6 +111,7 @@ impl Controller {
     }
 
     pub(super) fn active(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
+        self.part(now);
         self.renew(now, out);
         self.warn_of_a_split(now, out);
         if let Some((why, who)) = self.must_fall(now) {
@@ -111,8 +148,10 @@ impl Controller {
         let isolated = self.settings.on_isolation == OnIsolation::Stop
             && self.settings.witness.is_none()
             && self.met
+            && !self.peer_left()
             && now >= self.isolated_at();
         if isolated {
+            self.isolated = true;
             let why = "it does not reach the other node, and on_isolation is \"stop\"";
             return self.fall(None, why.into(), Who::Timer, out);
         }
@@ -120,11 +159,13 @@ impl Controller {
     }
 
     /// Asks the witness again in good time.
-    fn renew(&mut self, now: Instant, out: &mut Vec<Output>) {
-        let Some(terms) = self.settings.witness else { return };
-        if self.ask_at.is_none_or(|at| at <= now) {
-            self.ask_at = Some(now + terms.renew);
-            out.push(Output::Witness(Ask::Lease(self.saved.served)));
+    pub(super) fn renew(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if self.settings.witness.is_none() {
+            return;
+        }
+        // A new generation is told at once.
+        if self.ask_at.is_none_or(|at| at <= now) || self.told < self.durable.latest.min(self.truth().latest) {
+            self.ask_lease(now, out);
         }
     }
 
@@ -200,6 +241,8 @@ impl Controller {
     }
 
     pub(super) fn falling(&mut self, now: Instant, wish: Option<Id>, out: &mut Vec<Output>) -> bool {
+        // Nobody else may begin while something is left.
+        self.renew(now, out);
         match self.service.clone() {
             Service::Down | Service::Failed(_) => {
                 self.down(wish, out);
@@ -253,10 +296,19 @@ impl Controller {
     }
 
     /// The way down failed; an operator may have mended it.
-    pub(super) fn blocked(&mut self, out: &mut Vec<Output>) -> bool {
+    pub(super) fn blocked(&mut self, now: Instant, why: &str, out: &mut Vec<Output>) -> bool {
+        self.renew(now, out);
         if matches!(self.service, Service::Down | Service::Failed(_)) {
             self.because("the way down is over at last", Who::Node);
             self.down(None, out);
+            return true;
+        }
+        let wish = self.peer.as_ref().and_then(|p| p.beat.wish.clone());
+        if let Some(id) = wish.map(|w| w.id)
+            && self.links.both_ways(now)
+            && self.answer.as_ref().is_none_or(|a| a.id != id)
+        {
+            self.answer = Some(Answer { id, verdict: Verdict::Refused(why.into()) });
             return true;
         }
         false

@@ -49,7 +49,7 @@ impl Controller {
             _ if self.trouble.is_some() => State::PrimaryFailover,
             Data::None | Data::Current | Data::Syncing { .. } => State::PrimarySyncing,
             Data::CopyFailed(_) => State::PrimaryDatabaseCopyFailed,
-            Data::Stale(_) | Data::Unknown => State::PrimaryPreparingForFailback,
+            Data::Consistent | Data::Stale(_) | Data::Unknown => State::PrimaryPreparingForFailback,
         }
     }
 

@@ -102,7 +102,7 @@ impl Controller {
     }
 
     /// What keeps this node from taking over by itself should its peer fail, or has failed.
-    fn all_blockers(&self, now: Instant) -> Vec<Blocker> {
+    pub(super) fn all_blockers(&self, now: Instant) -> Vec<Blocker> {
         if self.serving() == Serving::Yes {
             return Vec::new();
         }
@@ -120,14 +120,14 @@ impl Controller {
         if !self.met {
             all.push(Blocker::NeverMet);
         }
+        if self.isolated {
+            all.push(Blocker::Isolated);
+        }
         if silent && self.peer_advertises {
             all.push(Blocker::PeerAdvertises);
         }
         if !silent && !self.links.both_ways(now) {
             all.push(Blocker::OneWay);
-        }
-        if let Some((_, why)) = &self.save_failed {
-            all.push(Blocker::CannotSave(why.clone()));
         }
         if let Phase::Permission(p) = &self.phase {
             all.extend(p.obstacle.clone());

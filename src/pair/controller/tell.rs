@@ -34,7 +34,8 @@ impl Controller {
     /// Writes down what has changed, unless the last write has not ended.
     fn keep_saved(&mut self, now: Instant, out: &mut Vec<Output>) {
         let pause = self.save_failed.as_ref().is_some_and(|(at, _)| now < *at);
-        if self.writing.is_none() && !pause && self.saved != self.durable {
+        // After a failure it is tried although nothing may have changed, to find out when the disk works again.
+        if self.writing.is_none() && !pause && (self.saved != self.durable || self.save_failed.is_some()) {
             self.save(out);
         }
     }
@@ -98,7 +99,8 @@ impl Controller {
     }
 
     fn beat(&self, now: Instant) -> Beat {
-        let truth: &Saved = self.truth();
+        // A node that serves says what is on its disk: its peer keeps to that even if this node forgets it.
+        let truth: &Saved = if self.serving() == Serving::Yes { &self.durable } else { self.truth() };
         Beat {
             life: self.life,
             sequence: 0,

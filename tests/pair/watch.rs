@@ -1,0 +1,159 @@
+//! What must hold after every event.
+
+use crate::node::Real;
+use crate::world::{World, secs};
+use std::time::Duration;
+use tandemd::pair::*;
+use tandemd::time::Instant;
+
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// An operator has forced something: what follows is at his risk.
+    pub(crate) forced: bool,
+    pub(crate) orders: u64,
+    seen: [Seen; 2],
+    /// Since when both have something up though they could know of each other.
+    both: Option<Instant>,
+    /// The highest generation that anybody was told to go up with.
+    activated: Generation,
+}
+
+#[derive(Default)]
+struct Seen {
+    shown: Option<State>,
+    /// It has granted this wish.
+    promise: Option<Id>,
+    /// By its clock.
+    last_heard: Option<Instant>,
+    newest: (Life, u64),
+    /// The highest generation that it was told of.
+    latest: Generation,
+    sent: Vec<Instant>,
+    activated: Generation,
+}
+
+impl Watch {
+    pub(crate) fn starts(&mut self, n: usize, shown: State) {
+        self.seen[n].shown = Some(shown);
+    }
+
+    pub(crate) fn told(&mut self, n: usize, answer: &WitnessAnswer) {
+        if let WitnessAnswer::Behind(generation) = answer {
+            self.seen[n].latest = self.seen[n].latest.max(*generation);
+        }
+    }
+
+    pub(crate) fn heard(&mut self, n: usize, clock: Instant, beat: &Beat) {
+        let seen = &mut self.seen[n];
+        if (beat.life, beat.sequence) <= seen.newest {
+            return;
+        }
+        seen.newest = (beat.life, beat.sequence);
+        seen.last_heard = Some(clock);
+        seen.latest = seen.latest.max(beat.latest).max(beat.served);
+        if seen.promise.as_ref().is_some_and(|id| beat.wish.as_ref().is_none_or(|w| w.id != *id)) {
+            seen.promise = None;
+        }
+    }
+
+    pub(crate) fn sends(&mut self, n: usize, now: Instant, beat: &Beat) {
+        let seen = &mut self.seen[n];
+        if let Some(Answer { id, verdict: Verdict::Granted }) = &beat.answer {
+            assert_eq!(beat.serving, Serving::No, "node {n} grants a wish while it serves");
+            seen.promise = Some(id.clone());
+        }
+        seen.sent.retain(|at| now.since(*at) < secs(1));
+        seen.sent.push(now);
+        assert!(seen.sent.len() < 80, "node {n} sends {} heartbeats in a second", seen.sent.len());
+    }
+
+    pub(crate) fn said(&mut self, n: usize, role: Role, said: &Output) {
+        if let Output::Changed(c) = said {
+            assert!(!c.why.is_empty(), "node {n}: no reason for {:?}", c);
+            assert_eq!(Some(c.from), self.seen[n].shown, "node {n}: {c:?}");
+            assert_ne!(c.from, c.to);
+            assert_eq!(c.to.role(), Some(role));
+            self.seen[n].shown = Some(c.to);
+        }
+    }
+}
+
+impl World {
+    pub(crate) fn guarded(&self) -> bool {
+        self.nodes[0].settings.witness.is_some() || self.nodes[0].settings.fence
+    }
+
+    pub(crate) fn explained(&self, n: usize) {
+        let Some(c) = &self.nodes[n].controller else { return };
+        assert_eq!(Some(c.state()), self.watch.seen[n].shown, "node {n}: a change that nobody was told of");
+        if self.nodes[n].service != Real::Down {
+            assert_ne!(c.serves(), Serving::No, "node {n} denies what it serves");
+        }
+    }
+
+    /// Before a daemon's word to go up is carried out.
+    pub(crate) fn may_activate(&mut self, n: usize) {
+        let node = &self.nodes[n];
+        let disk = &node.disk;
+        let (seen, forced) = (&self.watch.seen[n], self.watch.forced);
+        if node.service != Real::Down {
+            // It goes on, or turns round on its way down.
+            assert!(forced || disk.served >= seen.activated, "node {n} goes on with an older generation");
+        } else {
+            let floor = if self.guarded() && !forced { self.watch.activated } else { seen.activated };
+            assert!(
+                disk.served == disk.generation && disk.served > floor && disk.serves,
+                "node {n} goes up with {} ({}) on its disk, and {floor} was there before",
+                disk.served,
+                disk.generation
+            );
+        }
+        if !forced {
+            let patience = node.settings.patience();
+            let silent = seen.last_heard.is_none_or(|at| node.clock(self.now) >= at + patience);
+            assert!(
+                seen.promise.is_none() || silent || node.service != Real::Down,
+                "node {n} serves though it has promised {:?}",
+                seen.promise
+            );
+            if self.has_data && node.service == Real::Down {
+                let data = &node.copy;
+                assert!(self.data_of(n).trouble().is_none(), "node {n} is promoted on {:?}", self.data_of(n));
+                assert!(
+                    data.generation >= seen.latest,
+                    "node {n} is promoted on data of {}, and was told of {}",
+                    data.generation,
+                    seen.latest
+                );
+            }
+        }
+        let served = disk.served;
+        self.watch.activated = self.watch.activated.max(served);
+        self.watch.seen[n].activated = served;
+        self.watch.seen[n].promise = None;
+    }
+
+    pub(crate) fn check(&mut self) {
+        let up = |n: usize| self.nodes[n].service != Real::Down;
+        if !(up(0) && up(1)) {
+            self.watch.both = None;
+            return;
+        }
+        assert!(
+            !self.guarded() || self.watch.forced,
+            "both have something up: {:?} and {:?}",
+            self.nodes[0].service,
+            self.nodes[1].service
+        );
+        let linked = self.links.iter().any(|l| l.up == [true, true] && (l.loss == 0 || l.loss > 3));
+        let run = self.nodes.iter().all(|n| n.runs() && n.service != Real::Stuck);
+        let open = (0..2).any(|n| self.nodes[n].controller.is_some() && self.status(n).split_brain);
+        if !linked || !run || open {
+            self.watch.both = None;
+            return;
+        }
+        let since = *self.watch.both.get_or_insert(self.now);
+        let most: Duration = secs(8);
+        assert!(self.now.since(since) < most, "both have had something up for {most:?} while a link works");
+    }
+}
