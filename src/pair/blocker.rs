@@ -26,6 +26,8 @@ pub enum Blocker {
         /// What they should.
         generation: Generation,
     },
+    /// Both nodes have served with this generation, so each may have what the other one lacks.
+    Forked(Generation),
     /// The daemon is being stopped.
     Stopping,
     /// Failover is manual.
@@ -63,6 +65,7 @@ impl Blocker {
             self,
             Blocker::Data(_)
                 | Blocker::Behind { .. }
+                | Blocker::Forked(_)
                 | Blocker::Manual
                 | Blocker::LockedOut(_)
                 | Blocker::PeerLeft
@@ -84,6 +87,7 @@ impl Blocker {
             Blocker::Data(_) | Blocker::Behind { .. } => {
                 "let it synchronise; tandemadm ha failover --force serves with these data and gives up what they lack"
             }
+            Blocker::Forked(_) => "tandemadm ha failover --force on the node whose data are to stay",
             Blocker::Stopping => "start the daemon again",
             Blocker::Manual | Blocker::PeerLeft | Blocker::Isolated => "tandemadm ha failover",
             Blocker::StartFailed(_) => "mend it, then tandemadm ha clear",
@@ -117,6 +121,9 @@ impl fmt::Display for Blocker {
             Blocker::Data(what) => f.write_str(what),
             Blocker::Behind { synced, generation } => {
                 write!(f, "its data are of generation {synced}, and the pair is at {generation}")
+            }
+            Blocker::Forked(generation) => {
+                write!(f, "split brain: both nodes have served with generation {generation}")
             }
             Blocker::Stopping => f.write_str("the daemon is being stopped"),
             Blocker::Manual => f.write_str("failover is manual"),

@@ -59,11 +59,16 @@ impl World {
             return;
         }
         for n in 0..2 {
-            let serves = self.nodes[1 - n].service == Real::Up;
-            let possible = self.replicates() && serves && self.nodes[n].service == Real::Down;
+            let serves = self.nodes[1 - n].service != Real::Down;
+            let connected = self.replicates() && self.nodes[n].service == Real::Down;
             let kind = self.nodes[n].copy.kind;
-            let next = match (kind, possible) {
-                (Kind::Whole | Kind::Half, true) => Kind::Copying,
+            // Newer data are never overwritten with older ones without somebody's word.
+            let newer = self.nodes[n].copy.generation > self.nodes[1 - n].copy.generation;
+            let serves = serves && !newer;
+            let same = self.nodes[n].copy.version == self.nodes[1 - n].copy.version;
+            let next = match (kind, connected) {
+                (Kind::Whole, true) if same => Kind::Following,
+                (Kind::Whole | Kind::Half, true) if serves => Kind::Copying,
                 (Kind::Following, false) => Kind::Whole,
                 (Kind::Copying, false) => Kind::Half,
                 (kind, _) => kind,
@@ -75,10 +80,8 @@ impl World {
                 let way = self.nodes[n].copy.told;
                 self.at(self.sync_takes, Event::Copied(n, way));
             }
-            if self.nodes[n].service == Real::Up && self.nodes[n].copy.kind != Kind::Whole {
-                self.set_kind(n, Kind::Whole);
-            }
         }
+        self.follow();
     }
 
     pub(crate) fn set_kind(&mut self, n: usize, kind: Kind) {
@@ -103,18 +106,28 @@ impl World {
                 self.writes += 1;
                 self.nodes[n].copy.version = self.writes;
             }
-            if self.nodes[n].service == Real::Up {
-                self.nodes[n].copy.generation = self.nodes[n].disk.served;
+            if self.nodes[n].service != Real::Down {
+                self.nodes[n].copy.generation = self.served(n);
             }
         }
         self.follow();
     }
 
+    /// The generation at which a node serves.
+    fn served(&self, n: usize) -> Generation {
+        let node = &self.nodes[n];
+        match &node.controller {
+            Some(c) if c.serves() != Serving::No => self.status(n).saved.served,
+            _ => node.disk.served.max(node.copy.generation),
+        }
+    }
+
     fn follow(&mut self) {
         for n in 0..2 {
+            let served = self.served(1 - n);
             let other = &self.nodes[1 - n];
-            if self.nodes[n].copy.kind == Kind::Following && other.service == Real::Up {
-                let (version, generation) = (other.copy.version, other.disk.served);
+            if self.nodes[n].copy.kind == Kind::Following && other.service != Real::Down {
+                let (version, generation) = (other.copy.version, served);
                 let own = &mut self.nodes[n].copy;
                 (own.version, own.generation) = (version, generation);
             }

@@ -127,6 +127,10 @@ impl World {
                 saved.generation
             );
             node.disk = saved;
+            if node.service != Real::Down {
+                // What is served is of the generation that it is served at.
+                node.copy.generation = node.copy.generation.max(node.disk.served);
+            }
         }
         if epoch == node.epoch {
             let result = if fails { Err("no space left".into()) } else { Ok(()) };

@@ -171,12 +171,16 @@ impl World {
             if self.nodes[n].paused {
                 self.resume(n);
             }
+            self.unstick(n);
+        }
+        // Whoever is about to end does.
+        self.run(secs(20));
+        for n in 0..2 {
             let node = &mut self.nodes[n];
             (node.disk_fails, node.start_fails, node.witness_reached, node.fence_fails) = (false, false, true, false);
             if node.copy.kind == Kind::Failed {
                 self.set_kind(n, Kind::Half);
             }
-            self.unstick(n);
             self.power_on(n);
             self.start(n);
             self.trouble(n, None);
@@ -208,11 +212,8 @@ impl World {
         if self.until(secs(150), good) {
             return;
         }
-        for n in 0..2 {
-            println!("{n}: {:#?}", self.status(n));
-            println!("{n}: {:?} {:?}", self.nodes[n].service, self.nodes[n].copy);
-        }
-        panic!("nobody serves, or nobody follows");
+        let tell = |n: usize| format!("{:?}\n{:?} {:?}", self.status(n), self.nodes[n].service, self.nodes[n].copy);
+        panic!("nobody serves, or nobody follows:\n{}\n{}", tell(P), tell(S));
     }
 
     /// With the newest data.
@@ -257,14 +258,19 @@ fn random_faults() {
         Some(seed) => (seed, 1),
         None => (number("PAIR_FROM").unwrap_or(0), number("PAIR_SEEDS").unwrap_or(SEEDS)),
     };
+    // Until the end only the last failure counts.
+    let hook = std::panic::take_hook();
     for seed in first..first + count {
+        std::panic::set_hook(Box::new(|_| ()));
         let plan = Plan::new(seed);
         if let Some(why) = fails(&plan) {
             println!("seed {seed}: {why}");
             let plan = shrink(plan);
             println!("seed {seed}, shrunk to {:#?}", plan.acts);
+            std::panic::set_hook(hook);
             plan.play();
             panic!("seed {seed} failed, and does not fail again");
         }
     }
+    std::panic::set_hook(hook);
 }

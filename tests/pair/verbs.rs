@@ -1,7 +1,7 @@
 //! What happens in the field.
 
 use crate::node::Real;
-use crate::world::{Event, World, ms, secs};
+use crate::world::{Event, World, secs};
 use std::time::Duration;
 use tandemd::pair::*;
 
@@ -157,13 +157,19 @@ impl World {
 
     /// The daemon ends as it may.
     pub(crate) fn ended(&mut self, n: usize) -> bool {
-        let ends = self.until(secs(60), |w| w.nodes[n].may_stop || w.nodes[n].controller.is_none());
-        if self.nodes[n].may_stop {
-            self.nodes[n].starts_again_after = None;
-            self.crash(n);
-            self.nodes[n].starts_again_after = Some(ms(1500));
+        self.until(secs(60), |w| w.nodes[n].controller.is_none())
+    }
+
+    /// Daemons that may end do.
+    pub(crate) fn exits(&mut self) {
+        for n in 0..2 {
+            if std::mem::take(&mut self.nodes[n].may_stop) {
+                assert_eq!(self.nodes[n].service, Real::Down, "node {n} ends, and leaves something up");
+                let again = self.nodes[n].starts_again_after.take();
+                self.crash(n);
+                self.nodes[n].starts_again_after = again;
+            }
         }
-        ends
     }
 
     pub(crate) fn order_of(&mut self, n: usize, what: What) {

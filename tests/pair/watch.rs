@@ -14,8 +14,6 @@ pub(crate) struct Watch {
     seen: [Seen; 2],
     /// Since when both have something up though they could know of each other.
     both: Option<Instant>,
-    /// The highest generation that anybody was told to go up with.
-    activated: Generation,
 }
 
 #[derive(Default)]
@@ -100,7 +98,7 @@ impl World {
             // It goes on, or turns round on its way down.
             assert!(forced || disk.served >= seen.activated, "node {n} goes on with an older generation");
         } else {
-            let floor = if self.guarded() && !forced { self.watch.activated } else { seen.activated };
+            let floor = seen.activated.max(seen.latest);
             assert!(
                 disk.served == disk.generation && disk.served > floor && disk.serves,
                 "node {n} goes up with {} ({}) on its disk, and {floor} was there before",
@@ -118,7 +116,8 @@ impl World {
             );
             if self.has_data && node.service == Real::Down {
                 let data = &node.copy;
-                assert!(self.data_of(n).trouble().is_none(), "node {n} is promoted on {:?}", self.data_of(n));
+                let told = self.status(n).data;
+                assert!(told.trouble().is_none(), "node {n} is promoted on {told:?}");
                 assert!(
                     data.generation >= seen.latest,
                     "node {n} is promoted on data of {}, and was told of {}",
@@ -128,7 +127,7 @@ impl World {
             }
         }
         let served = disk.served;
-        self.watch.activated = self.watch.activated.max(served);
+        self.nodes[n].copy.generation = self.nodes[n].copy.generation.max(served);
         self.watch.seen[n].activated = served;
         self.watch.seen[n].promise = None;
     }

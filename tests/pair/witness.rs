@@ -7,9 +7,9 @@ use tandemd::time::Instant;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Witness {
     pub(crate) up: bool,
-    holder: Option<usize>,
-    until: Instant,
-    generation: Generation,
+    pub(crate) holder: Option<usize>,
+    pub(crate) until: Instant,
+    pub(crate) generation: Generation,
 }
 
 impl Witness {

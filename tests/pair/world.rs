@@ -165,7 +165,7 @@ impl World {
                     let event = self.queue.remove(&key).unwrap();
                     self.happen(event);
                 }
-                (_, Some((_, n))) => {
+                (_, Some((_, n))) if self.nodes[n].runs() => {
                     let before = self.deadline(n);
                     self.input(n, Input::Timer);
                     if self.nodes[n].runs() {
@@ -176,6 +176,7 @@ impl World {
                 }
                 _ => {}
             }
+            self.exits();
             self.data_moves();
             self.note_states();
             self.check();

@@ -15,9 +15,9 @@ use super::blocker::Blocker;
 use super::input::{Data, Found, Input, Order, Saved, Service, WitnessAnswer};
 use super::links::Links;
 use super::output::{Output, Who};
-use super::settings::Settings;
+use super::settings::{Settings, SplitBrain};
 use super::state::State;
-use super::types::{Generation, Id, Life};
+use super::types::{Generation, Id, Life, Role};
 use crate::time::Instant;
 use permission::{Grant, Permission};
 use std::collections::VecDeque;
@@ -309,10 +309,13 @@ impl Controller {
     /// Whose data these are.
     fn follow_data(&mut self, now: Instant) {
         let own = self.serving() != Serving::No;
-        let serves = self.peer_serving() == Serving::Yes && self.links.both_ways(now);
+        let serves = self.peer_serving() != Serving::No && self.links.both_ways(now);
         let follows = matches!(self.data, Data::None | Data::Current);
         if !own && serves && follows {
-            self.saved.synced = self.saved.latest;
+            let theirs = self.peer.as_ref().map_or(Generation::default(), |p| p.beat.served);
+            self.saved.synced = theirs;
+            // What this node had of its own at that number or later is gone.
+            self.saved.served = self.saved.served.min(Generation(theirs.0.saturating_sub(1)));
             self.in_sync_since = self.in_sync_since.or(Some(now));
         } else if !self.links.both_ways(now) || !follows || own {
             self.in_sync_since = None;
@@ -354,6 +357,7 @@ impl Controller {
         if synced < generation && self.data != Data::None && self.data.trouble().is_none() {
             all.push(Blocker::Behind { synced, generation });
         }
+        all.extend(self.forked().map(Blocker::Forked));
         if let Phase::Blocked(why) = &self.phase {
             all.push(Blocker::Stuck(why.clone()));
         }
@@ -362,6 +366,18 @@ impl Controller {
         }
         all.extend(self.start_failed.clone().map(|(_, why)| Blocker::StartFailed(why)));
         all
+    }
+
+    /// Both nodes have served with this generation, and it is not for this one to go on.
+    fn forked(&self) -> Option<Generation> {
+        let (own, theirs) = (self.truth().served, self.peer.as_ref()?.beat.served);
+        let wins = match self.settings.split_brain {
+            SplitBrain::Operator => false,
+            SplitBrain::Primary => self.settings.role == Role::Primary,
+            SplitBrain::Secondary => self.settings.role == Role::Secondary,
+        };
+        let forked = own == theirs && own > Generation::default() && self.data != Data::None;
+        (forked && !wins).then_some(own)
     }
 
     fn unfit(&self, force: bool) -> Option<Blocker> {

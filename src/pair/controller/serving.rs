@@ -49,6 +49,10 @@ impl Controller {
         if heard && follows {
             let there = self.links.both_ways(now) && beat.synced >= self.saved.served;
             self.saved.followed |= there;
+            if there && self.saved.latest > self.saved.served {
+                // What there was of that generation, nobody has any more.
+                self.next_generation(self.saved.generation.promoted());
+            }
         }
         self.alone_if(self.saved.followed && !(heard && follows));
     }
@@ -65,15 +69,17 @@ impl Controller {
             let why = "its right to serve has run out: neither the witness nor the other node has renewed it";
             return Some((why.into(), Who::Timer));
         }
-        let beat = self.peer.as_ref().map(|p| &p.beat)?;
-        if !self.links.hears_anything(now) || !matches!(beat.serving, Serving::Yes | Serving::GoingUp) {
+        let beat = self.peer.as_ref().map(|p| &p.beat).filter(|_| self.links.hears_anything(now));
+        let serves = beat.is_some_and(|b| matches!(b.serving, Serving::Yes | Serving::GoingUp));
+        let (own, theirs) = (self.saved.served, beat?.served);
+        if theirs > own && (serves || self.data != Data::None) {
+            let verb = if serves { "serves" } else { "has served" };
+            let why = format!("the other node {verb} with generation {theirs}, this one serves with {own}");
+            return Some((why, Who::Peer));
+        }
+        if !serves {
             self.split_brain = false;
             return None;
-        }
-        let (own, theirs) = (self.saved.served, beat.served);
-        if theirs > own {
-            let why = format!("the other node serves with generation {theirs}, this one with {own}");
-            return Some((why, Who::Peer));
         }
         self.split_brain = theirs == own;
         let loses = match self.settings.split_brain {
