@@ -14,3 +14,4 @@ mod witness;
 mod world;
 
 mod random;
+mod tables;

@@ -53,6 +53,7 @@ impl World {
         let mut w = World::new(seed, change);
         w.start_both();
         assert!(w.until(secs(40), World::is_normal), "they do not begin");
+        w.run(secs(2));
         w
     }
 

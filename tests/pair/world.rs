@@ -62,7 +62,7 @@ pub(crate) struct World {
     pub(crate) watch: Watch,
     pub(crate) aloud: bool,
     /// Each pair of shown states, once for as long as it lasts.
-    pub(crate) pairs: Vec<(State, State)>,
+    pub(crate) pairs: Vec<(Instant, (State, State))>,
     /// Shown changes, notices and answers to orders.
     pub(crate) said: Vec<(usize, Output)>,
     /// Every input of a node, for a test that plays them again.
@@ -251,8 +251,8 @@ impl World {
     fn note_states(&mut self) {
         let state = |n: usize| self.nodes[n].controller.as_ref().map_or(State::StandAlone, Controller::state);
         let pair = (state(0), state(1));
-        if self.pairs.last() != Some(&pair) {
-            self.pairs.push(pair);
+        if self.pairs.last().map(|p| p.1) != Some(pair) {
+            self.pairs.push((self.now, pair));
         }
     }
 }

@@ -72,6 +72,8 @@ enum Opening {
 struct Pending {
     order: Order,
     since: Instant,
+    /// From when it has waited for its turn.
+    waits: Instant,
     force: bool,
     /// This node is to serve; otherwise the peer.
     own: bool,
@@ -83,6 +85,8 @@ struct Peer {
     beat: Beat,
     /// It had not started anew when it was met first in this life.
     known: bool,
+    /// When this life of it was heard first.
+    since: Instant,
 }
 
 /// One node's half of a pair.
@@ -255,6 +259,10 @@ impl Controller {
             Input::Trouble(why) => self.trouble = why,
             Input::Data(data) => {
                 self.data = data;
+                if let Some(p) = &mut self.pending {
+                    // It may have waited for these.
+                    p.waits = now;
+                }
                 self.follow_data(now);
             }
             Input::PeerAdvertises(heard) => self.peer_advertises = heard,
@@ -283,9 +291,13 @@ impl Controller {
         if self.links.both_ways(now) || beat.serving == Serving::Yes {
             self.met = true;
         }
-        let known = match &self.peer {
-            Some(p) if p.beat.life == beat.life => p.known,
-            _ => beat.life == self.saved.peer_life,
+        let (known, since) = match &self.peer {
+            Some(p) if p.beat.life == beat.life => (p.known, p.since),
+            _ => {
+                // It is to know at once that it is heard.
+                self.next_beat = now;
+                (beat.life == self.saved.peer_life, now)
+            }
         };
         self.saved.generation = self.saved.generation.max(beat.generation);
         self.saved.latest = self.saved.latest.max(beat.latest).max(beat.served);
@@ -302,7 +314,7 @@ impl Controller {
         if self.granted.as_ref().is_some_and(|id| !stands(id)) {
             self.granted = None;
         }
-        self.peer = Some(Peer { beat, known });
+        self.peer = Some(Peer { beat, known, since });
         self.follow_data(now);
     }
 
@@ -400,13 +412,14 @@ impl Controller {
             Some(self.dead_at()),
             Some(self.isolated_at()),
             Some(self.began + self.settings.silence()),
+            self.peer.as_ref().map(|p| p.since + self.settings.silence()),
             self.settings.serve_alone_after.map(|d| self.began + d),
             self.retry_at,
             self.right_until(),
             self.ask_at,
             self.save_failed.as_ref().map(|(at, _)| *at),
             self.start_failed.as_ref().map(|(at, _)| *at),
-            self.pending.as_ref().map(|p| p.since + self.order_lasts()),
+            self.pending.as_ref().map(|p| p.waits + self.order_lasts()),
             self.in_sync_since.map(|at| at + self.settings.failback_stable),
             self.stopping.map(|at| at + self.settings.silence()),
             self.pause_ends(),

@@ -3,7 +3,7 @@
 use super::{Controller, Pending, Phase};
 use crate::pair::beat::Serving;
 use crate::pair::blocker::Blocker;
-use crate::pair::input::{Order, What};
+use crate::pair::input::{Data, Order, What};
 use crate::pair::output::{Output, Who};
 use crate::pair::state::State;
 use crate::pair::types::{Id, Role};
@@ -113,6 +113,7 @@ impl Controller {
             self.all_is_well(now)?;
         }
         match own {
+            true if matches!(order.what, What::Failback { .. }) && self.waits_for_copy() => {}
             true => self.may_begin(now, force)?,
             false if serving == Serving::Yes => {
                 if let Some(why) = self.peer_unfit(now) {
@@ -125,7 +126,10 @@ impl Controller {
             false => return Err("neither node serves: give this order on the node that should".into()),
         }
         self.retry_at = None;
-        self.pending = Some(Pending { order, since: now, force, own });
+        if own {
+            self.because(format!("{} by {}", order.what, order.who), Who::Operator(order.who.clone()));
+        }
+        self.pending = Some(Pending { order, since: now, waits: now, force, own });
         Ok(None)
     }
 
@@ -137,6 +141,12 @@ impl Controller {
             (None, Serving::GoingUp) => Some("the other node is on its way up".into()),
             (None, _) => None,
         }
+    }
+
+    /// Nothing but a copy that is under way keeps this node from serving: a failback waits for its end.
+    pub(super) fn waits_for_copy(&self) -> bool {
+        let others = || self.blockers().iter().any(|b| !matches!(b, Blocker::Data(_) | Blocker::Behind { .. }));
+        matches!(self.data, Data::Syncing { .. }) && !others()
     }
 
     /// Whether this node may be ordered to serve.

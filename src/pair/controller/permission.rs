@@ -50,6 +50,13 @@ pub(super) struct Permission {
     pub(super) obstacle: Option<Blocker>,
 }
 
+impl Permission {
+    /// Nothing has begun yet: the witness or the fence may say no for a long time.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.need != Need::Disk && self.grant != Grant::Peer
+    }
+}
+
 impl Controller {
     pub(super) fn ask_for(&mut self, _now: Instant, grant: Grant, force: bool, by_itself: bool) {
         self.witness_said = None;

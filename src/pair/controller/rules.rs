@@ -1,7 +1,7 @@
 //! What follows while this node does not serve.
 
 use super::permission::Grant;
-use super::{Controller, Opening, Phase};
+use super::{Controller, Opening, Pending, Phase};
 use crate::pair::beat::{Answer, Serving, Verdict, Wish};
 use crate::pair::input::{Service, What};
 use crate::pair::output::{Output, Who};
@@ -125,6 +125,9 @@ impl Controller {
         }
         let Some(desire) = self.desire(now) else { return false };
         if let Some(blocker) = self.unfit(desire.force) {
+            if self.copies_for_failback() {
+                return false;
+            }
             if desire.ordered && self.pending.is_some() {
                 self.drop_pending(Err(blocker.to_string()), out);
                 return true;
@@ -141,9 +144,15 @@ impl Controller {
         true
     }
 
+    /// A failback was ordered, and the data are still being copied.
+    pub(super) fn copies_for_failback(&self) -> bool {
+        let ordered = |p: &Pending| p.own && !p.force && matches!(p.order.what, What::Failback { .. });
+        self.pending.as_ref().is_some_and(ordered) && self.waits_for_copy()
+    }
+
     /// An order that has waited for its turn for too long.
     fn give_up_order(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
-        if self.pending.as_ref().is_none_or(|p| now < p.since + self.order_lasts()) {
+        if self.copies_for_failback() || self.pending.as_ref().is_none_or(|p| now < p.waits + self.order_lasts()) {
             return false;
         }
         let why = match self.all_blockers(now).first() {
@@ -267,6 +276,9 @@ impl Controller {
         let ordered = self.pending.as_ref().filter(|p| p.own).map(|p| (p.force, p.order.clone()));
         let force = ordered.as_ref().is_some_and(|(force, _)| *force);
         if let Some(blocker) = self.unfit(force) {
+            if self.copies_for_failback() {
+                return false;
+            }
             if ordered.is_some() {
                 self.drop_pending(Err(blocker.to_string()), out);
                 return true;

@@ -45,6 +45,10 @@ impl Controller {
             return self.alone_if(self.saved.followed && now >= self.began + self.settings.silence());
         };
         let heard = self.links.hears_anything(now);
+        if heard && matches!(beat.serving, Serving::Yes | Serving::GoingUp) {
+            // Which of the two goes on is not decided yet.
+            return;
+        }
         let follows = beat.data == Data::Current && beat.serving == Serving::No && !beat.leaves;
         if heard && follows {
             let there = self.links.both_ways(now) && beat.synced >= self.saved.served;
@@ -71,7 +75,8 @@ impl Controller {
         }
         let beat = self.peer.as_ref().map(|p| &p.beat).filter(|_| self.links.hears_anything(now));
         let serves = beat.is_some_and(|b| matches!(b.serving, Serving::Yes | Serving::GoingUp));
-        let (own, theirs) = (self.saved.served, beat?.served);
+        // Both compare what both know: what is on the disks.
+        let (own, theirs) = (self.durable.served, beat?.served);
         if theirs > own && (serves || self.data != Data::None) {
             let verb = if serves { "serves" } else { "has served" };
             let why = format!("the other node {verb} with generation {theirs}, this one serves with {own}");
@@ -117,12 +122,12 @@ impl Controller {
     }
 
     pub(super) fn active(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
-        self.part(now);
         self.renew(now, out);
         self.warn_of_a_split(now, out);
         if let Some((why, who)) = self.must_fall(now) {
             return self.fall(None, why, who, out);
         }
+        self.part(now);
         if let Some(wish) = self.peer.as_ref().and_then(|p| p.beat.wish.clone())
             && self.links.both_ways(now)
             && self.answer.as_ref().is_none_or(|a| a.id != wish.id)

@@ -20,10 +20,10 @@ impl Controller {
         let heard = self.links.hears_anything(now);
         match &self.phase {
             Phase::Starting => State::PrimaryAlone,
+            Phase::Permission(p) if p.is_quiet() => State::PrimaryAlone,
             Phase::Wishing | Phase::Permission(_) | Phase::Rising => match self.opening {
                 Opening::Alone => State::PrimaryAlone,
-                Opening::Both if matches!(self.phase, Phase::Rising) => State::PrimaryLostSecondary,
-                Opening::Both => State::PrimaryAlone,
+                Opening::Both => State::PrimaryLostSecondary,
                 Opening::Takeover => State::PrimaryFailback,
             },
             Phase::Active if self.trouble.is_some() => State::PrimaryUncertain,
@@ -33,6 +33,7 @@ impl Controller {
             }
             Phase::Active => State::PrimaryLostSecondary,
             Phase::Falling(_) | Phase::Blocked(_) => State::PrimaryFailover,
+            Phase::Standby if self.copies_for_failback() => State::PrimaryFailback,
             Phase::Standby => match (&self.data, self.peer_serving()) {
                 (Data::CopyFailed(_), _) => State::PrimaryDatabaseCopyFailed,
                 (_, Serving::Yes) if heard => self.primary_beside_active(),
@@ -64,26 +65,33 @@ impl Controller {
         let heard = self.links.hears_anything(now);
         let both = self.links.both_ways(now);
         match &self.phase {
+            Phase::Permission(p) if p.is_quiet() => State::SecondaryLostPrimary,
             Phase::Wishing | Phase::Permission(_) | Phase::Rising => State::SecondaryFailover,
             Phase::Active if self.trouble.is_some() => State::SecondaryUncertain,
             Phase::Active if self.failback_is_near(now) => State::SecondaryFailback,
             Phase::Active => State::SecondaryActive,
             Phase::Falling(_) | Phase::Blocked(_) => State::SecondaryFailback,
             Phase::Standby | Phase::Starting => {
-                let peer = self.peer.as_ref().map(|p| (&p.beat, p.known));
-                match peer {
-                    Some((beat, _)) if both && beat.serving == Serving::Yes => match beat.state {
+                match self.peer.as_ref().map(|p| &p.beat) {
+                    Some(beat) if both && beat.serving == Serving::Yes => match beat.state {
                         State::PrimaryUncertain => State::SecondaryLostPrimary,
                         _ => State::SecondarySyncing,
                     },
-                    Some((beat, false)) if heard && !both && beat.serving == Serving::No => {
-                        State::SecondaryAlone
-                    }
+                    _ if self.peer_came_back_deaf(now) => State::SecondaryAlone,
                     _ if self.stepped && heard => State::SecondaryPostFailback,
                     _ => State::SecondaryLostPrimary,
                 }
             }
         }
+    }
+
+    /// The peer has started anew, and has not been spoken with since.
+    fn peer_came_back_deaf(&self, now: Instant) -> bool {
+        self.peer.as_ref().is_some_and(|p| {
+            p.beat.life != self.saved.peer_life
+                && p.beat.serving == Serving::No
+                && now >= p.since + self.settings.silence()
+        })
     }
 
     fn failback_is_near(&self, now: Instant) -> bool {
@@ -102,6 +110,11 @@ impl Controller {
         match to {
             State::PrimaryUncertain | State::SecondaryUncertain => {
                 (self.trouble.clone().unwrap_or_default(), Who::Node)
+            }
+            State::PrimaryLostSecondary | State::SecondaryLostPrimary | State::PrimaryAlone
+                if self.peer_left() =>
+            {
+                ("the other node was stopped on purpose".into(), Who::Peer)
             }
             State::PrimaryLostSecondary | State::SecondaryLostPrimary | State::PrimaryAlone if !heard => {
                 silent()
