@@ -14,4 +14,6 @@ mod witness;
 mod world;
 
 mod random;
+mod stories;
+mod stories2;
 mod tables;

@@ -18,6 +18,10 @@ impl World {
         node.life += 1;
         node.epoch += 1;
         node.may_stop = false;
+        if node.disk.serves {
+            // It was about to be promoted, at least: what it has is of that generation, by definition.
+            node.copy.generation = node.copy.generation.max(node.disk.served);
+        }
         let found = match node.service {
             Real::Down => Found::Down,
             _ => Found::Up { right: node.must_be_down.unwrap_or(clock) },

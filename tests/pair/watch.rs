@@ -127,6 +127,9 @@ impl World {
             }
         }
         let served = disk.served;
+        if node.service == Real::Down {
+            self.promoted[n] += 1;
+        }
         self.nodes[n].copy.generation = self.nodes[n].copy.generation.max(served);
         self.watch.seen[n].activated = served;
         self.watch.seen[n].promise = None;

@@ -61,6 +61,9 @@ pub(crate) struct World {
     sequence: u64,
     pub(crate) watch: Watch,
     pub(crate) aloud: bool,
+    /// How often each node was promoted.
+    pub(crate) promoted: [u32; 2],
+    pub(crate) watchdog: bool,
     /// Each pair of shown states, once for as long as it lasts.
     pub(crate) pairs: Vec<(Instant, (State, State))>,
     /// Shown changes, notices and answers to orders.
@@ -102,6 +105,8 @@ impl World {
             sequence: 0,
             watch: Watch::default(),
             aloud: std::env::var_os("PAIR_ALOUD").is_some(),
+            promoted: [0; 2],
+            watchdog: true,
             pairs: Vec::new(),
             said: Vec::new(),
             tape: None,
@@ -238,7 +243,8 @@ impl World {
         for n in 0..2 {
             let node = &self.nodes[n];
             let clock = node.clock(self.now);
-            if node.settings.witness.is_some()
+            if self.watchdog
+                && node.settings.witness.is_some()
                 && node.service != Real::Down
                 && node.must_be_down.is_some_and(|at| at <= clock)
             {

@@ -177,7 +177,7 @@ impl Controller {
             return Some(Desire { id: p.order.id.clone(), why, who, force: p.force, ordered: true, opening });
         }
         let beat = &self.peer.as_ref()?.beat;
-        if let Some(i) = &beat.invitation {
+        if let Some(i) = beat.invitation.as_ref().filter(|i| i.ordered || !self.locked) {
             let (why, id) = (i.why.clone(), i.id.clone());
             return Some(Desire { id, why, who: Who::Peer, force: false, ordered: i.ordered, opening });
         }

@@ -51,7 +51,9 @@ impl Controller {
         }
         let follows = beat.data == Data::Current && beat.serving == Serving::No && !beat.leaves;
         if heard && follows {
-            let there = self.links.both_ways(now) && beat.synced >= self.saved.served;
+            let there = self.links.both_ways(now)
+                && beat.synced >= self.saved.served
+                && beat.served < self.saved.served;
             self.saved.followed |= there;
             if there && self.saved.latest > self.saved.served {
                 // What there was of that generation, nobody has any more.
@@ -97,10 +99,10 @@ impl Controller {
     }
 
     pub(super) fn rising(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
-        self.renew(now, out);
         if let Some((why, who)) = self.must_fall(now) {
             return self.fall(None, why, who, out);
         }
+        self.renew(now, out);
         match self.service.clone() {
             Service::Up => {
                 self.phase = Phase::Active;
@@ -122,12 +124,12 @@ impl Controller {
     }
 
     pub(super) fn active(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
-        self.renew(now, out);
-        self.warn_of_a_split(now, out);
         if let Some((why, who)) = self.must_fall(now) {
             return self.fall(None, why, who, out);
         }
         self.part(now);
+        self.renew(now, out);
+        self.warn_of_a_split(now, out);
         if let Some(wish) = self.peer.as_ref().and_then(|p| p.beat.wish.clone())
             && self.links.both_ways(now)
             && self.answer.as_ref().is_none_or(|a| a.id != wish.id)
@@ -236,7 +238,7 @@ impl Controller {
             return Some(Invitation { id, why: "the daemon there is being stopped".into(), ordered: true });
         }
         let why = self.trouble.clone().filter(|_| !self.paused(now))?;
-        let automatic = self.settings.failover == Mode::Automatic && !self.locked;
+        let automatic = self.settings.failover == Mode::Automatic;
         // The secondary is to say first that it has heard of the trouble.
         let heard = self.settings.role == Role::Secondary
             || self.peer.as_ref().is_some_and(|p| p.beat.state == State::SecondaryLostPrimary);

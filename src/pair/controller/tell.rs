@@ -74,7 +74,9 @@ impl Controller {
 
     /// Nothing is left here that the peer would have to wait for.
     fn may_stop(&mut self, out: &mut Vec<Output>) {
-        if self.stopping.is_some() && !self.left && self.serving() == Serving::No {
+        // The disk says so too, unless it fails.
+        let written = self.saved == self.durable || self.save_failed.is_some();
+        if self.stopping.is_some() && !self.left && written && self.serving() == Serving::No {
             self.left = true;
             self.gist = None;
             out.push(Output::MayStop);
