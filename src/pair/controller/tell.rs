@@ -121,7 +121,7 @@ impl Controller {
             wish: self.wish.clone(),
             invitation: self.invitation(now),
             answer: self.answer.clone(),
-            leaves: self.left,
+            leaves: self.stopping.is_some() && self.serving() == Serving::No,
         }
     }
 }
