@@ -13,7 +13,9 @@ mod watch;
 mod witness;
 mod world;
 
+mod again;
 mod random;
 mod stories;
 mod stories2;
 mod tables;
+mod walk;

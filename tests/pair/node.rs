@@ -17,6 +17,7 @@ pub(crate) enum Real {
     Stuck,
 }
 
+#[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) settings: Settings,
     pub(crate) powered: bool,
@@ -51,6 +52,8 @@ pub(crate) struct Node {
     pub(crate) maintenance: bool,
     pub(crate) may_stop: bool,
     pub(crate) advertised: bool,
+    /// A daemon that has not been told anything yet.
+    pub(crate) newborn: bool,
 }
 
 impl Node {
@@ -83,6 +86,7 @@ impl Node {
             maintenance: false,
             may_stop: false,
             advertised: false,
+            newborn: false,
         }
     }
 

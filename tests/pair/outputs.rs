@@ -1,7 +1,7 @@
 //! Inputs to a daemon, and what becomes of what it says.
 
 use crate::node::Real;
-use crate::world::{Event, World, ms};
+use crate::world::{Entry, Event, World, ms};
 use tandemd::pair::*;
 
 impl World {
@@ -10,7 +10,9 @@ impl World {
             return self.nodes[n].waiting.push_back(input);
         }
         let clock = self.nodes[n].clock(self.now);
+        let newborn = std::mem::take(&mut self.nodes[n].newborn);
         let Some(controller) = self.nodes[n].controller.as_mut() else { return };
+        let born = (newborn && self.tape.is_some()).then(|| Box::new(controller.clone()));
         if self.aloud && !matches!(input, Input::Heard(..) | Input::Timer) {
             println!("{:>9.3} {n} <- {input:?}", self.now.as_nanos() as f64 / 1e9 - 1000.0);
         }
@@ -20,7 +22,7 @@ impl World {
         let out = controller.handle(clock, input.clone());
         self.nodes[n].must_be_down = controller.must_be_down();
         if let Some(tape) = &mut self.tape {
-            tape.push((n, clock, input, out.clone()));
+            tape.push(Entry { node: n, at: clock, input, out: out.clone(), born });
         }
         for output in out {
             self.output(n, output);

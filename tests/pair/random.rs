@@ -22,13 +22,13 @@ struct Act {
     then: Duration,
 }
 
-struct Plan {
+pub(crate) struct Plan {
     seed: u64,
     acts: Vec<Act>,
 }
 
 impl Plan {
-    fn new(seed: u64) -> Plan {
+    pub(crate) fn new(seed: u64) -> Plan {
         let mut r = Rng::new(seed, 1);
         let acts = (0..r.between(2, 14))
             .map(|_| Act {
@@ -66,6 +66,11 @@ impl Plan {
     }
 
     fn play(&self) {
+        self.begin(false).ends();
+    }
+
+    /// All faults, and nothing mended yet.
+    pub(crate) fn begin(&self, tape: bool) -> World {
         let base = Plan::settings(self.seed);
         let mut r = Rng::new(self.seed, 3);
         let mut w = World::new(self.seed, |s| *s = Settings { role: s.role, ..base.clone() });
@@ -78,13 +83,14 @@ impl Plan {
             w.nodes[n].down_takes = ms(r.between(10, 1500));
         }
         w.say(|| format!("{base:?}\n{} data, acts: {:#?}", w.has_data, self.acts));
+        w.tape = tape.then(Vec::new);
         w.start_both();
         w.run(secs(r.between(0, 30)));
         for act in &self.acts {
             w.act(*act);
             w.run(act.then);
         }
-        w.ends();
+        w
     }
 }
 
@@ -193,7 +199,7 @@ impl World {
     }
 
     /// Some node serves, after one word of an operator at most, and the other one follows.
-    fn ends(&mut self) {
+    pub(crate) fn ends(&mut self) {
         self.heal();
         let good = |w: &World| w.is_normal() || w.is_swapped();
         if self.until(secs(150), good) {

@@ -94,10 +94,10 @@ fn a_frozen_node_finds_that_its_right_is_over_before_it_says_a_word() {
     w.tape = Some(Vec::new());
     w.resume(P);
     let tape = w.tape.take().unwrap();
-    let first = tape.iter().find(|t| !t.3.is_empty()).unwrap();
-    assert!(matches!(first.3[0], Output::Deactivate { .. }), "{:?}", first.3);
+    let first = tape.iter().find(|t| !t.out.is_empty()).unwrap();
+    assert!(matches!(first.out[0], Output::Deactivate { .. }), "{:?}", first.out);
     let lies = |o: &Output| matches!(o, Output::Send(b) if b.serving == Serving::Yes);
-    assert!(!tape.iter().filter(|t| t.0 == P).flat_map(|t| &t.3).any(lies));
+    assert!(!tape.iter().filter(|t| t.node == P).flat_map(|t| &t.out).any(lies));
     assert!(w.until(secs(30), World::is_swapped));
 }
 

@@ -33,6 +33,7 @@ impl World {
             Controller::new(clock, node.settings.clone(), identity, node.disk.clone(), Life(node.life), found);
         self.watch.starts(n, controller.state());
         node.controller = Some(controller);
+        node.newborn = true;
         self.say(|| format!("{n}: the daemon starts, {found:?}"));
         let data = self.data_of(n);
         let (trouble, maintenance) = (self.nodes[n].trouble.clone(), self.nodes[n].maintenance);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tandemd::pair::*;
 use tandemd::time::Instant;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Watch {
     /// An operator has forced something: what follows is at his risk.
     pub(crate) forced: bool,
@@ -16,7 +16,7 @@ pub(crate) struct Watch {
     both: Option<Instant>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Seen {
     shown: Option<State>,
     /// It has granted this wish.

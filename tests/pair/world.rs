@@ -17,6 +17,17 @@ pub(crate) fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
+/// One turn of a daemon.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) node: usize,
+    pub(crate) at: Instant,
+    pub(crate) input: Input,
+    pub(crate) out: Vec<Output>,
+    /// As it was before: only for the first turn of a daemon.
+    pub(crate) born: Option<Box<Controller>>,
+}
+
 /// What happens later.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
@@ -46,6 +57,7 @@ pub(crate) struct Wire {
     pub(crate) loss: u64,
 }
 
+#[derive(Clone)]
 pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) rng: Rng,
@@ -68,8 +80,8 @@ pub(crate) struct World {
     pub(crate) pairs: Vec<(Instant, (State, State))>,
     /// Shown changes, notices and answers to orders.
     pub(crate) said: Vec<(usize, Output)>,
-    /// Every input of a node, for a test that plays them again.
-    pub(crate) tape: Option<Vec<(usize, Instant, Input, Vec<Output>)>>,
+    /// Everything that the daemons were told and said, for a test that plays it again.
+    pub(crate) tape: Option<Vec<Entry>>,
 }
 
 pub(crate) fn settings(role: Role) -> Settings {
