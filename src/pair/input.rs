@@ -1,8 +1,8 @@
 //! What the controller is told.
 
 use super::beat::Beat;
-use super::types::{Generation, Id, Life, Link};
 use super::settings::Settings;
+use super::types::{Generation, Id, Life, Link};
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -183,7 +183,8 @@ impl World {
         self.run(secs(20));
         for n in 0..2 {
             let node = &mut self.nodes[n];
-            (node.disk_fails, node.start_fails, node.witness_reached, node.fence_fails) = (false, false, true, false);
+            (node.disk_fails, node.start_fails, node.witness_reached, node.fence_fails) =
+                (false, false, true, false);
             if node.copy.kind == Kind::Failed {
                 self.set_kind(n, Kind::Half);
             }
@@ -218,7 +219,8 @@ impl World {
         if self.until(secs(150), good) {
             return;
         }
-        let tell = |n: usize| format!("{:?}\n{:?} {:?}", self.status(n), self.nodes[n].service, self.nodes[n].copy);
+        let tell =
+            |n: usize| format!("{:?}\n{:?} {:?}", self.status(n), self.nodes[n].service, self.nodes[n].copy);
         panic!("nobody serves, or nobody follows:\n{}\n{}", tell(P), tell(S));
     }
 

@@ -52,7 +52,8 @@ fn a_service_that_does_not_stop_calls_the_change_off() {
     w.trouble(P, Some("db has failed"));
     w.run(secs(60));
     assert_eq!(w.promoted, [1, 0]);
-    let tries = w.said.iter().filter(|(_, o)| matches!(o, Output::Notice { text, .. } if text.contains("busy")));
+    let tries =
+        w.said.iter().filter(|(_, o)| matches!(o, Output::Notice { text, .. } if text.contains("busy")));
     assert!(tries.count() < 12);
     w.nodes[P].stop_fails = false;
     assert!(w.until(secs(60), |w| w.serves(S)));
@@ -268,7 +269,11 @@ fn either_dies_in_the_middle_of_a_change() {
                     let mut w = World::healthy(1, guard);
                     w.order_of(S, What::Failover { force: false });
                     w.run(ms(after));
-                    if power { w.power_cut(dies, Some(secs(40))) } else { w.crash(dies) }
+                    if power {
+                        w.power_cut(dies, Some(secs(40)))
+                    } else {
+                        w.crash(dies)
+                    }
                     let one = w.until(secs(60), |w| w.serves(P) || w.serves(S));
                     assert!(one, "{dies} dies after {after} ms");
                     assert!(w.until(secs(90), |w| w.is_normal() || w.is_swapped()));

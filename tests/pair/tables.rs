@@ -31,9 +31,9 @@ impl World {
             let until = all.get(at + 1).map_or(end, |next| next.0);
             let before = at.checked_sub(1).map(|i| all[i].1);
             let after = all.get(at + 1).map(|n| n.1);
-            let mixed = before.zip(after).is_some_and(|(b, a)| {
-                (pair.0 == b.0 || pair.0 == a.0) && (pair.1 == b.1 || pair.1 == a.1)
-            });
+            let mixed = before
+                .zip(after)
+                .is_some_and(|(b, a)| (pair.0 == b.0 || pair.0 == a.0) && (pair.1 == b.1 || pair.1 == a.1));
             let starts = before.is_none_or(|b| !runs(&b)) && pair.0 == State::PrimaryAlone;
             let passing = (mixed || starts) && until.since(since) < crate::world::ms(100);
             let twice = before == Some(pair);
@@ -274,7 +274,13 @@ fn new_hardware_for_the_primary() {
     assert!(w.until(secs(60), |w| w.state(S) == State::SecondaryActive));
     w.run(secs(20));
     let settings = w.nodes[P].settings.clone();
-    w.nodes[P] = Node { life: w.nodes[P].life, epoch: w.nodes[P].epoch + 1, way: w.nodes[P].way, powered: false, ..Node::new(settings) };
+    w.nodes[P] = Node {
+        life: w.nodes[P].life,
+        epoch: w.nodes[P].epoch + 1,
+        way: w.nodes[P].way,
+        powered: false,
+        ..Node::new(settings)
+    };
     w.nodes[P].copy.kind = Kind::Half;
     w.sync_takes = secs(60);
     assert_eq!((w.state(P), w.state(S)), (State::StandAlone, State::SecondaryActive));

@@ -29,8 +29,14 @@ impl World {
         // Nobody goes on with what was on its way.
         node.way += 1;
         let identity = Identity { version: "1".into(), settings: "x".into() };
-        let controller =
-            Controller::new(clock, node.settings.clone(), identity, node.disk.clone(), Life(node.life), found);
+        let controller = Controller::new(
+            clock,
+            node.settings.clone(),
+            identity,
+            node.disk.clone(),
+            Life(node.life),
+            found,
+        );
         self.watch.starts(n, controller.state());
         node.controller = Some(controller);
         node.newborn = true;
@@ -72,7 +78,8 @@ impl World {
 
     /// Whether node `n` could take over.
     pub(crate) fn in_sync(&self, n: usize) -> bool {
-        !self.has_data || self.nodes[n].controller.as_ref().is_some_and(|_| self.status(n).data == Data::Current)
+        !self.has_data
+            || self.nodes[n].controller.as_ref().is_some_and(|_| self.status(n).data == Data::Current)
     }
 
     pub(crate) fn state(&self, n: usize) -> State {
@@ -180,7 +187,8 @@ impl World {
 
     pub(crate) fn order_of(&mut self, n: usize, what: What) {
         self.watch.orders += 1;
-        if matches!(what, What::Failover { force: true } | What::Failback { force: true } | What::Keep { .. }) {
+        if matches!(what, What::Failover { force: true } | What::Failback { force: true } | What::Keep { .. })
+        {
             self.watch.forced = true;
         }
         let id = Id(format!("order-{}", self.watch.orders));

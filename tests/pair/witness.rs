@@ -21,7 +21,13 @@ impl Witness {
         }
     }
 
-    pub(crate) fn ask(&mut self, now: Instant, who: usize, ask: Ask, length: Duration) -> Option<WitnessAnswer> {
+    pub(crate) fn ask(
+        &mut self,
+        now: Instant,
+        who: usize,
+        ask: Ask,
+        length: Duration,
+    ) -> Option<WitnessAnswer> {
         let held = self.holder.filter(|_| now < self.until);
         match ask {
             Ask::Release => {

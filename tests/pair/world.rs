@@ -188,7 +188,10 @@ impl World {
                     if self.nodes[n].runs() {
                         let clock = self.nodes[n].clock(self.now);
                         let after = self.deadline(n);
-                        assert!(after > clock, "node {n} wants to be called at {after:?}, it is {clock:?}, was {before:?}");
+                        assert!(
+                            after > clock,
+                            "node {n} wants to be called at {after:?}, it is {clock:?}, was {before:?}"
+                        );
                     }
                 }
                 _ => {}

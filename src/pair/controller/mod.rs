@@ -300,7 +300,7 @@ impl Controller {
             }
         };
         self.saved.generation = self.saved.generation.max(beat.generation);
-        self.saved.latest = self.saved.latest.max(beat.latest).max(beat.served);
+        self.learns(beat.latest.max(beat.served));
         if self.links.both_ways(now) {
             self.saved.peer_life = beat.life;
         }

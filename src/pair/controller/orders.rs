@@ -145,7 +145,8 @@ impl Controller {
 
     /// Nothing but a copy that is under way keeps this node from serving: a failback waits for its end.
     pub(super) fn waits_for_copy(&self) -> bool {
-        let others = || self.blockers().iter().any(|b| !matches!(b, Blocker::Data(_) | Blocker::Behind { .. }));
+        let others =
+            || self.blockers().iter().any(|b| !matches!(b, Blocker::Data(_) | Blocker::Behind { .. }));
         matches!(self.data, Data::Syncing { .. }) && !others()
     }
 

@@ -133,9 +133,8 @@ impl Controller {
     /// Nothing has served at the generation that was to be; its number is used up all the same.
     fn take_back(&mut self) {
         if let Phase::Permission(Permission { save: Some((_, before)), .. }) = &self.phase {
-            let heard = self.peer.as_ref().map_or(before.latest, |p| p.beat.latest.max(p.beat.served));
             self.saved = Saved {
-                latest: before.latest.max(heard),
+                latest: before.latest,
                 synced: before.synced,
                 served: before.served,
                 serves: before.serves,
@@ -171,8 +170,7 @@ impl Controller {
         self.asked.push_back((self.asks, now));
         // Only what is on the disk for sure: what the witness once knows is asked of everybody.
         let (durable, truth) = (&self.durable, self.truth());
-        let (generation, mut synced) =
-            (durable.latest.min(truth.latest), durable.synced.min(truth.synced));
+        let (generation, mut synced) = (durable.latest.min(truth.latest), durable.synced.min(truth.synced));
         let force = matches!(&self.phase, Phase::Permission(p) if p.force);
         if self.data == Data::None || force || self.forced {
             synced = generation;
@@ -253,7 +251,8 @@ impl Controller {
             let (generation, before) = (self.saved.generation.promoted(), self.saved.clone());
             let (latest, synced, served) = (generation, generation, generation);
             let followed = false;
-            self.saved = Saved { generation, latest, synced, served, serves: true, followed, ..before.clone() };
+            self.saved =
+                Saved { generation, latest, synced, served, serves: true, followed, ..before.clone() };
             p.save = Some((self.save(out), before));
             self.phase = Phase::Permission(p);
             return false;
@@ -324,7 +323,7 @@ impl Controller {
             self.forced = false;
         }
         match answer {
-            WitnessAnswer::Behind(generation) => self.learns(generation),
+            WitnessAnswer::Behind(generation) => self.is_behind(generation),
             // An operator's word is over when the witness says no.
             WitnessAnswer::Denied(_) => self.forced = false,
             _ => {}
@@ -332,14 +331,18 @@ impl Controller {
         self.witness_said = Some(answer);
     }
 
-    /// The witness knows a generation that nobody here has heard of.
-    fn learns(&mut self, generation: Generation) {
+    /// Somebody has served with this generation. It counts too for what was true before the promotion that is being written.
+    pub(super) fn learns(&mut self, generation: Generation) {
         self.saved.generation = self.saved.generation.max(generation);
-        let before = match &mut self.phase {
-            Phase::Permission(Permission { save: Some((_, before)), .. }) => before,
-            _ => &mut self.saved,
-        };
-        before.latest = before.latest.max(generation);
+        self.saved.latest = self.saved.latest.max(generation);
+        if let Phase::Permission(Permission { save: Some((_, before)), .. }) = &mut self.phase {
+            before.latest = before.latest.max(generation);
+        }
+    }
+
+    /// The witness knows a generation that nobody here has heard of.
+    fn is_behind(&mut self, generation: Generation) {
+        self.learns(generation);
         if self.forced && generation > self.saved.served {
             self.next_generation(self.saved.generation.promoted());
         }

@@ -152,7 +152,9 @@ impl Controller {
 
     /// An order that has waited for its turn for too long.
     fn give_up_order(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
-        if self.copies_for_failback() || self.pending.as_ref().is_none_or(|p| now < p.waits + self.order_lasts()) {
+        if self.copies_for_failback()
+            || self.pending.as_ref().is_none_or(|p| now < p.waits + self.order_lasts())
+        {
             return false;
         }
         let why = match self.all_blockers(now).first() {

@@ -177,7 +177,8 @@ impl Controller {
             return;
         }
         // A new generation is told at once.
-        if self.ask_at.is_none_or(|at| at <= now) || self.told < self.durable.latest.min(self.truth().latest) {
+        if self.ask_at.is_none_or(|at| at <= now) || self.told < self.durable.latest.min(self.truth().latest)
+        {
             self.ask_lease(now, out);
         }
     }

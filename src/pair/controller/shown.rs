@@ -71,17 +71,15 @@ impl Controller {
             Phase::Active if self.failback_is_near(now) => State::SecondaryFailback,
             Phase::Active => State::SecondaryActive,
             Phase::Falling(_) | Phase::Blocked(_) => State::SecondaryFailback,
-            Phase::Standby | Phase::Starting => {
-                match self.peer.as_ref().map(|p| &p.beat) {
-                    Some(beat) if both && beat.serving == Serving::Yes => match beat.state {
-                        State::PrimaryUncertain => State::SecondaryLostPrimary,
-                        _ => State::SecondarySyncing,
-                    },
-                    _ if self.peer_came_back_deaf(now) => State::SecondaryAlone,
-                    _ if self.stepped && heard => State::SecondaryPostFailback,
-                    _ => State::SecondaryLostPrimary,
-                }
-            }
+            Phase::Standby | Phase::Starting => match self.peer.as_ref().map(|p| &p.beat) {
+                Some(beat) if both && beat.serving == Serving::Yes => match beat.state {
+                    State::PrimaryUncertain => State::SecondaryLostPrimary,
+                    _ => State::SecondarySyncing,
+                },
+                _ if self.peer_came_back_deaf(now) => State::SecondaryAlone,
+                _ if self.stepped && heard => State::SecondaryPostFailback,
+                _ => State::SecondaryLostPrimary,
+            },
         }
     }
 
