@@ -1,5 +1,7 @@
 //! One node's half of a pair: see [`crate::pair`].
 
+mod deadlines;
+mod hearing;
 mod orders;
 mod permission;
 mod rules;
@@ -21,7 +23,6 @@ use super::types::{Generation, Id, Life, Role};
 use crate::time::Instant;
 use permission::{Grant, Permission};
 use std::collections::VecDeque;
-use std::time::Duration;
 
 /// A rule may follow from another one; more than this in a row would be a circle.
 const ROUNDS: usize = 32;
@@ -131,8 +132,8 @@ pub struct Controller {
     /// The wish of the peer that was granted.
     granted: Option<Id>,
     answer: Option<Answer>,
-    /// Names the invitations of this life.
-    invitations: u64,
+    /// Counts the wishes of this life.
+    wishes: u64,
     pending: Option<Pending>,
     /// Nothing is tried again by itself before.
     retry_at: Option<Instant>,
@@ -209,7 +210,7 @@ impl Controller {
             wish: None,
             granted: None,
             answer: None,
-            invitations: 0,
+            wishes: 0,
             pending: None,
             retry_at: None,
             lease_until: match found {
@@ -278,66 +279,6 @@ impl Controller {
         }
     }
 
-    fn hear(&mut self, now: Instant, link: super::Link, beat: Beat) {
-        let current = self.peer.as_ref().map(|p| p.beat.life);
-        if current.is_some_and(|life| beat.life < life) || !self.links.hears(now, link, &beat, self.life) {
-            return;
-        }
-        let newer =
-            self.peer.as_ref().is_none_or(|p| (beat.life, beat.sequence) > (p.beat.life, p.beat.sequence));
-        if !newer {
-            return;
-        }
-        if self.links.both_ways(now) || beat.serving == Serving::Yes {
-            self.met = true;
-        }
-        let (known, since) = match &self.peer {
-            Some(p) if p.beat.life == beat.life => (p.known, p.since),
-            _ => {
-                // It is to know at once that it is heard.
-                self.next_beat = now;
-                (beat.life == self.saved.peer_life, now)
-            }
-        };
-        self.saved.generation = self.saved.generation.max(beat.generation);
-        self.learns(beat.latest.max(beat.served));
-        if self.links.both_ways(now) {
-            self.saved.peer_life = beat.life;
-        }
-        if self.answer.as_ref().is_some_and(|a| beat.wish.as_ref().is_none_or(|w| w.id != a.id)) {
-            // Withdrawn, or come true.
-            self.answer = None;
-        }
-        let stands = |id: &Id| {
-            beat.life == current.unwrap_or(beat.life) && beat.wish.as_ref().is_some_and(|w| w.id == *id)
-        };
-        if self.granted.as_ref().is_some_and(|id| !stands(id)) {
-            self.granted = None;
-        }
-        self.peer = Some(Peer { beat, known, since });
-        self.follow_data(now);
-    }
-
-    /// Whose data these are.
-    fn follow_data(&mut self, now: Instant) {
-        let own = self.serving() != Serving::No;
-        let serves = self.peer_serving() != Serving::No && self.links.both_ways(now);
-        let follows = matches!(self.data, Data::None | Data::Current);
-        if !own && serves && follows {
-            let theirs = self.peer.as_ref().map_or(Generation::default(), |p| p.beat.served);
-            self.saved.synced = theirs;
-            // What this node had of its own at that number or later is gone.
-            self.saved.served = self.saved.served.min(Generation(theirs.0.saturating_sub(1)));
-            self.in_sync_since = self.in_sync_since.or(Some(now));
-        } else if !self.links.both_ways(now) || !follows || own {
-            self.in_sync_since = None;
-        }
-    }
-
-    fn peer_serving(&self) -> Serving {
-        self.peer.as_ref().map_or(Serving::No, |p| p.beat.serving)
-    }
-
     /// How far this node is with serving.
     fn serving(&self) -> Serving {
         match &self.phase {
@@ -394,60 +335,6 @@ impl Controller {
 
     fn unfit(&self, force: bool) -> Option<Blocker> {
         self.blockers().into_iter().find(|b| !force || !b.yields_to_force())
-    }
-
-    /// A peer of which nothing was heard for so long may be replaced.
-    fn dead_at(&self) -> Instant {
-        self.links.last_heard().unwrap_or(self.began) + self.settings.patience()
-    }
-
-    fn peer_left(&self) -> bool {
-        self.peer.as_ref().is_some_and(|p| p.beat.leaves)
-    }
-
-    /// The next moment at which [`Input::Timer`] is due.
-    pub fn next_deadline(&self, now: Instant) -> Instant {
-        let own = [
-            self.links.next_change(now),
-            Some(self.dead_at()),
-            Some(self.isolated_at()),
-            Some(self.began + self.settings.silence()),
-            self.peer.as_ref().map(|p| p.since + self.settings.silence()),
-            self.settings.serve_alone_after.map(|d| self.began + d),
-            self.retry_at,
-            self.right_until(),
-            self.ask_at,
-            self.save_failed.as_ref().map(|(at, _)| *at),
-            self.start_failed.as_ref().map(|(at, _)| *at),
-            self.pending.as_ref().map(|p| p.waits + self.order_lasts()),
-            self.in_sync_since.map(|at| at + self.settings.failback_stable),
-            self.stopping.map(|at| at + self.settings.silence()),
-            self.pause_ends(),
-        ];
-        own.into_iter()
-            .flatten()
-            .filter(|at| *at > now)
-            .chain([self.next_beat])
-            .min()
-            .unwrap_or(self.next_beat)
-    }
-
-    fn pause_ends(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Permission(p) => p.again,
-            _ => None,
-        }
-    }
-
-    fn isolated_at(&self) -> Instant {
-        let half: Duration = self.settings.long_failover_wait / 2;
-        // The peer counts from when it heard this node.
-        self.links.acknowledged().unwrap_or(self.began) + self.settings.silence() + half
-    }
-
-    /// So long an order may wait for its turn.
-    fn order_lasts(&self) -> Duration {
-        self.settings.patience().saturating_mul(2).saturating_add(self.settings.retry.saturating_mul(15))
     }
 
     fn configure(&mut self, now: Instant, settings: Settings) {

@@ -139,6 +139,7 @@ impl Controller {
         }
         self.because(desire.why.clone(), desire.who);
         self.opening = desire.opening;
+        self.wishes += 1;
         self.wish = Some(Wish { id: desire.id, why: desire.why, ordered: desire.ordered });
         self.phase = Phase::Wishing;
         true
@@ -170,7 +171,7 @@ impl Controller {
     }
 
     /// Why this node should serve, while its peer can agree.
-    fn desire(&mut self, now: Instant) -> Option<Desire> {
+    fn desire(&self, now: Instant) -> Option<Desire> {
         let serving = self.peer_serving();
         let opening = if serving == Serving::No && !self.stepped { self.opening } else { Opening::Takeover };
         if let Some(p) = self.pending.as_ref().filter(|p| p.own) {
@@ -188,8 +189,7 @@ impl Controller {
             Serving::No if self.is_candidate(now) => "neither node serves",
             _ => return None,
         };
-        self.invitations += 1;
-        let id = Id(format!("{}-{}-{}", self.settings.role, self.life.0, self.invitations));
+        let id = Id(format!("{}-{}-{}", self.settings.role, self.life.0, self.wishes + 1));
         Some(Desire { id, why: why.into(), who: Who::Timer, force: false, ordered: false, opening })
     }
 
