@@ -59,6 +59,10 @@ impl World {
             return;
         }
         for n in 0..2 {
+            if self.nodes[n].service == Real::Up {
+                // What is written now is of the generation that it is served at.
+                self.nodes[n].copy.generation = self.nodes[n].copy.generation.max(self.served(n));
+            }
             let serves = self.nodes[1 - n].service != Real::Down;
             let connected = self.replicates() && self.nodes[n].service == Real::Down;
             let kind = self.nodes[n].copy.kind;
@@ -117,7 +121,7 @@ impl World {
     fn served(&self, n: usize) -> Generation {
         let node = &self.nodes[n];
         match &node.controller {
-            Some(c) if c.serves() != Serving::No => self.status(n).saved.served,
+            Some(c) if c.serves() != Serving::No => c.saved().served,
             _ => node.disk.served.max(node.copy.generation),
         }
     }

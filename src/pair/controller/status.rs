@@ -73,6 +73,11 @@ impl Controller {
         self.serving()
     }
 
+    /// What is, or is about to be, on the disk.
+    pub fn saved(&self) -> &Saved {
+        &self.saved
+    }
+
     /// Everything at once.
     pub fn status(&self, now: Instant) -> Status {
         let peer = self.peer.as_ref().map(|p| PeerStatus {
