@@ -32,7 +32,7 @@ impl Plan {
         let mut r = Rng::new(seed, 1);
         let acts = (0..r.between(2, 14))
             .map(|_| Act {
-                kind: r.below(27),
+                kind: r.below(30),
                 node: r.index(2),
                 link: r.index(2),
                 number: r.below(1000),
@@ -146,6 +146,15 @@ impl World {
                 }
             }
             25 => self.maintenance(n, some(3)),
+            26 => {
+                let settings = &mut self.nodes[n].settings;
+                settings.heartbeat_misses = 2 + u32::try_from(act.number % 4).unwrap();
+                settings.failover = if some(3) { Mode::Manual } else { Mode::Automatic };
+                let settings = settings.clone();
+                self.input(n, Input::Configure(Box::new(settings)));
+            }
+            27 => self.input(n, Input::Mismatch(some(2).then(|| "version 1 here, 2 there".into()))),
+            28 => self.order_of(n, What::Keep { own: some(2) }),
             _ => {
                 let force = some(17);
                 let whats = [
@@ -192,6 +201,7 @@ impl World {
             self.start(n);
             self.trouble(n, None);
             self.maintenance(n, false);
+            self.input(n, Input::Mismatch(None));
             if self.status(n).saved.standby {
                 self.order_of(n, What::Standby(false));
             }

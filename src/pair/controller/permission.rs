@@ -309,11 +309,9 @@ impl Controller {
     pub(super) fn witness_answers(&mut self, number: u64, answer: WitnessAnswer, out: &mut Vec<Output>) {
         let Some(terms) = self.settings.witness else { return };
         let wanted = !matches!(self.phase, Phase::Starting | Phase::Standby | Phase::Wishing);
-        if answer == WitnessAnswer::Granted {
-            if !wanted {
-                // Too late: it is not needed any more.
-                return out.push(Output::Witness(Ask::Release));
-            }
+        if answer == WitnessAnswer::Granted && !wanted {
+            // Too late: it is not needed any more.
+            return out.push(Output::Witness(Ask::Release));
         }
         // What was asked before a lease was given back says nothing of the next one.
         let Some((_, asked)) = self.asked.iter().find(|(n, _)| *n == number).copied() else { return };
