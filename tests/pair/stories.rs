@@ -175,7 +175,8 @@ fn after_a_split_brain_nobody_takes_over_with_what_lost() {
     w.power_cut(P, None);
     w.run(secs(100));
     assert_eq!(w.nodes[S].service, Real::Down);
-    assert!(w.blockers(S).iter().any(|b| matches!(b, Blocker::Forked(_))), "{:?}", w.blockers(S));
+    let lost = |b: &Blocker| matches!(b, Blocker::Forked(_) | Blocker::Behind { .. });
+    assert!(w.blockers(S).iter().any(lost), "{:?}", w.blockers(S));
 }
 
 #[test]
