@@ -2,7 +2,7 @@
 
 use crate::node::Real;
 use crate::verbs::*;
-use crate::world::{World, secs, terms};
+use crate::world::{World, ms, secs, terms};
 use tandemd::pair::*;
 
 pub(crate) fn plain(_: &mut Settings) {}
@@ -237,6 +237,56 @@ fn what_was_written_alone_is_not_lost_through_the_witness() {
     w.order_of(S, What::Failover { force: true });
     assert!(w.until(secs(30), |w| w.serves(S)));
     assert!(w.status(S).saved.served > alone);
+}
+
+#[test]
+fn what_is_heard_while_a_promotion_is_written_calls_it_off() {
+    let mut w = World::healthy(1, with_fence);
+    w.nodes[S].disk_delay = secs(40);
+    w.cut();
+    assert!(w.until(secs(30), |w| !w.nodes[P].powered), "it is fenced");
+    let alone = w.nodes[P].disk.served;
+    assert!(alone > Generation(2));
+    // It comes back, and tells what it has, before the other one's new generation is on the disk.
+    w.mend();
+    w.run(secs(60));
+    assert_eq!((w.promoted[S], w.serves(P)), (0, true));
+}
+
+#[test]
+fn a_node_that_stops_when_it_is_cut_off() {
+    let mut w = World::healthy(1, |s| s.on_isolation = OnIsolation::Stop);
+    w.cut();
+    let stops = w.until(secs(13), |w| w.nodes[P].service == Real::Down);
+    assert!(stops && w.nodes[S].service == Real::Down, "before the other one begins");
+    w.run(secs(120));
+    assert_eq!(w.promoted, [1, 1]);
+    assert!(w.blockers(P).contains(&Blocker::Isolated));
+    w.mend();
+    assert!(w.until(secs(30), World::is_swapped));
+}
+
+#[test]
+fn an_answer_of_before_the_lease_was_given_back_is_void() {
+    let mut w = World::healthy(1, with_witness);
+    w.run(ms(500));
+    w.tape = Some(Vec::new());
+    w.run(secs(4));
+    let ask = |o: &Output| match o {
+        Output::Witness(Ask::Lease { number, .. }) => Some(*number),
+        _ => None,
+    };
+    let old = w.tape.take().unwrap().iter().flat_map(|e| &e.out).find_map(ask).unwrap();
+    w.order_of(S, What::Failover { force: false });
+    assert!(w.until(secs(20), World::is_swapped));
+    w.witness.up = false;
+    w.order_of(P, What::Failback { force: false });
+    assert!(w.until(secs(20), |w| w.nodes[P].service == Real::GoingUp));
+    w.cut();
+    w.run(secs(1));
+    let before = w.status(P).right;
+    w.input(P, Input::Witness { number: old, answer: WitnessAnswer::Granted });
+    assert_eq!(w.status(P).right, before);
 }
 
 #[test]
