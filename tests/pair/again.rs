@@ -64,10 +64,10 @@ fn play(born: &Controller, life: &[Entry], often: bool) -> Vec<(Instant, Output)
     for e in life.iter().filter(|e| e.input != Input::Timer) {
         // A frozen daemon is not called either.
         let frozen = life.iter().all(|t| t.at <= now || t.at >= e.at) && e.at.since(now) > secs(1);
-        while !frozen {
+        loop {
             let due = controller.next_deadline(now);
             let next = if often { due.min(now + ms(10)) } else { due };
-            if next >= e.at {
+            if frozen || next >= e.at {
                 break;
             }
             now = next;

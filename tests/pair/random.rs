@@ -98,7 +98,7 @@ impl World {
     fn act(&mut self, act: Act) {
         let n = act.node;
         self.say(|| format!("act {act:?}"));
-        let some = |odds: u64| act.number % odds == 0;
+        let some = |odds: u64| act.number.is_multiple_of(odds);
         match act.kind {
             0 => self.cut(),
             1 => self.mend(),

@@ -38,7 +38,7 @@ impl Controller {
     /// The other one's data were the same, and do not follow any more: what is served here is a history of its own from now
     /// on, so that the other one can be told that it is behind.
     fn part(&mut self, now: Instant) {
-        if self.data == Data::None || !matches!(self.phase, Phase::Active) {
+        if self.data == Data::None {
             return;
         }
         let Some(beat) = self.peer.as_ref().map(|p| &p.beat) else {
@@ -104,6 +104,7 @@ impl Controller {
         if let Some((why, who)) = self.must_fall(now) {
             return self.fall(None, why, who, out);
         }
+        self.part(now);
         self.renew(now, out);
         match self.service.clone() {
             Service::Up => {
