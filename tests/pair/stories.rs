@@ -2,7 +2,7 @@
 
 use crate::node::Real;
 use crate::verbs::*;
-use crate::world::{World, ms, secs, terms};
+use crate::world::{World, secs, terms};
 use tandemd::pair::*;
 
 pub(crate) fn plain(_: &mut Settings) {}
@@ -264,29 +264,6 @@ fn a_node_that_stops_when_it_is_cut_off() {
     assert!(w.blockers(P).contains(&Blocker::Isolated));
     w.mend();
     assert!(w.until(secs(30), World::is_swapped));
-}
-
-#[test]
-fn an_answer_of_before_the_lease_was_given_back_is_void() {
-    let mut w = World::healthy(1, with_witness);
-    w.run(ms(500));
-    w.tape = Some(Vec::new());
-    w.run(secs(4));
-    let ask = |o: &Output| match o {
-        Output::Witness(Ask::Lease { number, .. }) => Some(*number),
-        _ => None,
-    };
-    let old = w.tape.take().unwrap().iter().flat_map(|e| &e.out).find_map(ask).unwrap();
-    w.order_of(S, What::Failover { force: false });
-    assert!(w.until(secs(20), World::is_swapped));
-    w.witness.up = false;
-    w.order_of(P, What::Failback { force: false });
-    assert!(w.until(secs(20), |w| w.nodes[P].service == Real::GoingUp));
-    w.cut();
-    w.run(secs(1));
-    let before = w.status(P).right;
-    w.input(P, Input::Witness { number: old, answer: WitnessAnswer::Granted });
-    assert_eq!(w.status(P).right, before);
 }
 
 #[test]
