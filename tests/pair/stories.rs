@@ -20,6 +20,11 @@ fn two_links(s: &mut Settings) {
 }
 
 impl World {
+    fn start_again(&mut self) {
+        self.power_on(P);
+        self.power_on(S);
+    }
+
     /// Somebody was told.
     pub(crate) fn warned(&self, n: usize, words: &str) -> bool {
         let says = |o: &Output| matches!(o, Output::Notice { text, .. } if text.contains(words));
@@ -177,6 +182,25 @@ fn after_a_split_brain_nobody_takes_over_with_what_lost() {
     assert_eq!(w.nodes[S].service, Real::Down);
     let lost = |b: &Blocker| matches!(b, Blocker::Forked(_) | Blocker::Behind { .. });
     assert!(w.blockers(S).iter().any(lost), "{:?}", w.blockers(S));
+}
+
+#[test]
+fn after_a_split_brain_both_wait_for_an_operator_if_he_is_to_decide() {
+    let mut w = split_brain(SplitBrain::Operator);
+    for n in [P, S] {
+        w.power_cut(n, None);
+    }
+    w.mend();
+    let before = w.promoted;
+    w.start_again();
+    w.run(secs(120));
+    assert_eq!(w.promoted, before);
+    for n in [P, S] {
+        let forked = |b: &Blocker| matches!(b, Blocker::Forked(_));
+        assert!(w.blockers(n).iter().any(forked), "{:?}", w.blockers(n));
+    }
+    w.order_of(S, What::Failover { force: true });
+    assert!(w.until(secs(60), World::is_swapped));
 }
 
 #[test]
