@@ -7,7 +7,7 @@ use tandemd::pair::*;
 use tandemd::time::Instant;
 
 /// So many runs, unless PAIR_SEEDS says otherwise.
-const RUNS: u64 = 12;
+const RUNS: u64 = 60;
 
 /// The turns of each daemon by themselves.
 fn lives(tape: Vec<Entry>) -> Vec<Vec<Entry>> {
