@@ -346,6 +346,18 @@ fn only_the_replication_is_down() {
     assert!(w.until(secs(30), |w| w.serves(S)));
 }
 
+#[test]
+fn nobody_hears_of_a_generation_that_its_node_may_forget() {
+    let mut w = World::healthy(1, plain);
+    w.nodes[P].disk_delay = secs(30);
+    w.repl = false;
+    w.run(secs(5));
+    // It has taken a new generation, and loses its power before that is on the disk.
+    w.power_cut(P, Some(secs(3)));
+    w.nodes[P].disk_delay = secs(0);
+    assert!(w.until(secs(30), |w| w.serves(P)), "{:?} {:?}", w.blockers(P), w.blockers(S));
+}
+
 impl World {
     pub(crate) fn told_since(&mut self) -> Vec<(State, State)> {
         let pairs = self.pairs.drain(..).map(|p| p.1).collect();
