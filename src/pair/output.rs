@@ -29,7 +29,7 @@ pub enum Output {
     },
     /// Write this to the disk, fsync it, and say [`super::Input::Saved`] with this number.
     Save(u64, Saved),
-    /// Ask the witness.
+    /// Ask the witness. What is asked has to reach it in this order.
     Witness(Ask),
     /// Cut the peer off, and say [`super::Input::Fenced`].
     Fence,

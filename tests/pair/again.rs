@@ -7,7 +7,7 @@ use tandemd::pair::*;
 use tandemd::time::Instant;
 
 /// So many runs, unless PAIR_SEEDS says otherwise.
-const RUNS: u64 = 12;
+const RUNS: u64 = 60;
 
 /// The turns of each daemon by themselves.
 fn lives(tape: Vec<Entry>) -> Vec<Vec<Entry>> {
@@ -64,10 +64,10 @@ fn play(born: &Controller, life: &[Entry], often: bool) -> Vec<(Instant, Output)
     for e in life.iter().filter(|e| e.input != Input::Timer) {
         // A frozen daemon is not called either.
         let frozen = life.iter().all(|t| t.at <= now || t.at >= e.at) && e.at.since(now) > secs(1);
-        while !frozen {
+        loop {
             let due = controller.next_deadline(now);
             let next = if often { due.min(now + ms(10)) } else { due };
-            if next >= e.at {
+            if frozen || next >= e.at {
                 break;
             }
             now = next;
@@ -79,14 +79,44 @@ fn play(born: &Controller, life: &[Entry], often: bool) -> Vec<(Instant, Output)
     all
 }
 
+/// Everything by itself, at times that no heartbeat has.
+fn by_itself() -> Vec<Entry> {
+    let mut w = World::new(1, |s| {
+        s.failback = Mode::Automatic;
+        s.failback_stable = ms(20_345);
+        s.on_isolation = OnIsolation::Stop;
+        s.long_failover_wait = ms(9_777);
+        s.serve_alone_after = Some(ms(30_123));
+    });
+    w.tape = Some(Vec::new());
+    w.start_both();
+    w.run(secs(20));
+    w.order_of(S, What::Failover { force: false });
+    w.run(secs(60));
+    assert!(w.is_normal(), "it fails back by itself");
+    w.cut();
+    w.run(secs(60));
+    w.mend();
+    w.run(secs(60));
+    w.power_cut(P, None);
+    w.power_cut(S, None);
+    w.power_on(P);
+    w.run(secs(60));
+    w.tape.take().unwrap()
+}
+
 #[test]
 fn no_rule_that_time_alone_fires_is_missed() {
-    each_life(|seed, born, life| {
+    let check = |seed: u64, born: &Controller, life: &[Entry]| {
         let (few, many) = (play(born, life, false), play(born, life, true));
         let differs = few.iter().zip(&many).find(|(f, m)| f != m);
         assert!(differs.is_none(), "seed {seed}: {differs:?}");
         assert_eq!(few.len(), many.len(), "seed {seed}");
-    });
+    };
+    for life in lives(by_itself()) {
+        check(u64::MAX, life[0].born.as_ref().unwrap(), &life);
+    }
+    each_life(check);
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl World {
             return;
         }
         for n in 0..2 {
-            if self.nodes[n].service == Real::Up {
+            if self.nodes[n].service != Real::Down {
                 // What is written now is of the generation that it is served at.
                 self.nodes[n].copy.generation = self.nodes[n].copy.generation.max(self.served(n));
             }

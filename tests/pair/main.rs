@@ -16,6 +16,6 @@ mod world;
 mod again;
 mod random;
 mod stories;
-mod stories2;
 mod tables;
+mod troubles;
 mod walk;

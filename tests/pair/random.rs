@@ -10,7 +10,7 @@ use std::time::Duration;
 use tandemd::pair::*;
 
 /// So many, unless PAIR_SEEDS says otherwise.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 2500;
 
 /// Something happens, and then for so long nothing else.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +98,7 @@ impl World {
     fn act(&mut self, act: Act) {
         let n = act.node;
         self.say(|| format!("act {act:?}"));
-        let some = |odds: u64| act.number % odds == 0;
+        let some = |odds: u64| act.number.is_multiple_of(odds);
         match act.kind {
             0 => self.cut(),
             1 => self.mend(),

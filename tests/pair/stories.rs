@@ -20,6 +20,11 @@ fn two_links(s: &mut Settings) {
 }
 
 impl World {
+    fn start_again(&mut self) {
+        self.power_on(P);
+        self.power_on(S);
+    }
+
     /// Somebody was told.
     pub(crate) fn warned(&self, n: usize, words: &str) -> bool {
         let says = |o: &Output| matches!(o, Output::Notice { text, .. } if text.contains(words));
@@ -175,7 +180,27 @@ fn after_a_split_brain_nobody_takes_over_with_what_lost() {
     w.power_cut(P, None);
     w.run(secs(100));
     assert_eq!(w.nodes[S].service, Real::Down);
-    assert!(w.blockers(S).iter().any(|b| matches!(b, Blocker::Forked(_))), "{:?}", w.blockers(S));
+    let lost = |b: &Blocker| matches!(b, Blocker::Forked(_) | Blocker::Behind { .. });
+    assert!(w.blockers(S).iter().any(lost), "{:?}", w.blockers(S));
+}
+
+#[test]
+fn after_a_split_brain_both_wait_for_an_operator_if_he_is_to_decide() {
+    let mut w = split_brain(SplitBrain::Operator);
+    for n in [P, S] {
+        w.power_cut(n, None);
+    }
+    w.mend();
+    let before = w.promoted;
+    w.start_again();
+    w.run(secs(120));
+    assert_eq!(w.promoted, before);
+    for n in [P, S] {
+        let forked = |b: &Blocker| matches!(b, Blocker::Forked(_));
+        assert!(w.blockers(n).iter().any(forked), "{:?}", w.blockers(n));
+    }
+    w.order_of(S, What::Failover { force: true });
+    assert!(w.until(secs(60), World::is_swapped));
 }
 
 #[test]
@@ -239,6 +264,33 @@ fn what_was_written_alone_is_not_lost_through_the_witness() {
 }
 
 #[test]
+fn what_is_heard_while_a_promotion_is_written_calls_it_off() {
+    let mut w = World::healthy(1, with_fence);
+    w.nodes[S].disk_delay = secs(40);
+    w.cut();
+    assert!(w.until(secs(30), |w| !w.nodes[P].powered), "it is fenced");
+    let alone = w.nodes[P].disk.served;
+    assert!(alone > Generation(2));
+    // It comes back, and tells what it has, before the other one's new generation is on the disk.
+    w.mend();
+    w.run(secs(60));
+    assert_eq!((w.promoted[S], w.serves(P)), (0, true));
+}
+
+#[test]
+fn a_node_that_stops_when_it_is_cut_off() {
+    let mut w = World::healthy(1, |s| s.on_isolation = OnIsolation::Stop);
+    w.cut();
+    let stops = w.until(secs(13), |w| w.nodes[P].service == Real::Down);
+    assert!(stops && w.nodes[S].service == Real::Down, "before the other one begins");
+    w.run(secs(120));
+    assert_eq!(w.promoted, [1, 1]);
+    assert!(w.blockers(P).contains(&Blocker::Isolated));
+    w.mend();
+    assert!(w.until(secs(30), World::is_swapped));
+}
+
+#[test]
 fn one_way_links() {
     // The primary hears the secondary, and is not heard.
     let mut w = World::healthy(1, two_links);
@@ -292,6 +344,18 @@ fn only_the_replication_is_down() {
     assert!(w.until(secs(30), World::is_normal));
     w.power_cut(P, None);
     assert!(w.until(secs(30), |w| w.serves(S)));
+}
+
+#[test]
+fn nobody_hears_of_a_generation_that_its_node_may_forget() {
+    let mut w = World::healthy(1, plain);
+    w.nodes[P].disk_delay = secs(30);
+    w.repl = false;
+    w.run(secs(5));
+    // It has taken a new generation, and loses its power before that is on the disk.
+    w.power_cut(P, Some(secs(3)));
+    w.nodes[P].disk_delay = secs(0);
+    assert!(w.until(secs(30), |w| w.serves(P)), "{:?} {:?}", w.blockers(P), w.blockers(S));
 }
 
 impl World {

@@ -79,15 +79,16 @@ fn read_back(trace: &Trace, bytes: &[u8]) {
 fn every_mutant_still_applies() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut count = 0;
-    let all = ["tests/simulation/mutants", "tests/resource/mutants"]
+    let all = ["tests/simulation/mutants", "tests/resource/mutants", "tests/pair/mutants"]
         .map(|d| std::fs::read_dir(root.join(d)).unwrap());
     for entry in all.into_iter().flatten() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
         let first = text.lines().next().unwrap_or_default();
-        let said = ["simulation: ", "vrrp: ", "resource: "].iter().any(|test| first.starts_with(test));
+        let said =
+            ["simulation: ", "vrrp: ", "resource: ", "pair: "].iter().any(|test| first.starts_with(test));
         assert!(said, "{}: the first line has to say which test catches it", path.display());
-        let core = ["vrrp", "resource"].iter().any(|c| text.contains(&format!("\n--- a/src/{c}/")));
+        let core = ["vrrp", "resource", "pair"].iter().any(|c| text.contains(&format!("\n--- a/src/{c}/")));
         assert!(core, "{}: not a patch of the core", path.display());
         let mut git = Command::new("git");
         // In a copy inside of another repository, git would skip the files without a word.

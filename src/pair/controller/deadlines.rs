@@ -5,7 +5,7 @@ use crate::time::Instant;
 use std::time::Duration;
 
 impl Controller {
-    /// The next moment at which [`Input::Timer`] is due.
+    /// The next moment at which [`crate::pair::Input::Timer`] is due.
     pub fn next_deadline(&self, now: Instant) -> Instant {
         let own = [
             self.links.next_change(now),

@@ -35,10 +35,10 @@ impl Controller {
         self.right_ends().filter(|_| self.serving() != Serving::No)
     }
 
-    /// Both nodes serve, or the other one's data do not follow: what is served here is a history of its own from now on, so
-    /// that the other one can be told that it is behind.
+    /// The other one's data were the same, and do not follow any more: what is served here is a history of its own from now
+    /// on, so that the other one can be told that it is behind.
     fn part(&mut self, now: Instant) {
-        if self.data == Data::None || !matches!(self.phase, Phase::Active) {
+        if self.data == Data::None {
             return;
         }
         let Some(beat) = self.peer.as_ref().map(|p| &p.beat) else {
@@ -50,6 +50,8 @@ impl Controller {
             return;
         }
         let follows = beat.data == Data::Current && beat.serving == Serving::No && !beat.leaves;
+        // It says so itself, or this node has heard it say so.
+        let equal = self.saved.followed || beat.synced >= self.saved.served;
         if heard && follows {
             let there = self.links.both_ways(now)
                 && beat.synced >= self.saved.served
@@ -60,7 +62,7 @@ impl Controller {
                 self.next_generation(self.saved.generation.promoted());
             }
         }
-        self.alone_if(self.saved.followed && !(heard && follows));
+        self.alone_if(equal && !(heard && follows));
     }
 
     fn alone_if(&mut self, is_alone: bool) {
@@ -102,6 +104,7 @@ impl Controller {
         if let Some((why, who)) = self.must_fall(now) {
             return self.fall(None, why, who, out);
         }
+        self.part(now);
         self.renew(now, out);
         match self.service.clone() {
             Service::Up => {

@@ -1,6 +1,6 @@
 //! What goes out after each input: heartbeats, what is kept, what changed.
 
-use super::Controller;
+use super::{Controller, Phase};
 use crate::pair::beat::{Beat, Serving};
 use crate::pair::input::Saved;
 use crate::pair::output::{Change, Output};
@@ -102,7 +102,8 @@ impl Controller {
 
     fn beat(&self, now: Instant) -> Beat {
         // A node that serves says what is on its disk: its peer keeps to that even if this node forgets it.
-        let truth: &Saved = if self.serving() == Serving::Yes { &self.durable } else { self.truth() };
+        let serves = matches!(self.phase, Phase::Rising | Phase::Active);
+        let truth: &Saved = if serves { &self.durable } else { self.truth() };
         Beat {
             life: self.life,
             sequence: 0,
