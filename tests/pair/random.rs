@@ -10,7 +10,7 @@ use std::time::Duration;
 use tandemd::pair::*;
 
 /// So many, unless PAIR_SEEDS says otherwise.
-const SEEDS: u64 = 2500;
+const SEEDS: u64 = 1500;
 
 /// Something happens, and then for so long nothing else.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use std::fmt::Write;
 use tandemd::pair::*;
 
 /// So many situations, unless PAIR_STATES says otherwise.
-const SITUATIONS: usize = 700;
+const SITUATIONS: usize = 500;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Step {

@@ -43,7 +43,14 @@ impl Controller {
         if self.granted.as_ref().is_some_and(|id| !stands(id)) {
             self.granted = None;
         }
-        self.peer = Some(Peer { beat, known, since });
+        let doubts = match &self.peer {
+            Some(p) if p.beat.serving == Serving::Yes && beat.served > p.beat.served => {
+                now + self.settings.silence()
+            }
+            Some(p) => p.doubts,
+            None => now,
+        };
+        self.peer = Some(Peer { beat, known, since, doubts });
         self.follow_data(now);
     }
 
@@ -51,7 +58,8 @@ impl Controller {
     pub(super) fn follow_data(&mut self, now: Instant) {
         let own = self.serving() != Serving::No;
         let serves = self.peer_serving() != Serving::No && self.links.both_ways(now);
-        let follows = matches!(self.data, Data::None | Data::Current);
+        let doubtful = self.peer.as_ref().is_some_and(|p| now < p.doubts);
+        let follows = self.data == Data::None || (self.data == Data::Current && !doubtful);
         if !own && serves && follows {
             let theirs = self.peer.as_ref().map_or(Generation::default(), |p| p.beat.served);
             self.saved.synced = theirs;
