@@ -1,0 +1,228 @@
+//! What goes wrong with a node of a pair: dead daemons, frozen machines, resources that fail, disks that are full.
+
+use crate::lab::capture::Capture;
+use crate::lab::{VIP, isolated, run, secs, sleep, wait_until};
+use crate::pair_lab::{Pair, pair, state, states};
+use nix::sys::signal::{Signal, kill};
+
+/// The daemon dies, its guardian starts another: what runs stays as it is, and nobody takes over.
+#[test]
+fn a_killed_worker_changes_nothing() {
+    isolated("pair_faults::a_killed_worker_changes_nothing", || {
+        let p = Pair::new("");
+        let (a, b) = p.registered();
+        let capture = Capture::start("c");
+        let old = a.process.worker();
+        kill(old, Signal::SIGKILL).unwrap();
+        p.wait("it runs again", || a.process.worker() != old && !state(&a).is_empty());
+        p.wait_states(&a, "primary_active", &b, "secondary_syncing");
+        p.lab.wait_holder("a", VIP, secs(10));
+        assert_eq!(p.steps(), ["a start"], "{}", p.told());
+        assert!(capture.stop().adverts_from("192.0.2.2").is_empty(), "{}", p.told());
+    });
+}
+
+/// Both die; the service manager would start them again.
+#[test]
+fn a_killed_daemon_comes_back_to_what_it_left() {
+    isolated("pair_faults::a_killed_daemon_comes_back_to_what_it_left", || {
+        let p = Pair::new("");
+        let (mut a, b) = p.registered();
+        let capture = Capture::start("c");
+        a.process.kill9();
+        drop(a);
+        let a = p.start("a");
+        p.wait_states(&a, "primary_active", &b, "secondary_syncing");
+        p.lab.wait_holder("a", VIP, secs(10));
+        assert_eq!(p.steps(), ["a start"], "{}", p.told());
+        assert!(capture.stop().adverts_from("192.0.2.2").is_empty(), "{}", p.told());
+    });
+}
+
+/// A paused machine wakes and finds that it was replaced.
+#[test]
+fn a_frozen_node_steps_down_when_it_wakes() {
+    isolated("pair_faults::a_frozen_node_steps_down_when_it_wakes", || {
+        let p = Pair::new("");
+        let (a, b) = p.registered();
+        let from = p.history().len();
+        a.process.freeze();
+        p.wait("b serves", || state(&b) == "secondary_active" && p.lab.has("b", VIP));
+        a.process.thaw();
+        p.wait_states(&a, "primary_syncing", &b, "secondary_active");
+        p.lab.wait_holder("b", VIP, secs(5));
+        assert_eq!(p.steps(), ["a start", "b start", "a stop"], "{}", p.told());
+        p.went_through(from, &[("primary_failover", "secondary_active"), ("primary_syncing", "secondary_active")]);
+        p.lab.touch(VIP);
+        p.lab.assert_points_at(VIP, "b");
+    });
+}
+
+#[test]
+fn a_service_that_cannot_be_restarted_moves() {
+    isolated("pair_faults::a_service_that_cannot_be_restarted_moves", || {
+        let p = Pair::new("");
+        let (a, b) = p.registered();
+        let from = p.history().len();
+        p.fail("a", "monitor");
+        p.fail("a", "start");
+        p.wait("b serves", || state(&b) == "secondary_active");
+        p.lab.wait_holder("b", VIP, secs(5));
+        let steps = p.steps();
+        let (down, up) = (steps.iter().rposition(|s| s == "a stop"), steps.iter().position(|s| s == "b start"));
+        assert!(down.is_some() && down < up, "never both: {steps:?}");
+        p.went_through(from, &[
+            ("primary_uncertain", "secondary_lost_primary"),
+            ("primary_failover", "secondary_failover"),
+            ("primary_failover", "secondary_active"),
+        ]);
+        p.mend("a", "monitor");
+        p.mend("a", "start");
+        drop(a);
+        let a = p.start("a");
+        p.wait_states(&a, "primary_syncing", &b, "secondary_active");
+        assert!(a.adm("ha failback").status.success(), "{}", a.adm_text("ha failback"));
+        p.wait_states(&a, "primary_active", &b, "secondary_syncing");
+        p.lab.wait_holder("a", VIP, secs(5));
+    });
+}
+
+#[test]
+fn a_manual_pair_stays_uncertain_until_an_operator_moves_it() {
+    isolated("pair_faults::a_manual_pair_stays_uncertain_until_an_operator_moves_it", || {
+        let p = Pair::new("failover = \"manual\"");
+        let (a, b) = p.registered();
+        p.fail("a", "monitor");
+        p.fail("a", "start");
+        p.wait_states(&a, "primary_uncertain", &b, "secondary_lost_primary");
+        sleep(2500);
+        assert_eq!(states(&a, &b), ("primary_uncertain".into(), "secondary_lost_primary".into()), "{}", p.told());
+        assert!(!p.steps().contains(&"b start".to_owned()));
+        let text = a.adm_text("ha status");
+        assert!(text.contains("app"), "it says what failed: {text}");
+        assert!(b.adm("ha failover").status.success(), "{}", b.adm_text("ha status"));
+        p.wait_states(&a, "primary_failover", &b, "secondary_active");
+        p.lab.wait_holder("b", VIP, secs(5));
+    });
+}
+
+/// What cannot be stopped here may still write: the other node never begins.
+#[test]
+fn a_blocked_way_down_releases_nobody() {
+    isolated("pair_faults::a_blocked_way_down_releases_nobody", || {
+        let p = Pair::new("");
+        let (a, b) = p.registered();
+        p.fail("a", "stop");
+        assert!(b.adm("ha failover").status.success());
+        p.wait("it is said", || a.adm_text("ha status").to_lowercase().contains("told to fail"));
+        // Longer than any wait of the pair.
+        sleep(2500);
+        assert!(!p.steps().contains(&"b start".to_owned()), "{}", p.told());
+        assert!(!p.lab.has("b", VIP));
+        assert_ne!(state(&b), "secondary_active");
+        eprintln!("{}\n{}\n{}\n{:?}", a.adm_text("ha status"), b.adm_text("ha status"), p.told(), p.steps());
+    });
+}
+
+/// Nothing serves whose generation is not on the disk.
+#[test]
+fn a_full_disk_is_no_place_to_serve_from() {
+    isolated("pair_faults::a_full_disk_is_no_place_to_serve_from", || {
+        let p = Pair::new("");
+        let b_state = p.lab.path("b.d/state");
+        std::fs::create_dir_all(&b_state).unwrap();
+        run(&format!("mount -t tmpfs -o mode=700,size=1m none {}", b_state.display()));
+        let (mut a, b) = p.registered();
+        run(&format!("mount -o remount,ro {}", b_state.display()));
+        p.part();
+        a.process.kill9();
+        p.wait("b says why", || b.adm_text("ha status").contains("cannot be written"));
+        sleep(2500);
+        assert!(!p.steps().contains(&"b start".to_owned()), "{}", p.told());
+        assert!(!p.lab.has("b", VIP));
+        run(&format!("mount -o remount,rw {}", b_state.display()));
+        p.wait("b serves", || state(&b) == "secondary_active" && p.lab.has("b", VIP));
+        let kept = std::fs::read_to_string(b_state.join("pair/esc.json")).unwrap();
+        assert!(kept.contains("\"serves\":true"), "{kept}");
+        let told = p.told();
+        let notes = told.lines().filter(|l| l.contains("cannot be written")).count();
+        assert!(notes <= 20, "{notes} lines:\n{told}");
+    });
+}
+
+#[test]
+fn a_pair_without_virtual_routers_works() {
+    isolated("pair_faults::a_pair_without_virtual_routers_works", || {
+        let p = Pair::bare("");
+        let (a, b) = p.registered();
+        assert!(b.adm("ha failover").status.success());
+        p.wait_states(&a, "primary_syncing", &b, "secondary_active");
+        assert_eq!(p.steps(), ["a start", "a stop", "b start"]);
+        assert!(a.adm("ha failback").status.success());
+        p.wait_states(&a, "primary_active", &b, "secondary_syncing");
+        let old = a.process.worker();
+        kill(old, Signal::SIGKILL).unwrap();
+        p.wait("it runs again", || a.process.worker() != old && !state(&a).is_empty());
+        p.wait_states(&a, "primary_active", &b, "secondary_syncing");
+        assert_eq!(p.steps(), ["a start", "a stop", "b start", "b stop", "a start"], "{}", p.told());
+        p.fail("a", "monitor");
+        p.wait("b serves", || state(&b) == "secondary_active");
+        assert_eq!(p.steps()[5..], ["a stop", "b start"], "{}", p.told());
+    });
+}
+
+/// Two operators who do not know of each other.
+#[test]
+fn orders_given_on_both_nodes_at_once_end_in_one_that_serves() {
+    isolated("pair_faults::orders_given_on_both_nodes_at_once_end_in_one_that_serves", || {
+        let p = Pair::new("");
+        let (a, b) = p.registered();
+        for _ in 0..3 {
+            std::thread::scope(|s| {
+                s.spawn(|| a.adm("ha switchover"));
+                s.spawn(|| b.adm("ha switchover"));
+            });
+            settled(&p, &a, &b);
+        }
+        // Failback right behind failover.
+        if state(&a) != "primary_active" {
+            assert!(a.adm("ha failback").status.success(), "{}", p.told());
+            p.wait_states(&a, "primary_active", &b, "secondary_syncing");
+        }
+        b.adm("ha failover");
+        let said = a.adm_text("ha failback");
+        settled(&p, &a, &b);
+        eprintln!("{said}");
+        let steps = p.steps();
+        never_both(&steps);
+    });
+}
+
+/// One serves, the other follows, and nothing is under way.
+fn settled(p: &Pair, a: &crate::lab::daemon::Tandemd, b: &crate::lab::daemon::Tandemd) {
+    let ends = [("primary_active", "secondary_syncing"), ("primary_syncing", "secondary_active")];
+    p.wait("one serves", || {
+        let now = states(a, b);
+        ends.contains(&(now.0.as_str(), now.1.as_str()))
+            && [a, b].iter().all(|n| pair(n)["status"]["under_way"].is_null())
+    });
+    let holder = if state(a) == "primary_active" { "a" } else { "b" };
+    p.lab.wait_holder(holder, VIP, secs(5));
+    wait_until(secs(1), "it runs there", || p.lab.path(&format!("{holder}.up")).exists());
+}
+
+/// Nothing starts before the other one has stopped.
+fn never_both(steps: &[String]) {
+    let mut up = None;
+    for step in steps {
+        let (node, verb) = step.split_once(' ').unwrap();
+        match verb {
+            "start" => {
+                assert!(up.is_none() || up == Some(node), "both: {steps:?}");
+                up = Some(node);
+            }
+            _ if up == Some(node) => up = None,
+            _ => {}
+        }
+    }
+}
