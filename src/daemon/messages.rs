@@ -60,6 +60,8 @@ pub(super) enum Event {
     Gate(String, GateNews),
     /// This order of a pair, by its number, was taken for the instance.
     Paired(String, u64),
+    /// Another node advertises this instance of a pair, or does not any more.
+    Rival(String, bool),
     /// Everything is handed over; the thread has ended.
     Ended,
 }

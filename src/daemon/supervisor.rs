@@ -284,6 +284,10 @@ impl Supervisor {
                 self.pairs.paired(&instance, number);
                 self.follow_resources();
             }
+            Event::Rival(instance, heard) => {
+                self.pairs.rival(&instance, heard);
+                self.follow_resources();
+            }
             Event::Ended => {}
         }
     }

@@ -24,7 +24,8 @@ pub enum Input {
     /// An outside reason not to become MASTER is set (with its words) or lifted. The key names who holds.
     Hold(&'static str, Option<String>),
     /// Whoever holds by this key decides that this router is to be MASTER now, and that nobody else is: the hold is lifted,
-    /// and a BACKUP does not listen any longer. The words are the reason.
+    /// and a BACKUP does not listen any longer. Until [`Input::Yield`] a MASTER stays it whatever others advertise: it may be
+    /// heard a moment before the order that ends it. The words are the reason.
     Take(&'static str, String),
     /// Whoever holds by this key decides that this router is not to be MASTER: the hold is set, and a MASTER leaves as for
     /// its sync group.

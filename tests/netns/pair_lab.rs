@@ -41,6 +41,7 @@ impl Pair {
             &format!(
                 "node=$1 verb=$2 up={dir}/$1.up\n\
                  [ $verb = monitor ] || echo \"$node $verb\" >> {dir}/steps\n\
+                 [ ! -e {dir}/slow.$node.$verb ] || sleep 1\n\
                  [ ! -e {dir}/fail.$node.$verb ] || {{ echo 'told to fail' >&2; exit 1; }}\n\
                  case $verb in\n\
                  start) touch $up ;;\n\
@@ -121,6 +122,11 @@ impl Pair {
         std::fs::write(self.fault(node, verb), "").expect("fault");
     }
 
+    /// Lets it take a second.
+    pub fn slow(&self, node: &str, verb: &str) {
+        std::fs::write(self.lab.path(&format!("slow.{node}.{verb}")), "").expect("fault");
+    }
+
     pub fn mend(&self, node: &str, verb: &str) {
         std::fs::remove_file(self.fault(node, verb)).expect("fault");
     }
@@ -138,6 +144,27 @@ impl Pair {
     pub fn rejoin(&self) {
         self.lab.heal("a");
         self.plug();
+    }
+
+    /// The nodes do not hear each other's heartbeats, but everything else.
+    pub fn mute(&self) {
+        let nft = |what: &str| run(&format!("ip netns exec sw nft {what}"));
+        nft("add table bridge mute");
+        nft("add chain bridge mute f { type filter hook forward priority 0 ; }");
+        nft("add rule bridge mute f tcp dport 8082 drop");
+        nft("add rule bridge mute f tcp sport 8082 drop");
+    }
+
+    pub fn unmute(&self) {
+        run("ip netns exec sw nft delete table bridge mute");
+    }
+
+    /// As [`Lab::cut_one_way`], on both networks.
+    pub fn cut_one_way(&self, from: &str, to: &str) {
+        self.lab.cut_one_way(from, to);
+        let text = run(&format!("ip -n {from} -o link show eth1"));
+        let mac = text.split("link/ether ").nth(1).and_then(|t| t.split(' ').next()).expect("a MAC");
+        run(&format!("ip netns exec sw nft add rule bridge cut f ether saddr {mac} oifname q{to} drop"));
     }
 
     /// The direct link alone.
@@ -193,8 +220,13 @@ impl Pair {
         let mut all = Vec::new();
         let mut now = ("stand_alone".to_owned(), "stand_alone".to_owned());
         for line in self.told().lines() {
-            let Some((head, rest)) = line.split_once(" esc: ") else { continue };
-            let Some((name, _)) = rest.split_once(':') else { continue };
+            // A daemon that starts shows these before it says anything.
+            let (head, name) = match (line.split_once(" esc: "), line.contains(" tandemd 0.1.0 runs ")) {
+                (_, true) if line.contains(" a ") => (line, "Primary Alone"),
+                (_, true) => (line, "Secondary Lost Primary"),
+                (Some((head, rest)), _) => (head, rest.split(':').next().unwrap_or_default()),
+                _ => continue,
+            };
             if !STATES.contains(&name) || !head.contains("INFO") {
                 continue;
             }

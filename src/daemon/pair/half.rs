@@ -47,10 +47,15 @@ pub(crate) struct Half {
     /// The order that is being carried out, and the virtual routers that have not taken it yet.
     order: u64,
     outstanding: BTreeSet<String>,
+    /// It was to serve.
+    serves: bool,
     /// Something has moved since the order.
     moved: bool,
     told: Option<Service>,
     faults: BTreeMap<String, String>,
+    /// The virtual routers that another node advertises, and whether the core knows of any.
+    rivals: BTreeSet<String>,
+    rivalled: bool,
     trouble: Option<String>,
     data: Option<Data>,
     maintenance: bool,
@@ -97,9 +102,12 @@ impl Half {
             links: Vec::new(),
             order: 0,
             outstanding: BTreeSet::new(),
+            serves: false,
             moved: false,
             told: None,
             faults: BTreeMap::new(),
+            rivals: BTreeSet::new(),
+            rivalled: false,
             trouble: None,
             data: None,
             maintenance: false,
@@ -201,6 +209,16 @@ impl Half {
         };
     }
 
+    pub(super) fn rival(&mut self, instance: &str, heard: bool) {
+        if !self.instances.iter().any(|i| i == instance) {
+            return;
+        }
+        match heard {
+            true => self.rivals.insert(instance.to_owned()),
+            false => self.rivals.remove(instance),
+        };
+    }
+
     pub(super) fn paired(&mut self, instance: &str, number: u64) {
         if number == self.order {
             self.outstanding.remove(instance);
@@ -216,6 +234,10 @@ impl Half {
         if view.maintenance != self.maintenance {
             self.maintenance = view.maintenance;
             self.input(Input::Maintenance(view.maintenance));
+        }
+        if self.rivals.is_empty() == self.rivalled {
+            self.rivalled = !self.rivals.is_empty();
+            self.input(Input::PeerAdvertises(self.rivalled));
         }
         let minute = convert::minute_of_day();
         let in_hours = self.hours.is_empty() || self.hours.iter().any(|h| h.contains(minute));
@@ -250,8 +272,10 @@ impl Half {
             (Some(why), _) => Service::Blocked(why.clone()),
             (None, Place::Up) => Service::Up,
             (None, Place::Moving) => Service::Moving,
-            (None, Place::Down) => match &view.failed {
-                Some(why) if self.moved => Service::Failed(why.clone()),
+            (None, Place::Down) => match (&view.failed, &self.trouble) {
+                (Some(why), _) if self.moved => Service::Failed(why.clone()),
+                // Its virtual router could not become MASTER, or did not stay it.
+                (_, Some(why)) if self.serves => Service::Failed(why.clone()),
                 _ => Service::Down,
             },
         })
@@ -292,7 +316,7 @@ impl Half {
 
     fn tell_routers(&mut self, serves: bool, why: &str) {
         self.outstanding = self.instances.iter().cloned().collect();
-        (self.moved, self.told) = (false, None);
+        (self.serves, self.moved, self.told) = (serves, false, None);
         for instance in &self.instances {
             let order = match serves {
                 true => PairOrder::Take(why.to_owned()),

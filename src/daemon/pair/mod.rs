@@ -186,6 +186,13 @@ impl Pairs {
         }
     }
 
+    /// Another node advertises a virtual router, or does not any more.
+    pub(crate) fn rival(&mut self, instance: &str, heard: bool) {
+        for half in &mut self.halves {
+            half.rival(instance, heard);
+        }
+    }
+
     /// Looks at the node.
     pub(crate) fn look(&mut self, view: &View) {
         for half in &mut self.halves {

@@ -17,6 +17,7 @@ mod neighbours;
 mod outbox;
 mod pace;
 mod ports;
+mod rivals;
 mod routes;
 mod routing;
 mod snapshot;
@@ -120,6 +121,7 @@ struct Protocol {
     reports: BTreeMap<TrackId, Report>,
     actions: Vec<Action>,
     news: Vec<turn::News>,
+    rivals: rivals::Rivals,
     net_events: Vec<NetEvent>,
     tokens: Vec<u64>,
     /// When the monitor was last read.
@@ -226,6 +228,7 @@ pub(super) fn spawn(
         reports: BTreeMap::new(),
         actions: Vec::new(),
         news: Vec::new(),
+        rivals: rivals::Rivals::default(),
         net_events: Vec::new(),
         tokens: Vec::new(),
         monitor_read: now,

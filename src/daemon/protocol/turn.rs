@@ -115,7 +115,8 @@ impl Protocol {
             let flush = (!flushed).then(|| clock::now() + FLUSH);
             let next = self.engine.next_deadline();
             let wake = next.map(|t| if self.engine.next_is_takeover() { t - HEAD_START } else { t });
-            let others = [self.next_retry(), self.links.deadline(), self.garp.deadline(), flush];
+            let others =
+                [self.next_retry(), self.links.deadline(), self.garp.deadline(), self.rivals.deadline(), flush];
             wake.into_iter().chain(others.into_iter().flatten()).min()
         };
         if let Some(pulse) = self.farewells.pulse() {
@@ -155,6 +156,7 @@ impl Protocol {
                 Command::Apply(config, done) => {
                     self.apply(config);
                     self.perform();
+                    self.watch_rivals();
                     // The other side may have gone; then nobody waits for this.
                     let _ = done.send(());
                 }
@@ -401,6 +403,7 @@ impl Protocol {
     /// an address and its announcement should not wait for.
     fn tell(&mut self) {
         self.tell_guardian();
+        self.tell_rivals();
         for news in std::mem::take(&mut self.news) {
             let event = match news {
                 News::Changed(id, t, leaving) => self.change(id, &t, leaving),

@@ -83,6 +83,8 @@ pub(super) struct Activation {
     frozen: bool,
     /// What a pair without virtual routers has decided.
     bare: Option<bool>,
+    /// There is a pair, and it has not yet said that this node does not serve.
+    open: bool,
 }
 
 /// How far the service is: resources and addresses together.
@@ -100,6 +102,7 @@ impl Activation {
     /// Takes a configuration. Instances that stay keep their seat.
     pub(super) fn configure(&mut self, config: &Config) -> Vec<Order> {
         let known = std::mem::take(&mut self.instances);
+        self.open = !config.pairs.is_empty() && (self.open || self.aim.is_none());
         // One that a reload removed still has to leave.
         let gone = known.iter().filter(|(_, i)| !matches!(i.seat, Seat::Unknown | Seat::Standby));
         self.instances =
@@ -211,6 +214,12 @@ impl Activation {
         self.settle()
     }
 
+    /// The pair has decided that this node does not serve: what was found up at the start goes down.
+    pub(super) fn yielded(&mut self) -> Vec<Order> {
+        self.open = false;
+        self.settle()
+    }
+
     /// How far the service is.
     pub(super) fn place(&self) -> Place {
         let mut tied = self.instances.values().filter(|i| i.tied).peekable();
@@ -259,6 +268,10 @@ impl Activation {
             && let Some(serves) = self.bare
         {
             return Some(if serves { Target::Raised } else { Target::Lowered });
+        }
+        if self.open && self.aim.is_none() {
+            // A daemon that came back leaves everything as it is until the nodes have spoken.
+            return None;
         }
         let undecided = |i: &&&Instance| match i.seat {
             Seat::Unknown | Seat::Leaving | Seat::Entering => true,

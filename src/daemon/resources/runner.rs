@@ -219,6 +219,12 @@ impl Resources {
         self.carry_out(orders);
     }
 
+    /// A pair has decided that this node does not serve.
+    pub(crate) fn yielded(&mut self) {
+        let orders = self.activation.yielded();
+        self.carry_out(orders);
+    }
+
     /// A command of an operator; what the graph says to it.
     pub(crate) fn command(&mut self, command: resource::Command, who: Who) -> Vec<Notice> {
         self.operator = Some(who);

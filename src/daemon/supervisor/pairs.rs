@@ -4,7 +4,7 @@ use super::{STOP_TICK, Supervisor, care::until, describe};
 use crate::control::api::{Outcome, PairCommand, PairRegistration};
 use crate::control::server::{BackendError, Peer};
 use crate::daemon::backend::Request;
-use crate::daemon::messages::Event;
+use crate::daemon::messages::{Command, Event, PairOrder};
 use crate::daemon::pair::{Effect, Happening};
 use crate::net::clock;
 use crate::pair::{Id, Order};
@@ -38,7 +38,12 @@ impl Supervisor {
         let any = !effects.is_empty();
         for effect in effects {
             match effect {
-                Effect::Tell(command) => self.tell_protocol(command),
+                Effect::Tell(command) => {
+                    if matches!(command, Command::Pair(_, PairOrder::Yield(_), _)) {
+                        self.resources.yielded();
+                    }
+                    self.tell_protocol(command);
+                }
                 Effect::Serve(serves) => self.resources.serve(serves),
             }
         }

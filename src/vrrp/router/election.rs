@@ -246,9 +246,10 @@ impl VirtualRouter {
         self.mode = Mode::Backup(b);
     }
 
-    /// An owner takes over whatever `nopreempt` says (RFC 9568 6.1).
+    /// An owner takes over whatever `nopreempt` says (RFC 9568 6.1). One that was to be MASTER and is not any more leaves
+    /// it to whoever gave the order to say whether another one is.
     fn preempts_lower(&self) -> bool {
-        self.settings.preempt || self.settings.priority.is_owner()
+        !self.taken && (self.settings.preempt || self.settings.priority.is_owner())
     }
 
     /// The delay before a lower master is preempted; an owner has none.
@@ -304,7 +305,7 @@ impl VirtualRouter {
             // It was a MASTER beside us: caches may point at it (PRACTICE-12, PRACTICE-15).
             return self.announce_contested(now, out);
         }
-        if self.loses_to(from, a.priority) {
+        if self.loses_to(from, a.priority) && !self.taken {
             let reason = if a.priority > own {
                 Reason::Better { master: from, theirs: a.priority, own: self.own_sum() }
             } else {

@@ -153,6 +153,8 @@ pub struct VirtualRouter {
     source: Option<IpAddr>,
     tracking: Tracking,
     holds: BTreeMap<&'static str, String>,
+    /// By [`Input::Take`] it is to be MASTER: no other router's priority counts.
+    taken: bool,
     /// Member of a sync group: becomes MASTER only when the group says so.
     gated: bool,
     group_fault: Option<String>,
@@ -193,6 +195,7 @@ impl VirtualRouter {
             source: None,
             tracking: Tracking::default(),
             holds: BTreeMap::new(),
+            taken: false,
             gated: false,
             group_fault: None,
             learned: settings.advert_int,
@@ -243,10 +246,12 @@ impl VirtualRouter {
             }
             Input::Take(key, why) => {
                 self.holds.remove(key);
+                self.taken = true;
                 self.take(now, why, out);
             }
             Input::Yield(key, why) => {
                 self.holds.insert(key, why.clone());
+                self.taken = false;
                 self.yield_now(now, Reason::Ordered(why), out);
             }
             Input::AddressesReleased => self.addresses_released(now, out),

@@ -81,16 +81,22 @@ impl VirtualRouter {
         }
     }
 
+    /// Until when the last advertisement of another router counts as a sign of life; none: it said goodbye, or there was none.
+    pub fn rival_until(&self) -> Option<Instant> {
+        self.seen.map(|s| s.at + self.patience_with(&s))
+    }
+
+    fn patience_with(&self, s: &Seen) -> Duration {
+        let adverts = self.settings.down_timer_adverts;
+        timers::down_interval(self.settings.version, self.effective_priority(), s.interval, adverts)
+    }
+
     fn master_at(&self, now: Instant) -> Option<Master> {
         if let (Mode::Master(_), Some(address)) = (&self.mode, self.source) {
             let (priority, interval) = (self.effective_priority().get(), self.settings.advert_int);
             return Some(Master { address, priority, interval });
         }
-        let patience = |s: &Seen| {
-            let adverts = self.settings.down_timer_adverts;
-            timers::down_interval(self.settings.version, self.effective_priority(), s.interval, adverts)
-        };
-        self.seen.filter(|s| now.since(s.at) <= patience(s)).map(|s| Master {
+        self.seen.filter(|s| now.since(s.at) <= self.patience_with(s)).map(|s| Master {
             address: s.address,
             priority: s.priority,
             interval: s.interval,
