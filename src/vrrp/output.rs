@@ -23,6 +23,9 @@ pub enum Input {
     RetainTracks(Vec<TrackKey>),
     /// An outside reason not to become MASTER is set (with its words) or lifted. The key names who holds.
     Hold(&'static str, Option<String>),
+    /// Whoever holds by this key will decide: until then the hold is set, and the addresses that a daemon that died has left
+    /// stay, unless another router is heard. The words are the reason.
+    Await(&'static str, String),
     /// Whoever holds by this key decides that this router is to be MASTER now, and that nobody else is: the hold is lifted,
     /// and a BACKUP does not listen any longer. Until [`Input::Yield`] a MASTER stays it whatever others advertise: it may be
     /// heard a moment before the order that ends it. The words are the reason.

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The states of both nodes at one moment, without the names of their roles.
-pub type Both = (String, String);
+pub(crate) type Both = (String, String);
 
 /// How long any condition may take on a busy machine.
-pub const LIMIT: Duration = secs(20);
+pub(crate) const LIMIT: Duration = secs(20);
 
 /// Both nodes: `a` is the primary, `b` the secondary.
-pub struct Pair {
-    pub lab: Lab,
+pub(crate) struct Pair {
+    pub(crate) lab: Lab,
     /// Further keys of the pair.
     more: &'static str,
     /// With a virtual router and its address.
@@ -23,12 +23,12 @@ pub struct Pair {
 }
 
 impl Pair {
-    pub fn new(more: &'static str) -> Self {
+    pub(crate) fn new(more: &'static str) -> Self {
         Self::make(more, true)
     }
 
     /// No virtual router.
-    pub fn bare(more: &'static str) -> Self {
+    pub(crate) fn bare(more: &'static str) -> Self {
         Self::make(more, false)
     }
 
@@ -86,17 +86,17 @@ impl Pair {
         )
     }
 
-    pub fn start(&self, node: &str) -> Tandemd {
+    pub(crate) fn start(&self, node: &str) -> Tandemd {
         Tandemd::start(&self.lab, node, &self.config(node))
     }
 
     /// As `start`, and does not wait for it.
-    pub fn launch(&self, node: &str) -> Tandemd {
+    pub(crate) fn launch(&self, node: &str) -> Tandemd {
         Tandemd::launch(&self.lab, node, &self.config(node))
     }
 
     /// Both, registered, and the primary serves.
-    pub fn registered(&self) -> (Tandemd, Tandemd) {
+    pub(crate) fn registered(&self) -> (Tandemd, Tandemd) {
         let (a, b) = (self.start("a"), self.start("b"));
         let key = |node: &str| self.lab.path(&format!("{node}.key")).display().to_string();
         let text = b.adm_text(&format!("ha authkey {}", key("b")));
@@ -112,22 +112,22 @@ impl Pair {
     }
 
     /// What the service was told on both nodes.
-    pub fn steps(&self) -> Vec<String> {
+    pub(crate) fn steps(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.lab.path("steps")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
     /// Lets a verb of the service fail on a node, from now on.
-    pub fn fail(&self, node: &str, verb: &str) {
+    pub(crate) fn fail(&self, node: &str, verb: &str) {
         std::fs::write(self.fault(node, verb), "").expect("fault");
     }
 
     /// Lets it take a second.
-    pub fn slow(&self, node: &str, verb: &str) {
+    pub(crate) fn slow(&self, node: &str, verb: &str) {
         std::fs::write(self.lab.path(&format!("slow.{node}.{verb}")), "").expect("fault");
     }
 
-    pub fn mend(&self, node: &str, verb: &str) {
+    pub(crate) fn mend(&self, node: &str, verb: &str) {
         std::fs::remove_file(self.fault(node, verb)).expect("fault");
     }
 
@@ -136,18 +136,18 @@ impl Pair {
     }
 
     /// Both networks are cut.
-    pub fn part(&self) {
+    pub(crate) fn part(&self) {
         self.lab.cut("a");
         self.unplug();
     }
 
-    pub fn rejoin(&self) {
+    pub(crate) fn rejoin(&self) {
         self.lab.heal("a");
         self.plug();
     }
 
     /// The nodes do not hear each other's heartbeats, but everything else.
-    pub fn mute(&self) {
+    pub(crate) fn mute(&self) {
         let nft = |what: &str| run(&format!("ip netns exec sw nft {what}"));
         nft("add table bridge mute");
         nft("add chain bridge mute f { type filter hook forward priority 0 ; }");
@@ -155,12 +155,12 @@ impl Pair {
         nft("add rule bridge mute f tcp sport 8082 drop");
     }
 
-    pub fn unmute(&self) {
+    pub(crate) fn unmute(&self) {
         run("ip netns exec sw nft delete table bridge mute");
     }
 
     /// As [`Lab::cut_one_way`], on both networks.
-    pub fn cut_one_way(&self, from: &str, to: &str) {
+    pub(crate) fn cut_one_way(&self, from: &str, to: &str) {
         self.lab.cut_one_way(from, to);
         let text = run(&format!("ip -n {from} -o link show eth1"));
         let mac = text.split("link/ether ").nth(1).and_then(|t| t.split(' ').next()).expect("a MAC");
@@ -168,15 +168,15 @@ impl Pair {
     }
 
     /// The direct link alone.
-    pub fn unplug(&self) {
+    pub(crate) fn unplug(&self) {
         run("ip -n sw link set qa nomaster");
     }
 
-    pub fn plug(&self) {
+    pub(crate) fn plug(&self) {
         run("ip -n sw link set qa master br1");
     }
 
-    pub fn wait_states(&self, a: &Tandemd, of_a: &str, b: &Tandemd, of_b: &str) {
+    pub(crate) fn wait_states(&self, a: &Tandemd, of_a: &str, b: &Tandemd, of_b: &str) {
         let mut last = (String::new(), String::new());
         let text = format!("{of_a}, {of_b}");
         self.wait(&text, || {
@@ -186,7 +186,7 @@ impl Pair {
     }
 
     /// Waits, and says what both went through if it is in vain.
-    pub fn wait(&self, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    pub(crate) fn wait(&self, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
         let begin = Instant::now();
         while !holds() {
             assert!(
@@ -202,7 +202,7 @@ impl Pair {
     }
 
     /// What both logs say of the pair, in the order of time.
-    pub fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         let mut all: Vec<String> = Vec::new();
         for node in ["a", "b"] {
             let log = std::fs::read_to_string(self.lab.path(&format!("{node}.tandemd.log"))).unwrap_or_default();
@@ -216,7 +216,7 @@ impl Pair {
     }
 
     /// The states of both, whenever one of them changed, from their logs.
-    pub fn history(&self) -> Vec<Both> {
+    pub(crate) fn history(&self) -> Vec<Both> {
         let mut all = Vec::new();
         let mut now = ("stand_alone".to_owned(), "stand_alone".to_owned());
         for line in self.told().lines() {
@@ -241,7 +241,7 @@ impl Pair {
     }
 
     /// Both went through these, in this order, perhaps with others between.
-    pub fn went_through(&self, from: usize, wanted: &[(&str, &str)]) {
+    pub(crate) fn went_through(&self, from: usize, wanted: &[(&str, &str)]) {
         let history = self.history();
         let mut left = history.iter().skip(from);
         for (a, b) in wanted {
@@ -276,17 +276,17 @@ const STATES: [&str; 17] = [
 ];
 
 /// `ha status` of the pair.
-pub fn pair(node: &Tandemd) -> Value {
+pub(crate) fn pair(node: &Tandemd) -> Value {
     let out = node.adm("ha status --json");
     let all: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
     all[0].clone()
 }
 
 /// Empty while the daemon does not answer.
-pub fn state(node: &Tandemd) -> String {
+pub(crate) fn state(node: &Tandemd) -> String {
     pair(node)["state"].as_str().unwrap_or_default().to_owned()
 }
 
-pub fn states(a: &Tandemd, b: &Tandemd) -> Both {
+pub(crate) fn states(a: &Tandemd, b: &Tandemd) -> Both {
     (state(a), state(b))
 }

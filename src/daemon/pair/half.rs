@@ -300,6 +300,10 @@ impl Half {
         let saved = crate::pair::Saved { serves: saved.serves || alone, ..saved };
         // Nobody knows how long the right of the daemon that died would last.
         let found = if resumes { Found::Up { right: now } } else { Found::Down };
+        if !resumes {
+            // What is left of an earlier life goes, whenever the nodes speak.
+            self.tell_routers(false, "the nodes have not spoken yet");
+        }
         self.controller = Some(Controller::new(now, settings, self.says.clone(), saved, life, found));
         self.input(Input::Timer);
     }

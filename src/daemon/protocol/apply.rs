@@ -82,7 +82,7 @@ impl Protocol {
         }
         if self.config.pair_of_instance(&instance.name).is_some() {
             let why = "its pair has not decided yet".to_owned();
-            self.engine.input(self.now, id, Input::Hold("pair", Some(why)), &mut self.actions);
+            self.engine.input(self.now, id, Input::Await("pair", why), &mut self.actions);
         }
         self.retrack(id);
     }

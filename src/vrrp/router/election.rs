@@ -186,6 +186,9 @@ impl VirtualRouter {
         if a.priority > 0 && self.loses_to(from, a.priority) {
             self.stay = None;
         }
+        if a.priority > 0 {
+            self.stop_awaiting(out);
+        }
         match &self.mode {
             Mode::Init | Mode::Fault | Mode::Stopped => {}
             Mode::Backup(b) => {
@@ -341,6 +344,13 @@ impl VirtualRouter {
     pub(super) fn take(&mut self, now: Instant, why: String, out: &mut Vec<Output>) {
         if matches!(self.mode, Mode::Backup(_)) {
             self.try_master(now, Reason::Ordered(why), out);
+        }
+    }
+
+    /// What a daemon that died has left goes: this router is not to be MASTER, or another one is.
+    pub(super) fn stop_awaiting(&mut self, out: &mut Vec<Output>) {
+        if std::mem::take(&mut self.awaits) && !matches!(self.mode, Mode::Init) {
+            self.release(out);
         }
     }
 

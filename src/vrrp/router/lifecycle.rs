@@ -50,7 +50,8 @@ impl VirtualRouter {
         if let (Some(why), true, false) = (&at_once, self.holds.is_empty(), self.gated) {
             return self.become_master(now, why.clone(), out);
         }
-        if self.held == Held::Claimed && self.linger.is_none() {
+        self.awaits &= at_once.is_some();
+        if self.held == Held::Claimed && self.linger.is_none() && !self.awaits {
             // Addresses of a daemon that died, which it may not take up at once.
             self.linger = Some(now + self.linger_time());
         }

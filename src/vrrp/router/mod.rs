@@ -155,6 +155,8 @@ pub struct VirtualRouter {
     holds: BTreeMap<&'static str, String>,
     /// By [`Input::Take`] it is to be MASTER: no other router's priority counts.
     taken: bool,
+    /// By [`Input::Await`] it keeps what it resumes with.
+    awaits: bool,
     /// Member of a sync group: becomes MASTER only when the group says so.
     gated: bool,
     group_fault: Option<String>,
@@ -196,6 +198,7 @@ impl VirtualRouter {
             tracking: Tracking::default(),
             holds: BTreeMap::new(),
             taken: false,
+            awaits: false,
             gated: false,
             group_fault: None,
             learned: settings.advert_int,
@@ -244,14 +247,19 @@ impl VirtualRouter {
                 self.holds.remove(key);
                 self.claim_if_free(now, out);
             }
+            Input::Await(key, why) => {
+                self.holds.insert(key, why);
+                self.awaits = true;
+            }
             Input::Take(key, why) => {
                 self.holds.remove(key);
-                self.taken = true;
+                (self.taken, self.awaits) = (true, false);
                 self.take(now, why, out);
             }
             Input::Yield(key, why) => {
                 self.holds.insert(key, why.clone());
                 self.taken = false;
+                self.stop_awaiting(out);
                 self.yield_now(now, Reason::Ordered(why), out);
             }
             Input::AddressesReleased => self.addresses_released(now, out),
