@@ -205,7 +205,8 @@ impl Pair {
     pub(crate) fn told(&self) -> String {
         let mut all: Vec<String> = Vec::new();
         for node in ["a", "b"] {
-            let log = std::fs::read_to_string(self.lab.path(&format!("{node}.tandemd.log"))).unwrap_or_default();
+            let log =
+                std::fs::read_to_string(self.lab.path(&format!("{node}.tandemd.log"))).unwrap_or_default();
             all.extend(log.lines().filter(|l| !l.contains(" DEBUG ")).filter_map(|line| {
                 let (at, text) = line.split_once(' ')?;
                 Some(format!("{at} {node} {text}"))

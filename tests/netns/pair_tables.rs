@@ -20,13 +20,16 @@ fn network_lost_automatic() {
         p.wait_states(&a, "primary_syncing", &b, "secondary_active");
         p.lab.wait_holder("b", VIP, secs(5));
         assert_eq!(p.steps(), ["a start", "b start", "a stop"], "{}", p.told());
-        p.went_through(from, &[
-            ("primary_lost_secondary", "secondary_lost_primary"),
-            ("primary_lost_secondary", "secondary_failover"),
-            ("primary_lost_secondary", "secondary_active"),
-            ("primary_failover", "secondary_active"),
-            ("primary_syncing", "secondary_active"),
-        ]);
+        p.went_through(
+            from,
+            &[
+                ("primary_lost_secondary", "secondary_lost_primary"),
+                ("primary_lost_secondary", "secondary_failover"),
+                ("primary_lost_secondary", "secondary_active"),
+                ("primary_failover", "secondary_active"),
+                ("primary_syncing", "secondary_active"),
+            ],
+        );
         let status = pair(&a);
         assert_eq!(status["status"]["split_brain"], false, "{status}");
     });
@@ -55,11 +58,14 @@ fn network_lost_manual() {
         p.rejoin();
         p.wait_states(&a, "primary_syncing", &b, "secondary_active");
         p.lab.wait_holder("b", VIP, secs(5));
-        p.went_through(from, &[
-            ("primary_lost_secondary", "secondary_failover"),
-            ("primary_lost_secondary", "secondary_active"),
-            ("primary_failover", "secondary_active"),
-        ]);
+        p.went_through(
+            from,
+            &[
+                ("primary_lost_secondary", "secondary_failover"),
+                ("primary_lost_secondary", "secondary_active"),
+                ("primary_failover", "secondary_active"),
+            ],
+        );
     });
 }
 
@@ -130,13 +136,16 @@ fn failback() {
         assert!(a.adm("ha failback").status.success());
         p.wait_states(&a, "primary_active", &b, "secondary_syncing");
         p.lab.wait_holder("a", VIP, secs(5));
-        p.went_through(from, &[
-            ("primary_failover", "secondary_failover"),
-            ("primary_syncing", "secondary_active"),
-            ("primary_failback", "secondary_failback"),
-            ("primary_failback", "secondary_post_failback"),
-            ("primary_active", "secondary_syncing"),
-        ]);
+        p.went_through(
+            from,
+            &[
+                ("primary_failover", "secondary_failover"),
+                ("primary_syncing", "secondary_active"),
+                ("primary_failback", "secondary_failback"),
+                ("primary_failback", "secondary_post_failback"),
+                ("primary_active", "secondary_syncing"),
+            ],
+        );
         assert_eq!(p.steps(), ["a start", "a stop", "b start", "b stop", "a start"]);
     });
 }
@@ -185,10 +194,10 @@ fn both_down_the_secondary_comes_first() {
         let a = p.start("a");
         p.wait_states(&a, "primary_active", &b, "secondary_syncing");
         p.lab.wait_holder("a", VIP, secs(5));
-        p.went_through(from, &[
-            ("primary_lost_secondary", "secondary_lost_primary"),
-            ("primary_active", "secondary_syncing"),
-        ]);
+        p.went_through(
+            from,
+            &[("primary_lost_secondary", "secondary_lost_primary"), ("primary_active", "secondary_syncing")],
+        );
         assert_eq!(p.steps(), ["a start", "a stop", "a start"]);
     });
 }

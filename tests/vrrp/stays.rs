@@ -126,3 +126,56 @@ fn a_pair_gives_and_takes_without_a_timer() {
     b.input(Input::Hold("daemon", None));
     assert_eq!(b.state(), State::Master);
 }
+
+#[test]
+fn one_that_is_to_be_master_by_its_pair_heeds_no_priority() {
+    let mut b =
+        Bench::started(RouterSettings { handover: Handover::BreakBeforeMake, stays: true, ..settings(100) });
+    b.input(Input::Take("pair", "the peer was silent".into()));
+    // A peer that woke, before the pair has told it.
+    b.hear(GREATER, 200);
+    assert_eq!(b.state(), State::Master);
+    b.input(Input::Yield("pair", "a switchover".into()));
+    b.input(Input::AddressesReleased);
+    b.hear(GREATER, 50);
+    b.pass(ms(60_000));
+    assert_eq!(b.state(), State::Backup, "and no priority makes it one");
+
+    // Away for too long, it does not push aside whoever took over.
+    b.input(Input::Take("pair", "the peer was silent".into()));
+    b.sleep(ms(10_000));
+    assert_eq!(b.state(), State::Backup);
+    for _ in 0..20 {
+        b.hear(GREATER, 50);
+        b.pass(ms(500));
+        assert_eq!(b.state(), State::Backup);
+    }
+    b.pass(ms(10_000));
+    assert_eq!(b.state(), State::Master, "nobody else is");
+}
+
+/// As a daemon comes back whose pair has to decide.
+fn awaiting() -> Bench {
+    let mut b =
+        Bench::cold(RouterSettings { handover: Handover::BreakBeforeMake, stays: true, ..settings(100) });
+    b.engine.resume(b.id);
+    b.input(Input::Await("pair", "not decided yet".into()));
+    let out = b.input(Input::Interface(Ok(ip(OWN))));
+    assert_eq!((b.state(), out.has(&Output::ReleaseAddresses)), (State::Backup, false));
+    b
+}
+
+#[test]
+fn what_it_resumes_with_stays_until_its_pair_has_decided() {
+    let mut b = awaiting();
+    let out = b.pass(ms(60_000));
+    assert!(!out.has(&Output::ReleaseAddresses) && out.sent().is_empty());
+    let out = b.input(Input::Take("pair", "it served".into()));
+    assert!(b.state() == State::Master && !out.has(&Output::ReleaseAddresses));
+
+    let out = awaiting().input(Input::Yield("pair", "the peer serves".into()));
+    assert!(out.has(&Output::ReleaseAddresses));
+
+    let out = awaiting().hear(GREATER, 50);
+    assert!(out.has(&Output::ReleaseAddresses), "somebody else has it");
+}

@@ -115,8 +115,13 @@ impl Protocol {
             let flush = (!flushed).then(|| clock::now() + FLUSH);
             let next = self.engine.next_deadline();
             let wake = next.map(|t| if self.engine.next_is_takeover() { t - HEAD_START } else { t });
-            let others =
-                [self.next_retry(), self.links.deadline(), self.garp.deadline(), self.rivals.deadline(), flush];
+            let others = [
+                self.next_retry(),
+                self.links.deadline(),
+                self.garp.deadline(),
+                self.rivals.deadline(),
+                flush,
+            ];
             wake.into_iter().chain(others.into_iter().flatten()).min()
         };
         if let Some(pulse) = self.farewells.pulse() {

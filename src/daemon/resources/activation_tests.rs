@@ -179,3 +179,40 @@ fn resources_that_hang_on_another_instance_now_keep_nobody() {
     a.changed("kad", false);
     assert_eq!(a.gate("kad", GateNews::Off), [Order::Lowered(kad())]);
 }
+
+/// `kad` belongs to a pair, or the pair has no virtual router.
+fn paired(routed: bool) -> Config {
+    let mut config = config(&[], true);
+    let tied = if routed { "vrrp_instance = [\"kad\"]" } else { "" };
+    let text = format!(
+        "[[vrrp_instance]]\nname = \"kad\"\ninterface = \"eth0\"\nvirtual_router_id = 51\n\
+         virtual_ipaddress = [\"192.0.2.100/24\"]\n\
+         [[pair]]\nname = \"esc\"\nrole = \"primary\"\npeer = \"192.0.2.2\"\n{tied}\n"
+    );
+    let source = Source { path: "t.toml".into(), text };
+    config.pairs = parse(&[source], &Options::default()).expect("a good configuration").config.pairs;
+    config.activation = None;
+    config
+}
+
+#[test]
+fn before_its_pair_has_decided_nothing_moves() {
+    let mut a = Activation::default();
+    assert_eq!(a.configure(&paired(true)), []);
+    assert_eq!(a.changed("kad", false), [], "what a daemon that died has left stays up");
+    assert_eq!(a.gate("kad", GateNews::Waits), []);
+    assert_eq!(a.changed("kad", true), [Order::Aim(Target::Raised)]);
+    assert_eq!(a.reached(Target::Raised), [Order::Place(kad())]);
+
+    let mut a = Activation::default();
+    a.configure(&paired(true));
+    a.changed("kad", false);
+    assert_eq!(a.yielded(), [Order::Aim(Target::Lowered)]);
+    assert_eq!(a.place(), Place::Moving);
+    a.reached(Target::Lowered);
+    assert_eq!(a.place(), Place::Down);
+
+    let mut a = Activation::default();
+    assert_eq!(a.configure(&paired(false)), []);
+    assert_eq!(a.serve(true), [Order::Aim(Target::Raised)]);
+}
