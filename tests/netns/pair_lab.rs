@@ -155,10 +155,6 @@ impl Pair {
         nft("add rule bridge mute f tcp sport 8082 drop");
     }
 
-    pub(crate) fn unmute(&self) {
-        run("ip netns exec sw nft delete table bridge mute");
-    }
-
     /// As [`Lab::cut_one_way`], on both networks.
     pub(crate) fn cut_one_way(&self, from: &str, to: &str) {
         self.lab.cut_one_way(from, to);
