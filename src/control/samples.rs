@@ -53,6 +53,7 @@ pub(crate) fn status_of(instances: Vec<InstanceStatus>) -> Status {
         groups: Vec::new(),
         tracks: Vec::new(),
         resources: None,
+        pairs: Vec::new(),
     }
 }
 

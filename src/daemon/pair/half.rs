@@ -1,13 +1,16 @@
 //! One pair of this node.
 
+use super::book::Book;
 use super::convert;
-use super::keep::{self, Keeper, Kept};
+use super::keep::{self, Keeper, Kept, NOBODY_WAITS};
 use super::link::{Sender, Trips, Way};
 use super::{Effect, Happening};
 use crate::config::{Config, DayWindow, Failback, PairSettings};
-use crate::control::api::PairReport;
+use crate::control::api::{PairAbout, PairReport};
 use crate::daemon::messages::{Command, PairOrder};
+use crate::daemon::record::Recorder;
 use crate::daemon::resources::{Place, View};
+use crate::events::Who;
 use crate::net::clock;
 use crate::pair::{
     Controller, Data, Found, Id, Identity as Says, Input, Life, Link, Order, Output, Role, Service, State,
@@ -62,6 +65,10 @@ pub(crate) struct Half {
     pub(super) stopping: bool,
     left: bool,
     replies: BTreeMap<Id, Result<String, String>>,
+    pub(super) book: Book,
+    pub(super) about: PairAbout,
+    /// Milestones of the registration.
+    pub(super) progress: Vec<String>,
     pub(super) effects: Vec<Effect>,
 }
 
@@ -71,6 +78,7 @@ impl Half {
         pair: &PairSettings,
         state_dir: &Path,
         news: mpsc::UnboundedSender<Happening>,
+        recorder: Recorder,
     ) -> Self {
         let (kept, damaged) = match keep::load(state_dir, &pair.name) {
             Ok(kept) => (kept, None),
@@ -113,6 +121,9 @@ impl Half {
             stopping: false,
             left: false,
             replies: BTreeMap::new(),
+            about: convert::about(config, pair),
+            progress: Vec::new(),
+            book: Book::new(recorder, &pair.name, &pair.peer.to_string()),
             effects: Vec::new(),
         }
     }
@@ -147,6 +158,19 @@ impl Half {
         !self.links.is_empty()
     }
 
+    /// The other node is not known any more. Wholly: nor is anything that was kept; otherwise the pair goes on without it.
+    pub(super) fn disconnect(&mut self, wholly: bool) {
+        self.links.clear();
+        self.progress.clear();
+        if wholly {
+            (self.controller, self.kept) = (None, Kept::default());
+            (self.order, self.moved, self.told, self.alone) = (0, false, None, false);
+            (self.data, self.trouble, self.maintenance) = (None, None, false);
+            self.replies.clear();
+            self.keeper.forget();
+        }
+    }
+
     fn way(&self, link: usize, peer: SocketAddr) -> Way {
         let silence = self.core_settings.silence();
         let mut options = ClientOptions::new(peer);
@@ -172,7 +196,8 @@ impl Half {
                 }
             }
             Happening::Saved { number, result, .. } => self.input(Input::Saved(number, result)),
-            Happening::Registered { .. } => {}
+            Happening::Milestone { text, .. } => self.progress.push(text),
+            Happening::Registered { .. } | Happening::Undone(_) => {}
         }
     }
 
@@ -266,6 +291,7 @@ impl Half {
         if self.links.is_empty() || self.damaged.is_some() {
             return self.stand_alone();
         }
+        self.kept.stopped = false;
         let now = clock::now();
         let seconds = u64::try_from(clock::wall().as_second()).unwrap_or(0);
         let life = Life(seconds.max(self.kept.saved.life.0.saturating_add(1)));
@@ -334,9 +360,14 @@ impl Half {
             }
             Output::Changed(c) => {
                 info!(pair = self.name, who = %c.who, "{}: {}: {}", self.name, c.to, c.why);
+                self.book.changed(&c);
                 self.kept.state = Some(c.to);
+                self.keep_shown();
             }
-            Output::Notice { warning: true, text } => warn!(pair = self.name, "{}: {text}", self.name),
+            Output::Notice { warning: true, text } => {
+                warn!(pair = self.name, "{}: {text}", self.name);
+                self.book.warning(&text);
+            }
             Output::Notice { warning: false, text } => info!(pair = self.name, "{}: {text}", self.name),
             Output::Reply(id, result) => {
                 self.replies.insert(id, result);
@@ -347,7 +378,14 @@ impl Half {
         }
     }
 
-    pub(super) fn order(&mut self, order: Order) -> Result<String, String> {
+    pub(super) fn order(&mut self, order: Order, by: &Who) -> Result<String, String> {
+        let (what, name) = (order.what, order.who.clone());
+        let answer = self.obey(order);
+        self.book.order(what.word(), &name, by, &answer);
+        answer
+    }
+
+    fn obey(&mut self, order: Order) -> Result<String, String> {
         if self.controller.is_none() {
             return Err(format!("{}: {NOT_REGISTERED}", State::StandAlone));
         }
@@ -358,9 +396,18 @@ impl Half {
         answer
     }
 
+    /// For `ha info` while the daemon is down: what the core needs was written when it asked for it.
+    fn keep_shown(&mut self) {
+        self.kept.about = Some(self.about.clone());
+        self.keeper.keep(NOBODY_WAITS, self.kept.clone());
+    }
+
     pub(super) fn stop(&mut self) {
         self.stopping = true;
         self.kept.stopped = true;
+        if self.controller.is_some() {
+            self.keep_shown();
+        }
         self.input(Input::Stop);
     }
 

@@ -1,11 +1,12 @@
 //! The main loop's part in the pairs.
 
 use super::{STOP_TICK, Supervisor, care::until, describe};
-use crate::control::api::{Outcome, PairCommand, PairRegistration};
+use crate::control::api::{Outcome, PairCommand, PairRegistration, PairRemoval};
 use crate::control::server::{BackendError, Peer};
 use crate::daemon::backend::Request;
 use crate::daemon::messages::Event;
-use crate::daemon::pair::{Effect, Happening};
+use crate::daemon::pair::{Effect, Happening, Reply};
+use crate::daemon::record::operator;
 use crate::net::clock;
 use crate::pair::{Id, Order};
 use std::time::Duration;
@@ -92,12 +93,20 @@ impl Supervisor {
         };
         let id = command.id.unwrap_or_else(|| format!("{}-{}", std::process::id(), clock::now().as_nanos()));
         let order = Order { id: Id(id), who: describe(who), what: command.what };
-        let answer = self.pairs.order(&pair, order);
+        let answer = self.pairs.order(&pair, order, &operator(who));
         self.follow_resources();
         match answer {
             Ok(message) => Outcome { ok: true, message },
             Err(message) => Outcome { ok: false, message },
         }
+    }
+
+    pub(super) fn pair_remove(&mut self, command: PairRemoval, who: &Peer, reply: Reply) {
+        let Some(pair) = command.pair.or_else(|| self.pairs.only().map(str::to_owned)) else {
+            let message = "name one of the configured pairs".into();
+            return drop(reply.send(Ok(Outcome { ok: false, message })));
+        };
+        self.pairs.remove(&pair, operator(who), reply);
     }
 
     pub(super) fn pair_register(
@@ -110,8 +119,7 @@ impl Supervisor {
             let message = "name one of the configured pairs".into();
             return drop(reply.send(Ok(Outcome { ok: false, message })));
         };
-        let _ = who;
-        self.pairs.register(&self.config, &pair, &command, reply);
+        self.pairs.register(&self.config, &pair, &command, who, reply);
     }
 }
 
