@@ -22,6 +22,8 @@ use tokio::sync::oneshot;
 
 #[path = "tandemadm/events.rs"]
 mod events;
+#[path = "tandemadm/pairs.rs"]
+mod pairs;
 #[path = "tandemadm/resources.rs"]
 mod resources;
 
@@ -324,6 +326,13 @@ fn text_fits_80_columns_and_has_no_colour_in_a_pipe() {
         "maintenance --help",
         "events --help",
         "events --about web0",
+        "ha status",
+        "ha info",
+        "ha tofu list",
+        "ha history",
+        "ha --help",
+        "ha register --help",
+        "ha remove --help",
     ] {
         let out = served.adm(words);
         assert!(out.status.success(), "{words}: {}", stderr(&out));

@@ -13,6 +13,7 @@ use std::path::PathBuf;
                   70 internal error, 77 not permitted, 78 mistakes in the configuration.\n\
                   import: 0 all translated, 1 some of it not, 2 a file cannot be read or parsed.\n\
                   health: 0 ok, 1 warnings, 2 failed, 3 no daemon.\n\
+                  ha status: 2 something keeps the pair from a takeover.\n\
                   resource ... --wait: 1 also where it did not get there."
 )]
 pub(super) struct Args {

@@ -60,7 +60,7 @@ async fn execute(args: Args) -> Result<(), Failure> {
         Command::Maintenance { mode, json } => {
             resource::maintenance(&client, mode.map(|m| m == Switch::On), json).await
         }
-        Command::Ha { command } => ha::run(&client, command).await,
+        Command::Ha { command } => ha::run(&client, &args.state_dir, command).await,
         Command::Config { command: ConfigCommand::Check { file, json } } => config::check(&file, json).await,
         Command::Config { command: ConfigCommand::Show { file: Some(file) } } => config::show_file(&file),
         Command::Config { command: ConfigCommand::Show { file: None } } => {
