@@ -115,10 +115,29 @@ pub(super) enum Command {
     },
     /// What happened on this node, newest last; also while tandemd is down
     Events(EventsWish),
+    /// For those who look for a defect
+    Debug {
+        #[command(subcommand)]
+        command: DebugCommand,
+    },
     /// Show or set the log level of the running daemon
     LogLevel {
         /// The new level
         level: Option<Level>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DebugCommand {
+    /// Run what the pairs decided through the rules of this version, and show what comes out otherwise
+    ///
+    /// Exit codes: 0 nothing does, 1 something does, 70 the files cannot be read.
+    Replay {
+        /// Where the inputs are [default: `decisions` below the state directory]
+        dir: Option<PathBuf>,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
     },
 }
 

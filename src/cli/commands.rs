@@ -1,10 +1,10 @@
 //! Runs one command.
 
-use super::args::{Act, Args, Command, ConfigCommand, ResourceWords, Switch};
+use super::args::{Act, Args, Command, ConfigCommand, DebugCommand, ResourceWords, Switch};
 use super::exit::{EX_USAGE, Failure};
 use super::resource::{self, GraphForm};
 use super::text::{Moment, Style, print, print_json, print_value};
-use super::{config, data, events, ha, health, import, stats, status, why};
+use super::{config, data, debug, events, ha, health, import, stats, status, why};
 use crate::control::api::{LogLevel, Outcome, ResourceCommand, Stats, Status};
 use crate::control::client::{Client, ClientError};
 use crate::net::clock;
@@ -71,6 +71,9 @@ async fn execute(args: Args) -> Result<(), Failure> {
         }
         Command::Data { command } => data::run(client, command).await,
         Command::Events(wish) => events::run(client, &args.state_dir, &wish).await,
+        Command::Debug { command: DebugCommand::Replay { dir, json } } => {
+            debug::replay(&args.state_dir, dir.as_deref(), json)
+        }
         Command::LogLevel { level: None } => {
             let level: LogLevel = client.get("/v1/log-level").await?;
             print(&format!("{}\n", level.level))

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod config;
 mod data;
+mod debug;
 mod drbd_handler;
 mod events;
 mod exit;

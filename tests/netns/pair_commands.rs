@@ -94,6 +94,12 @@ fn what_happens_to_a_pair_is_its_history() {
             e["to"] == "primary_syncing" || e["to"] == "primary_failover"
         });
 
+        for node in [&a, &b] {
+            let found = json(node, "debug replay --json");
+            assert!(found["decisions"].as_u64() > Some(3), "{found}");
+            assert_eq!((&found["differing"], &found["skipped"]), (&0.into(), &0.into()), "{found}");
+        }
+
         assert!(!b.adm("ha keep local").status.success());
         wait_event(&b, "the refusal", |e| {
             e["level"] == "warning" && e["why"].as_str().is_some_and(|w| w.starts_with("keep: "))
@@ -178,7 +184,7 @@ fn a_pair_is_removed_with_its_other_node_dead_and_made_anew() {
         let b = p.start("b");
         let log = || b.process.log();
         wait_until(secs(20), "b is refused", || log().contains("link network"));
-        assert_eq!((state(&a).as_str(), p.lab.holders(VIP)), ("stand_alone", vec!["a".to_owned()]));
+        assert_eq!((state(&a).as_str(), p.lab.holders(VIP)), ("stand_alone", vec!["a"]));
         assert!(!b.adm("ha tofu delete nobody").status.success());
         assert!(b.adm("ha tofu delete a").status.success());
         assert!(b.adm("ha remove --yes").status.success());

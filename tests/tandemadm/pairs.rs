@@ -63,7 +63,7 @@ fn a_pair_that_is_whole_is_code_0_and_one_that_is_not_is_2() {
     assert_eq!(json.status.code(), Some(2));
     let json: Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json[0]["about"], report()["about"]);
-    let line = "  ! the other node could not take over: an operator has put this node on";
+    let line = "  ! the other node could not take over: an operator has put this node on standby";
     for words in ["ha status", "status"] {
         let text = stdout(&apart.adm(words));
         assert!(text.lines().any(|l| l == line), "{words}: {text}");

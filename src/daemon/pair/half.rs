@@ -2,13 +2,13 @@
 
 use super::book::Book;
 use super::convert;
+use super::decisions::Decisions;
 use super::keep::{self, Keeper, Kept, NOBODY_WAITS};
 use super::link::{Sender, Trips, Way};
 use super::{Effect, Happening};
 use crate::config::{Config, DayWindow, Failback, PairSettings};
 use crate::control::api::{PairAbout, PairReport};
 use crate::daemon::messages::{Command, PairOrder};
-use crate::daemon::record::Recorder;
 use crate::daemon::resources::{Place, View};
 use crate::events::Who;
 use crate::net::clock;
@@ -66,6 +66,7 @@ pub(crate) struct Half {
     left: bool,
     replies: BTreeMap<Id, Result<String, String>>,
     pub(super) book: Book,
+    decisions: Decisions,
     pub(super) about: PairAbout,
     /// Milestones of the registration.
     pub(super) progress: Vec<String>,
@@ -78,7 +79,8 @@ impl Half {
         pair: &PairSettings,
         state_dir: &Path,
         news: mpsc::UnboundedSender<Happening>,
-        recorder: Recorder,
+        book: Book,
+        decisions: Decisions,
     ) -> Self {
         let (kept, damaged) = match keep::load(state_dir, &pair.name) {
             Ok(kept) => (kept, None),
@@ -123,7 +125,8 @@ impl Half {
             replies: BTreeMap::new(),
             about: convert::about(config, pair),
             progress: Vec::new(),
-            book: Book::new(recorder, &pair.name, &pair.peer.to_string()),
+            book,
+            decisions,
             effects: Vec::new(),
         }
     }
@@ -302,6 +305,7 @@ impl Half {
         let saved = crate::pair::Saved { serves: saved.serves || alone, ..saved };
         // Nobody knows how long the right of the daemon that died would last.
         let found = if resumes { Found::Up { right: now } } else { Found::Down };
+        self.decisions.begin();
         self.controller = Some(Controller::new(now, settings, self.says.clone(), saved, life, found));
         self.input(Input::Timer);
     }
@@ -333,7 +337,7 @@ impl Half {
 
     pub(super) fn input(&mut self, input: Input) {
         let Some(controller) = &mut self.controller else { return };
-        let outputs = controller.handle(clock::now(), input);
+        let outputs = self.decisions.handle(controller, clock::now(), input);
         for output in outputs {
             self.perform(output);
         }

@@ -6,6 +6,7 @@
 
 mod book;
 mod convert;
+mod decisions;
 mod half;
 mod keep;
 mod link;
@@ -124,8 +125,11 @@ impl Pairs {
             }
             Err(e) => error!("no pair can work: {e}"),
         }
+        let decisions = decisions::writer(&self.state_dir);
         for pair in &config.pairs {
-            let half = Half::new(config, pair, &self.state_dir, self.sender.clone(), self.recorder.clone());
+            let noted = decisions::Decisions::new(&pair.name, decisions.clone());
+            let book = book::Book::new(self.recorder.clone(), &pair.name, &pair.peer.to_string());
+            let half = Half::new(config, pair, &self.state_dir, self.sender.clone(), book, noted);
             self.halves.push(half);
         }
         self.settings = config.pairs.clone();
