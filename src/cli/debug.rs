@@ -3,7 +3,7 @@
 use super::exit::Failure;
 use super::text::{print, print_value, wrap};
 use crate::events::{LIMIT, Reader, Want};
-use crate::pair::{Batch, DECISIONS, Difference, Found, Replay, Said};
+use crate::pair::{Batch, DECISIONS, Difference, Findings, Replay, Said};
 use std::path::Path;
 
 /// Reads and runs them; the daemon may run or not.
@@ -34,7 +34,7 @@ pub(super) fn replay(state_dir: &Path, dir: Option<&Path>, json: bool) -> Result
     }
 }
 
-fn render(f: &Found, damaged: u64) -> String {
+fn render(f: &Findings, damaged: u64) -> String {
     let mut out = format!("{} inputs, {} decisions: ", f.inputs, f.decisions);
     out += match f.differing {
         0 => "all come out as they did\n",
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn what_differs_is_shown_with_what_was_decided_then() {
-        let mut f = Found { inputs: 7, decisions: 2, ..Found::default() };
+        let mut f = Findings { inputs: 7, decisions: 2, ..Findings::default() };
         assert_eq!(render(&f, 0), "7 inputs, 2 decisions: all come out as they did\n");
         (f.differing, f.skipped) = (1, 3);
         f.differences.push(Difference {

@@ -24,7 +24,7 @@ pub use controller::{Controller, Identity, PeerStatus, Status};
 pub use input::{Data, Found, Input, Order, Saved, Service, What, WitnessAnswer};
 pub use links::Direction;
 pub use output::{Ask, Change, Output, Who};
-pub use replay::{Batch, Difference, Found, Journal, Replay, Said, Step};
+pub use replay::{Batch, Difference, Findings, Journal, Replay, Said, Step};
 pub use settings::{OnIsolation, Settings, SplitBrain, Terms};
 pub use state::{STATES, State};
 pub use types::{Generation, Id, Life, Link, Mode, Role};

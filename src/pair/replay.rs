@@ -131,7 +131,7 @@ pub struct Difference {
 
 /// What a replay has found.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct Found {
+pub struct Findings {
     /// Inputs that were run.
     pub inputs: u64,
     /// Decisions among them: what came of them is more than a heartbeat.
@@ -150,7 +150,7 @@ pub struct Found {
 #[derive(Clone, Debug, Default)]
 pub struct Replay {
     running: BTreeMap<String, (u64, Controller)>,
-    found: Found,
+    found: Findings,
 }
 
 impl Replay {
@@ -198,7 +198,7 @@ impl Replay {
     }
 
     /// What was found so far.
-    pub fn found(&self) -> &Found {
+    pub fn found(&self) -> &Findings {
         &self.found
     }
 }
@@ -206,7 +206,7 @@ impl Replay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pair::{Data, Id, Identity, Life, Order, Role, Saved, Service, Settings, What};
+    use crate::pair::{Data, Found, Id, Identity, Life, Order, Role, Saved, Service, Settings, What};
     use std::time::Duration;
 
     /// A node that serves by an operator's word, with what it was told on the way; as if through the disk.
@@ -238,7 +238,7 @@ mod tests {
         serde_json::from_str(&text).unwrap()
     }
 
-    fn replayed(all: Vec<Batch>) -> Found {
+    fn replayed(all: Vec<Batch>) -> Findings {
         let mut replay = Replay::default();
         all.into_iter().for_each(|b| replay.run(b));
         replay.found().clone()

@@ -168,7 +168,7 @@ impl Half {
         if wholly {
             (self.controller, self.kept) = (None, Kept::default());
             (self.order, self.moved, self.told, self.alone) = (0, false, None, false);
-            (self.data, self.trouble, self.maintenance) = (None, None, false);
+            (self.data, self.trouble, self.maintenance, self.in_hours) = (None, None, false, true);
             self.replies.clear();
             self.keeper.forget();
         }
