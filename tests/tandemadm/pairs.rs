@@ -4,13 +4,11 @@ use super::{Cardboard, Served, adm, stderr, stdout};
 use serde_json::{Value, json};
 use tandemd::control::api::PairReport;
 use tandemd::events::{Fact, Kind, Limits, Store};
+use tandemd::pair::{Generation, Saved};
 
 /// As the API says it: the contract that scripts are written against.
 fn report() -> Value {
-    let saved = json!({
-        "generation": 7, "latest": 7, "synced": 7, "served": 7, "serves": true, "standby": false,
-        "life": 1, "peer_life": 1,
-    });
+    let saved = Saved { latest: Generation(7), ..Saved::default() };
     json!({
         "name": "esc", "peer": "192.0.2.2", "state": "primary_active", "progress": [],
         "about": {

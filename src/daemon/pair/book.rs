@@ -30,9 +30,13 @@ impl Book {
         self.recorder.pair_warning(&self.pair, text);
     }
 
-    /// An operator said something, and this was the answer.
-    pub(super) fn order(&mut self, order: &str, name: &str, who: &Who, answer: &Result<String, String>) {
+    /// An operator speaks: as the core names them, and as events do.
+    pub(super) fn asked_by(&mut self, name: &str, who: &Who) {
         self.asker = Some((name.to_owned(), who.clone()));
+    }
+
+    /// What they said, and this was the answer.
+    pub(super) fn order(&self, order: &str, who: &Who, answer: &Result<String, String>) {
         let text = answer.as_ref().unwrap_or_else(|e| e);
         let level = if answer.is_ok() { Severity::Info } else { Severity::Warning };
         let fact = Fact::new(Kind::Pair, format!("{order}: {text}")).about(&self.pair);
@@ -94,7 +98,7 @@ mod tests {
         let said = pair::Who::Operator("uid 0 (pid 7)".into());
         let peer = Who::Peer { name: "192.0.2.2".into() };
         assert_eq!(book.who(&said), peer, "nobody said it here");
-        book.order("failover", "uid 0 (pid 7)", &root, &Ok("under way".into()));
+        book.asked_by("uid 0 (pid 7)", &root);
         assert_eq!(book.who(&said), root);
         assert_eq!(book.who(&pair::Who::Peer), peer);
         assert_eq!(book.who(&pair::Who::Timer), Who::Timer);

@@ -384,8 +384,10 @@ impl Half {
 
     pub(super) fn order(&mut self, order: Order, by: &Who) -> Result<String, String> {
         let (what, name) = (order.what, order.who.clone());
+        // What it changes at once is changed by them.
+        self.book.asked_by(&name, by);
         let answer = self.obey(order);
-        self.book.order(what.word(), &name, by, &answer);
+        self.book.order(what.word(), by, &answer);
         answer
     }
 

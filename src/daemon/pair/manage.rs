@@ -99,7 +99,7 @@ impl Pairs {
                 Ok(text) => info!(pair = half.name(), "{}: {text}", half.name()),
                 Err(e) => warn!(pair = half.name(), "{}: {word}: {e}", half.name()),
             }
-            half.book.order(word, "", &who, &result);
+            half.book.order(word, &who, &result);
             if result.is_ok() {
                 half.disconnect(wholly);
             }
