@@ -65,6 +65,12 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// About this server: version, role, services, since when, memory, disk
+    Info {
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
     /// What is started and stopped on this node: show it, steer it
     Resource {
         #[command(subcommand)]

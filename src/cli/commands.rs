@@ -4,7 +4,7 @@ use super::args::{Act, Args, Command, ConfigCommand, DebugCommand, ResourceWords
 use super::exit::{EX_USAGE, Failure};
 use super::resource::{self, GraphForm};
 use super::text::{Moment, Style, print, print_json, print_value};
-use super::{config, data, debug, events, ha, health, import, stats, status, why};
+use super::{config, data, debug, events, ha, health, import, info, stats, status, why};
 use crate::control::api::{LogLevel, Outcome, ResourceCommand, Stats, Status};
 use crate::control::client::{Client, ClientError};
 use crate::net::clock;
@@ -56,6 +56,7 @@ async fn execute(args: Args) -> Result<(), Failure> {
         }
         Command::Reload => reload(&client).await,
         Command::Health { json } => health::run(&client, json).await,
+        Command::Info { json } => info::run(&client, &args.state_dir, json).await,
         Command::Resource { command } => resources(&client, command).await,
         Command::Maintenance { mode, json } => {
             resource::maintenance(&client, mode.map(|m| m == Switch::On), json).await

@@ -11,6 +11,7 @@ mod exit;
 mod ha;
 mod health;
 mod import;
+mod info;
 mod resource;
 mod stats;
 mod status;

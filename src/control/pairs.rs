@@ -155,7 +155,7 @@ impl PairReport {
             all.push(one("SPLIT BRAIN: both nodes serve".into(), remedy));
         }
         all.extend(s.blockers.iter().map(|b| one(b.to_string(), b.remedy())));
-        let heard = s.links.iter().any(|d| *d == Direction::Both);
+        let heard = s.links.contains(&Direction::Both);
         match &s.peer {
             None => all.push(one("the other node was never heard".into(), "start it, or mend the network")),
             // Why it left is said by the blockers of a node that does not serve.

@@ -218,7 +218,7 @@ mod tests {
             identity,
             Saved::default(),
             Life(1),
-            false,
+            Found::Down,
         );
         let mut journal = Journal::new("esc");
         let mut all: Vec<Batch> = journal.begin().into_iter().collect();
