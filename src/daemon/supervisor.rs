@@ -198,7 +198,7 @@ impl Supervisor {
             Ok(()) => self.recorder.stops("asked to stop (SIGTERM or SIGINT)", Severity::Info),
             Err(e) => self.recorder.stops(&e.to_string(), Severity::Error),
         }
-        self.stop_pairs(&mut terminate, &mut inbox).await;
+        self.stop_pairs(ended.is_ok(), &mut terminate, &mut inbox).await;
         self.stop(&mut terminate, &mut inbox).await;
         let _ = close.send(());
         let _ = served.await;

@@ -408,9 +408,9 @@ impl Half {
         self.keeper.keep(NOBODY_WAITS, self.kept.clone());
     }
 
-    pub(super) fn stop(&mut self) {
+    pub(super) fn stop(&mut self, on_purpose: bool) {
         self.stopping = true;
-        self.kept.stopped = true;
+        self.kept.stopped = on_purpose;
         if self.controller.is_some() {
             self.keep_shown();
         }

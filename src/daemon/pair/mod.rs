@@ -340,9 +340,9 @@ impl Pairs {
     }
 
     /// The daemon is being stopped.
-    pub(crate) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self, on_purpose: bool) {
         for half in &mut self.halves {
-            half.stop();
+            half.stop(on_purpose);
         }
         self.gather();
     }

@@ -47,11 +47,16 @@ impl Supervisor {
     }
 
     /// Goes down in agreement with the other node, before everything else ends.
-    pub(super) async fn stop_pairs(&mut self, again: &mut Signal, inbox: &mut mpsc::Receiver<Request>) {
+    pub(super) async fn stop_pairs(
+        &mut self,
+        on_purpose: bool,
+        again: &mut Signal,
+        inbox: &mut mpsc::Receiver<Request>,
+    ) {
         if self.pairs.is_empty() || self.resources.view().maintenance {
             return;
         }
-        self.pairs.stop();
+        self.pairs.stop(on_purpose);
         self.follow_resources();
         let end = clock::now() + self.resources.longest_stop() + FAREWELL;
         let mut tick = tokio::time::interval(STOP_TICK);
