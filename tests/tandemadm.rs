@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tandemd::control::api::{
     DataReport, DataRole, DataState, DataStatus, HandlerAnswer, HandlerCall, InstanceStatus, LogLevel,
-    Maintenance, Outcome, PairCommand, PairRegistration, PairReport, Recover, ResourceCommand,
-    ResourcesStatus, Stats, Status,
+    Maintenance, Outcome, PairCommand, PairRegistration, PairRemoval, PairReport, PinRemoval, PinsReport,
+    Recover, ResourceCommand, ResourcesStatus, Stats, Status,
 };
 use tandemd::control::server::{Backend, BackendError, ControlError, Peer, Server};
 use tandemd::events::{Event, EventsPage, Fact, Kind, Query, Who};
@@ -22,6 +22,8 @@ use tokio::sync::oneshot;
 
 #[path = "tandemadm/events.rs"]
 mod events;
+#[path = "tandemadm/pairs.rs"]
+mod pairs;
 #[path = "tandemadm/resources.rs"]
 mod resources;
 
@@ -29,6 +31,7 @@ mod resources;
 #[derive(Clone, Default)]
 struct Cardboard {
     resources: Arc<Mutex<VecDeque<ResourcesStatus>>>,
+    pairs: Vec<PairReport>,
 }
 
 fn instance(n: usize) -> InstanceStatus {
@@ -83,6 +86,7 @@ impl Backend for Cardboard {
             groups: vec![],
             tracks: vec![],
             resources: self.next(),
+            pairs: self.pairs.clone(),
         })
     }
 
@@ -128,7 +132,7 @@ impl Backend for Cardboard {
     }
 
     async fn pairs(&self) -> Result<Vec<PairReport>, BackendError> {
-        Ok(Vec::new())
+        Ok(self.pairs.clone())
     }
 
     async fn pair_order(&self, command: PairCommand, _: Peer) -> Result<Outcome, BackendError> {
@@ -137,6 +141,18 @@ impl Backend for Cardboard {
 
     async fn pair_register(&self, _: PairRegistration, _: Peer) -> Result<Outcome, BackendError> {
         Ok(Outcome { ok: false, message: "no pair is configured".into() })
+    }
+
+    async fn pair_remove(&self, command: PairRemoval, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: true, message: format!("{} stands alone", command.pair.unwrap_or_default()) })
+    }
+
+    async fn pins(&self) -> Result<PinsReport, BackendError> {
+        Ok(PinsReport { own: Some("AA:BB".into()), pins: vec![] })
+    }
+
+    async fn pin_remove(&self, command: PinRemoval, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: false, message: format!("no certificate of {} is pinned", command.host) })
     }
 
     async fn events(&self, query: Query, _: Duration) -> Result<EventsPage, BackendError> {
@@ -310,6 +326,13 @@ fn text_fits_80_columns_and_has_no_colour_in_a_pipe() {
         "maintenance --help",
         "events --help",
         "events --about web0",
+        "ha status",
+        "ha info",
+        "ha tofu list",
+        "ha history",
+        "ha --help",
+        "ha register --help",
+        "ha remove --help",
     ] {
         let out = served.adm(words);
         assert!(out.status.success(), "{words}: {}", stderr(&out));

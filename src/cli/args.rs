@@ -13,6 +13,7 @@ use std::path::PathBuf;
                   70 internal error, 77 not permitted, 78 mistakes in the configuration.\n\
                   import: 0 all translated, 1 some of it not, 2 a file cannot be read or parsed.\n\
                   health: 0 ok, 1 warnings, 2 failed, 3 no daemon.\n\
+                  ha status: 2 something keeps the pair from a takeover.\n\
                   resource ... --wait: 1 also where it did not get there."
 )]
 pub(super) struct Args {
@@ -60,6 +61,12 @@ pub(super) enum Command {
     ///
     /// Exit codes: 0 nothing is wrong, 1 warnings (it does its work, somebody should look), 2 failed, 3 no daemon answers.
     Health {
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// About this server: version, role, services, since when, memory, disk
+    Info {
         /// As JSON, for scripts
         #[arg(long)]
         json: bool,
@@ -114,10 +121,29 @@ pub(super) enum Command {
     },
     /// What happened on this node, newest last; also while tandemd is down
     Events(EventsWish),
+    /// For those who look for a defect
+    Debug {
+        #[command(subcommand)]
+        command: DebugCommand,
+    },
     /// Show or set the log level of the running daemon
     LogLevel {
         /// The new level
         level: Option<Level>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DebugCommand {
+    /// Run what the pairs decided through the rules of this version, and show what comes out otherwise
+    ///
+    /// Exit codes: 0 nothing does, 1 something does, 70 the files cannot be read.
+    Replay {
+        /// Where the inputs are [default: `decisions` below the state directory]
+        dir: Option<PathBuf>,
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -1,10 +1,10 @@
 //! Runs one command.
 
-use super::args::{Act, Args, Command, ConfigCommand, ResourceWords, Switch};
+use super::args::{Act, Args, Command, ConfigCommand, DebugCommand, ResourceWords, Switch};
 use super::exit::{EX_USAGE, Failure};
 use super::resource::{self, GraphForm};
 use super::text::{Moment, Style, print, print_json, print_value};
-use super::{config, data, events, ha, health, import, stats, status, why};
+use super::{config, data, debug, events, ha, health, import, info, stats, status, why};
 use crate::control::api::{LogLevel, Outcome, ResourceCommand, Stats, Status};
 use crate::control::client::{Client, ClientError};
 use crate::net::clock;
@@ -56,11 +56,12 @@ async fn execute(args: Args) -> Result<(), Failure> {
         }
         Command::Reload => reload(&client).await,
         Command::Health { json } => health::run(&client, json).await,
+        Command::Info { json } => info::run(&client, &args.state_dir, json).await,
         Command::Resource { command } => resources(&client, command).await,
         Command::Maintenance { mode, json } => {
             resource::maintenance(&client, mode.map(|m| m == Switch::On), json).await
         }
-        Command::Ha { command } => ha::run(&client, command).await,
+        Command::Ha { command } => ha::run(&client, &args.state_dir, command).await,
         Command::Config { command: ConfigCommand::Check { file, json } } => config::check(&file, json).await,
         Command::Config { command: ConfigCommand::Show { file: Some(file) } } => config::show_file(&file),
         Command::Config { command: ConfigCommand::Show { file: None } } => {
@@ -71,6 +72,9 @@ async fn execute(args: Args) -> Result<(), Failure> {
         }
         Command::Data { command } => data::run(client, command).await,
         Command::Events(wish) => events::run(client, &args.state_dir, &wish).await,
+        Command::Debug { command: DebugCommand::Replay { dir, json } } => {
+            debug::replay(&args.state_dir, dir.as_deref(), json)
+        }
         Command::LogLevel { level: None } => {
             let level: LogLevel = client.get("/v1/log-level").await?;
             print(&format!("{}\n", level.level))

@@ -4,7 +4,7 @@ use super::args::EventsWish;
 use super::exit::Failure;
 use super::text::{Moment, Style, print, wrap};
 use crate::control::client::{Client, ClientError};
-use crate::events::{self, Event, EventsPage, LIMIT, Query, Severity, Since, read_events};
+use crate::events::{self, Event, EventsPage, Kind, LIMIT, Query, Severity, Since, read_events};
 use crate::net::clock;
 use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
@@ -42,6 +42,27 @@ pub(super) async fn run(client: Client, state_dir: &Path, wish: &EventsWish) -> 
             tokio::time::sleep(LOOK).await;
         }
     }
+}
+
+/// What happened to pairs.
+pub(super) async fn history(
+    client: Client,
+    state_dir: &Path,
+    pair: Option<&str>,
+    limit: usize,
+    json: bool,
+) -> Result<(), Failure> {
+    // Of the kind; the name is looked at here, as routers and resources may have the same.
+    let query = Query { since: None, about: Some(Kind::Pair.word().to_owned()), limit: LIMIT };
+    let mut source = Source { client, dir: state_dir.join(events::DIRECTORY), down: false };
+    let page = source.ask(&query, Duration::ZERO).await?;
+    let all = of_pair(page.events, pair);
+    show(all.get(all.len().saturating_sub(limit)..).unwrap_or_default(), json)
+}
+
+fn of_pair(events: Vec<Event>, pair: Option<&str>) -> Vec<Event> {
+    let of = |e: &Event| e.fact.kind == Kind::Pair && pair.is_none_or(|p| e.fact.name.as_deref() == Some(p));
+    events.into_iter().filter(of).collect()
 }
 
 /// Where events come from.
@@ -138,7 +159,7 @@ fn render(e: &Event, m: &Moment, style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::{Fact, Kind, Operator, Who};
+    use crate::events::{Fact, Operator, Who};
 
     fn event(fact: Fact) -> Event {
         Event { id: 7, at: "2026-11-21T12:26:50Z".parse().unwrap(), fact }
@@ -164,6 +185,16 @@ mod tests {
             render(&event(command), &m, Style::Plain),
             "12:26:50 operator: maintenance on: maintenance is on (by root (logged in as\n         eve))\n"
         );
+    }
+
+    #[test]
+    fn the_history_of_a_pair_has_nothing_of_its_namesakes() {
+        let all =
+            [(Kind::Pair, "esc"), (Kind::Instance, "esc"), (Kind::Pair, "epn"), (Kind::Operator, "pair")];
+        let all: Vec<Event> =
+            all.iter().map(|(kind, name)| event(Fact::new(*kind, "x").about(*name))).collect();
+        assert_eq!(of_pair(all.clone(), Some("esc")), all[..1]);
+        assert_eq!(of_pair(all.clone(), None).len(), 2);
     }
 
     #[test]

@@ -15,6 +15,8 @@ const EX_UNREADABLE: u8 = 2;
 const EX_WARNING: u8 = 1;
 /// `health`: this node does not do its work, or could not take over.
 const EX_FAILED: u8 = 2;
+/// `ha status`: the pair is not whole.
+const EX_NOT_WHOLE: u8 = 2;
 /// `health`: no daemon answers.
 const EX_NO_DAEMON: u8 = 3;
 /// Wrong words on the command line.
@@ -45,6 +47,8 @@ pub(super) enum Failure {
     NotThere(String),
     /// `health` has listed what is wrong.
     Unwell(HealthLevel),
+    /// `ha status` has listed what is in the way of a takeover.
+    NotWhole,
     /// `health` got no answer.
     NoDaemon(ClientError),
     /// A mistake of this program.
@@ -71,6 +75,7 @@ impl Failure {
             Failure::Unwell(HealthLevel::Ok) => 0,
             Failure::Unwell(HealthLevel::Warning) => EX_WARNING,
             Failure::Unwell(HealthLevel::Failed) => EX_FAILED,
+            Failure::NotWhole => EX_NOT_WHOLE,
             Failure::NoDaemon(_) => EX_NO_DAEMON,
             Failure::Bug(_) | Failure::File(_) => EX_SOFTWARE,
             Failure::Output(e) if e.kind() == std::io::ErrorKind::BrokenPipe => 0,
@@ -80,7 +85,7 @@ impl Failure {
 
     /// Says it on standard error and gives the exit code.
     pub(super) fn report(&self) -> ExitCode {
-        if self.code() != 0 && !matches!(self, Failure::Partly | Failure::Unwell(_)) {
+        if self.code() != 0 && !matches!(self, Failure::Partly | Failure::Unwell(_) | Failure::NotWhole) {
             eprintln!("tandemadm: {self}");
         }
         ExitCode::from(self.code())
@@ -99,6 +104,7 @@ impl fmt::Display for Failure {
             Failure::Bug(text) | Failure::File(text) => f.write_str(text),
             Failure::NotThere(text) => f.write_str(text),
             Failure::Unwell(level) => level.fmt(f),
+            Failure::NotWhole => f.write_str("something keeps the pair from a takeover by itself"),
             Failure::Partly => f.write_str("not everything could be translated"),
             Failure::Output(e) => write!(f, "cannot write the output: {e}"),
         }

@@ -1,5 +1,6 @@
 //! `status` as text.
 
+use super::ha;
 use super::resource;
 use super::text::{Moment, Style, cut, width, wrap};
 use super::tracks;
@@ -13,6 +14,7 @@ const ADDRESSES: usize = 4;
 pub(super) fn render(s: &Status, m: &Moment, style: Style, verbose: bool) -> String {
     let mark = resource::mark(s.resources.as_ref());
     let mut out = wrap("", &format!("{}, tandemd {}, up {}{mark}", s.node, s.version, m.ago(s.started)));
+    out.push_str(&ha::top(&s.pairs, style));
     if let Some(r) = &s.resources {
         out.push_str(&resource::alarm(r, m, style));
     }

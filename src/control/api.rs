@@ -12,7 +12,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub use super::health::{Health, HealthLevel, Problem};
-pub use super::pairs::{PairCommand, PairLink, PairRegistration, PairReport};
+pub use super::pairs::{
+    Obstacle, PairAbout, PairCommand, PairLast, PairLink, PairRegistration, PairRemoval, PairReport,
+    PinRemoval, PinReport, PinsReport,
+};
 pub use super::resources::{
     ActivationStatus, AddressPlace, Condition, LastFailure, LastResult, Maintenance, ResourceCommand,
     ResourceGroupStatus, ResourceStatus, ResourcesStatus, RunningStep,
@@ -45,6 +48,9 @@ pub struct Status {
     /// Resources; none: no `[[resource]]` is configured.
     #[serde(default)]
     pub resources: Option<ResourcesStatus>,
+    /// Pairs, in configuration order.
+    #[serde(default)]
+    pub pairs: Vec<PairReport>,
 }
 
 /// One virtual router.

@@ -1,6 +1,6 @@
 //! Is this node well? Worked out from its status alone.
 
-use super::api::{InstanceStatus, Status};
+use super::api::{InstanceStatus, PairReport, Status};
 use super::resources::{AddressPlace, ResourceStatus, ResourcesStatus};
 use crate::resource;
 use crate::vrrp;
@@ -53,7 +53,7 @@ impl Health {
     /// Judges a status.
     ///
     /// Failed: an instance in FAULT, resources that are blocked, rolled back or stuck, a critical one that has failed,
-    /// a split brain. Warnings: maintenance, a refused reload, what has failed but is not critical, what an operator has stopped, failed
+    /// a split brain. Warnings: what keeps a pair from a takeover, maintenance, a refused reload, what has failed but is not critical, what an operator has stopped, failed
     /// tracks, and all that the status itself warns of (little space).
     pub fn of(s: &Status) -> Health {
         let mut found = Findings::default();
@@ -67,6 +67,9 @@ impl Health {
         }
         if let Some(r) = &s.resources {
             found.resources(r);
+        }
+        for p in &s.pairs {
+            found.pair(p);
         }
         found.judged()
     }
@@ -122,6 +125,15 @@ impl Findings {
         }
         for w in &i.warnings {
             self.warning(format!("instance {name}: {w}"));
+        }
+    }
+
+    fn pair(&mut self, p: &PairReport) {
+        let split = p.status.as_ref().is_some_and(|s| s.split_brain);
+        for (n, o) in p.obstacles().iter().enumerate() {
+            let level = if split && n == 0 { HealthLevel::Failed } else { HealthLevel::Warning };
+            let remedy = if o.remedy.is_empty() { String::new() } else { format!(" ({})", o.remedy) };
+            self.add(level, &format!("pair {}: {}{remedy}", p.name, o.what));
         }
     }
 

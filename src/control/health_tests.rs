@@ -1,6 +1,6 @@
 use super::*;
 use crate::control::api::{ActivationStatus, Condition, LastFailure, TrackEffect};
-use crate::control::samples::{master, stack, status_of};
+use crate::control::samples::{master, pair_report, stack, status_of};
 use crate::resource::State;
 
 fn with(change: impl FnOnce(&mut ResourcesStatus)) -> Health {
@@ -139,4 +139,17 @@ fn a_split_brain_and_a_refused_reload() {
     s.reload_error = Some("tandem.toml:3:1: error: unknown key\nand more".into());
     let text = "the last reload was refused: tandem.toml:3:1: error: unknown key";
     assert_eq!(only(&Health::of(&s)), (HealthLevel::Warning, text));
+}
+
+#[test]
+fn what_keeps_a_pair_from_a_takeover_is_a_warning() {
+    let mut s = status_of(vec![master()]);
+    s.pairs = vec![pair_report()];
+    assert!(Health::of(&s).ok);
+    let peer = s.pairs[0].status.as_mut().unwrap().peer.as_mut().unwrap();
+    peer.unfit = Some("standby".into());
+    let text = "pair esc: the other node could not take over: standby (look at tandemadm ha status there)";
+    assert_eq!(only(&Health::of(&s)), (HealthLevel::Warning, text));
+    s.pairs[0].status.as_mut().unwrap().split_brain = true;
+    assert_eq!(Health::of(&s).level, HealthLevel::Failed);
 }

@@ -2,13 +2,15 @@
 
 use super::api::Outcome;
 use super::server::{Backend, BackendError, Daemon, Peer, error, forbidden, may_change};
-use crate::pair::{Direction, State, Status, What};
+use crate::pair::{Direction, Mode, Role, Saved, Serving, State, Status, What};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, State as Shared};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// One pair of this node.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -19,10 +21,97 @@ pub struct PairReport {
     pub peer: String,
     /// As shown to people.
     pub state: State,
+    /// What is configured.
+    pub about: PairAbout,
+    /// With whom it is registered; none: with nobody.
+    pub registered: Option<PinReport>,
+    /// How far a registration is that is under way, in words, oldest first.
+    pub progress: Vec<String>,
     /// The ways to the other node.
     pub links: Vec<PairLink>,
     /// Everything else; none in Stand Alone.
     pub status: Option<Status>,
+}
+
+/// What is configured of a pair, as far as people ask for it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PairAbout {
+    /// Name of this node.
+    pub node: String,
+    /// Of this node.
+    pub role: Role,
+    /// The other node.
+    pub peer: IpAddr,
+    /// Where this node listens for the other one; none: wherever the system lets it.
+    pub local: Option<IpAddr>,
+    /// The virtual addresses, of all its virtual routers.
+    pub virtual_addresses: Vec<String>,
+    /// Its virtual routers.
+    pub instances: Vec<String>,
+    /// Resources with data that are replicated.
+    pub replicated: Vec<String>,
+    /// `manual` or `automatic`.
+    pub failover: Mode,
+    /// `manual` or `automatic`.
+    pub failback: Mode,
+    /// How long the other node has to be silent before it counts as dead, in milliseconds.
+    pub failover_wait_ms: u64,
+    /// Address of the other node on the direct link; none: there is no such link.
+    pub direct_link: Option<IpAddr>,
+}
+
+/// What a daemon that is down has left of a pair: STATE_DIR/pair/NAME.json.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PairLast {
+    /// The generations, and who served.
+    pub saved: Saved,
+    /// As it was shown last.
+    #[serde(default)]
+    pub state: Option<State>,
+    /// It was stopped on purpose.
+    #[serde(default)]
+    pub stopped: bool,
+    /// What was configured.
+    #[serde(default)]
+    pub about: Option<PairAbout>,
+}
+
+/// A pinned certificate.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PinReport {
+    /// In which pair.
+    pub pair: String,
+    /// Name of the other node.
+    pub node: String,
+    /// Its address at the registration.
+    pub address: IpAddr,
+    /// Of its certificate.
+    pub fingerprint: String,
+    /// When it was registered.
+    pub since: Timestamp,
+}
+
+/// `GET /v1/pairs/pins`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PinsReport {
+    /// Of this node's certificate; none: there is none.
+    pub own: Option<String>,
+    /// Of others.
+    pub pins: Vec<PinReport>,
+}
+
+/// `POST /v1/pairs/remove`: this node shall stand alone.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PairRemoval {
+    /// Name of the pair; none: the only one.
+    pub pair: Option<String>,
+}
+
+/// `POST /v1/pairs/forget`: the certificate of a node.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PinRemoval {
+    /// Its name or address.
+    pub host: String,
 }
 
 /// One way to the other node.
@@ -40,6 +129,47 @@ pub struct PairLink {
     pub loss_percent: Option<f64>,
     /// `best`, `good`, `acceptable` or `unsafe`.
     pub grade: Option<String>,
+}
+
+/// Something that stands between a failure and the takeover, or that an operator has to mend.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Obstacle {
+    /// What, in words.
+    pub what: String,
+    /// What helps; empty: nothing that can be typed.
+    pub remedy: String,
+}
+
+impl PairReport {
+    /// Everything that keeps the pair from a takeover by itself; empty: it is whole.
+    pub fn obstacles(&self) -> Vec<Obstacle> {
+        let one = |what: String, remedy: &str| Obstacle { what, remedy: remedy.to_owned() };
+        let Some(s) = &self.status else {
+            let what = "this node is not registered with another one".to_owned();
+            let remedy = "tandemadm ha authkey FILE on the other node, then tandemadm ha register here";
+            return vec![one(what, remedy)];
+        };
+        let mut all = Vec::new();
+        if s.split_brain {
+            let remedy = "tandemadm ha keep local, or tandemadm ha keep peer";
+            all.push(one("SPLIT BRAIN: both nodes serve".into(), remedy));
+        }
+        all.extend(s.blockers.iter().map(|b| one(b.to_string(), b.remedy())));
+        let heard = s.links.contains(&Direction::Both);
+        match &s.peer {
+            None => all.push(one("the other node was never heard".into(), "start it, or mend the network")),
+            // Why it left is said by the blockers of a node that does not serve.
+            Some(_) if !heard => {
+                all.push(one("no link works both ways".into(), "start the other node, or mend the network"));
+            }
+            Some(p) if p.serving == Serving::No && s.serving != Serving::No => {
+                let unfit = p.unfit.as_ref().map(|why| format!("the other node could not take over: {why}"));
+                all.extend(unfit.map(|what| one(what, "look at tandemadm ha status there")));
+            }
+            Some(_) => {}
+        }
+        all
+    }
 }
 
 /// `POST /v1/pairs/order`.
@@ -101,6 +231,38 @@ pub(super) async fn pair_register<B: Backend>(
     }
     match command {
         Ok(Json(command)) => answer(b.pair_register(command, who).await),
+        Err(e) => error(e.status(), &e.body_text()),
+    }
+}
+
+pub(super) async fn pins<B: Backend>(Shared(b): Daemon<B>) -> Result<Json<PinsReport>, BackendError> {
+    b.pins().await.map(Json)
+}
+
+pub(super) async fn pair_remove<B: Backend>(
+    Shared(b): Daemon<B>,
+    ConnectInfo(who): ConnectInfo<Peer>,
+    command: Result<Json<PairRemoval>, JsonRejection>,
+) -> Response {
+    if !may_change(who) {
+        return forbidden(who);
+    }
+    match command {
+        Ok(Json(command)) => answer(b.pair_remove(command, who).await),
+        Err(e) => error(e.status(), &e.body_text()),
+    }
+}
+
+pub(super) async fn pin_remove<B: Backend>(
+    Shared(b): Daemon<B>,
+    ConnectInfo(who): ConnectInfo<Peer>,
+    command: Result<Json<PinRemoval>, JsonRejection>,
+) -> Response {
+    if !may_change(who) {
+        return forbidden(who);
+    }
+    match command {
+        Ok(Json(command)) => answer(b.pin_remove(command, who).await),
         Err(e) => error(e.status(), &e.body_text()),
     }
 }

@@ -1,11 +1,14 @@
 //! Statuses for tests.
 
 use super::api::{
-    ActivationStatus, AddressPlace, Condition, InstanceStatus, ResourceStatus, ResourcesStatus, Status,
+    ActivationStatus, AddressPlace, Condition, InstanceStatus, PairAbout, PairLink, PairReport, PinReport,
+    ResourceStatus, ResourcesStatus, Status,
 };
 use crate::config::AddressOrder;
+use crate::pair::{self, Data, Direction, Mode, PeerStatus, Role, Saved, Serving};
 use crate::resource::{Level, State, Target};
 use crate::vrrp;
+use std::time::Duration;
 
 /// A MASTER as simple as can be, 3m 12s old at 12:30.
 pub(crate) fn master() -> InstanceStatus {
@@ -53,6 +56,7 @@ pub(crate) fn status_of(instances: Vec<InstanceStatus>) -> Status {
         groups: Vec::new(),
         tracks: Vec::new(),
         resources: None,
+        pairs: Vec::new(),
     }
 }
 
@@ -114,4 +118,70 @@ pub(crate) fn stack() -> ResourcesStatus {
         resource("db", "postgresql", &["fs"]),
         resource("mail", "systemd", &["fs"]),
     ])
+}
+
+/// The primary of a pair that is whole.
+pub(crate) fn pair_report() -> PairReport {
+    let peer = PeerStatus {
+        state: pair::State::SecondarySyncing,
+        serving: Serving::No,
+        heard: Duration::from_millis(300),
+        version: "0.1.0".into(),
+        unfit: None,
+        left: false,
+    };
+    let status = pair::Status {
+        role: Role::Primary,
+        state: pair::State::PrimaryActive,
+        why: "it serves".into(),
+        serving: Serving::Yes,
+        blockers: Vec::new(),
+        waits_for: None,
+        links: vec![Direction::Both, Direction::Both],
+        saved: Saved::default(),
+        data: Data::Current,
+        peer: Some(peer),
+        under_way: None,
+        right: None,
+        split_brain: false,
+        takeovers: 0,
+    };
+    let about = PairAbout {
+        node: "alpha".into(),
+        role: Role::Primary,
+        peer: "192.0.2.2".parse().unwrap(),
+        local: Some("192.0.2.1".parse().unwrap()),
+        virtual_addresses: vec!["192.0.2.100/24".into()],
+        instances: vec!["web".into()],
+        replicated: vec!["r0".into()],
+        failover: Mode::Automatic,
+        failback: Mode::Manual,
+        failover_wait_ms: 13_000,
+        direct_link: Some("198.51.100.2".parse().unwrap()),
+    };
+    let registered = PinReport {
+        pair: "esc".into(),
+        node: "bravo".into(),
+        address: about.peer,
+        fingerprint: "CC:DD".into(),
+        since: "2026-11-21T12:00:00Z".parse().unwrap(),
+    };
+    let link = |name: &str| PairLink {
+        name: name.into(),
+        direction: Some(Direction::Both),
+        mean_us: Some(400),
+        p99_us: Some(900),
+        loss_percent: Some(0.0),
+        grade: Some("best".into()),
+    };
+    PairReport {
+        name: "esc".into(),
+        peer: "192.0.2.2".into(),
+        state: status.state,
+        about,
+        registered: Some(registered),
+        progress: Vec::new(),
+        links: vec![link("network"), link("direct")],
+        status: Some(status),
+    }
 }

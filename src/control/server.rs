@@ -3,12 +3,13 @@
 
 use super::api::{
     DataReport, HandlerAnswer, HandlerCall, Health, LogLevel, Maintenance, Outcome, PairCommand,
-    PairRegistration, PairReport, Recover, ResourceCommand, Stats, Status,
+    PairRegistration, PairRemoval, PairReport, PinRemoval, PinsReport, Recover, ResourceCommand, Stats,
+    Status,
 };
 use super::connection::Limited;
 use super::data::{data, data_recover, data_verify, drbd_handler};
 use super::events::events;
-use super::pairs::{pair_order, pair_register, pairs};
+use super::pairs::{pair_order, pair_register, pair_remove, pairs, pin_remove, pins};
 pub use super::peer::Peer;
 use crate::events::{EventsPage, Query};
 use axum::extract::rejection::JsonRejection;
@@ -118,6 +119,20 @@ pub trait Backend: Clone + Send + Sync + 'static {
         command: PairRegistration,
         who: Peer,
     ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `POST /v1/pairs/remove`.
+    fn pair_remove(
+        &self,
+        command: PairRemoval,
+        who: Peer,
+    ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `GET /v1/pairs/pins`.
+    fn pins(&self) -> impl Future<Output = Result<PinsReport, BackendError>> + Send;
+    /// `POST /v1/pairs/forget`.
+    fn pin_remove(
+        &self,
+        command: PinRemoval,
+        who: Peer,
+    ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
     /// `GET /v1/events`. Without any event it waits this long for one; not if many wait already.
     fn events(
         &self,
@@ -219,6 +234,9 @@ fn router<B: Backend>(backend: B) -> Router {
         .route("/v1/pairs", get(pairs::<B>))
         .route("/v1/pairs/order", post(pair_order::<B>))
         .route("/v1/pairs/register", post(pair_register::<B>))
+        .route("/v1/pairs/remove", post(pair_remove::<B>))
+        .route("/v1/pairs/pins", get(pins::<B>))
+        .route("/v1/pairs/forget", post(pin_remove::<B>))
         .route("/v1/events", get(events::<B>))
         .route("/v1/drbd/handler", post(drbd_handler::<B>))
         .fallback(missing)

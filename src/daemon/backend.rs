@@ -2,7 +2,7 @@
 
 use crate::control::api::{
     DataReport, HandlerAnswer, HandlerCall, LogLevel, Maintenance, Outcome, PairCommand, PairRegistration,
-    PairReport, Recover, ResourceCommand, Stats, Status,
+    PairRemoval, PairReport, PinRemoval, PinsReport, Recover, ResourceCommand, Stats, Status,
 };
 use crate::control::server::{Backend, BackendError, Peer};
 use crate::events::{EventsPage, Query, read_events};
@@ -28,6 +28,9 @@ pub(super) enum Request {
     Pairs(oneshot::Sender<Result<Vec<PairReport>, BackendError>>),
     PairOrder(PairCommand, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
     PairRegister(PairRegistration, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
+    PairRemove(PairRemoval, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
+    Pins(oneshot::Sender<Result<PinsReport, BackendError>>),
+    PinRemove(PinRemoval, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
     DrbdHandler(HandlerCall, oneshot::Sender<Result<HandlerAnswer, BackendError>>),
 }
 
@@ -142,6 +145,18 @@ impl Backend for Door {
 
     async fn pair_register(&self, command: PairRegistration, who: Peer) -> Result<Outcome, BackendError> {
         self.ask(|reply| Request::PairRegister(command, who, reply)).await
+    }
+
+    async fn pair_remove(&self, command: PairRemoval, who: Peer) -> Result<Outcome, BackendError> {
+        self.ask(|reply| Request::PairRemove(command, who, reply)).await
+    }
+
+    async fn pins(&self) -> Result<PinsReport, BackendError> {
+        self.ask(Request::Pins).await
+    }
+
+    async fn pin_remove(&self, command: PinRemoval, who: Peer) -> Result<Outcome, BackendError> {
+        self.ask(|reply| Request::PinRemove(command, who, reply)).await
     }
 
     async fn events(&self, query: Query, wait: Duration) -> Result<EventsPage, BackendError> {

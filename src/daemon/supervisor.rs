@@ -111,7 +111,7 @@ impl Supervisor {
         let user = config.node.script_user.as_ref();
         let trackers = Trackers::start(&config.tracks, user, report_sender);
         let notifier = Notifier::start(NotifierSettings::new(&config, &args.run_dir));
-        let pairs = Pairs::new(&args.state_dir);
+        let pairs = Pairs::new(&args.state_dir, recorder.clone());
         let resources = Resources::start(&config, &args.run_dir, &args.state_dir, recorder.clone());
         advice::ask(&config, None);
         let now = clock::wall();
@@ -198,7 +198,7 @@ impl Supervisor {
             Ok(()) => self.recorder.stops("asked to stop (SIGTERM or SIGINT)", Severity::Info),
             Err(e) => self.recorder.stops(&e.to_string(), Severity::Error),
         }
-        self.stop_pairs(&mut terminate, &mut inbox).await;
+        self.stop_pairs(ended.is_ok(), &mut terminate, &mut inbox).await;
         self.stop(&mut terminate, &mut inbox).await;
         let _ = close.send(());
         let _ = served.await;
@@ -454,6 +454,9 @@ impl Supervisor {
                 drop(reply.send(Ok(self.pair_order(command, &who))));
             }
             Request::PairRegister(command, who, reply) => self.pair_register(command, &who, reply),
+            Request::PairRemove(command, who, reply) => self.pair_remove(command, &who, reply),
+            Request::Pins(reply) => drop(reply.send(Ok(self.pairs.pins_report()))),
+            Request::PinRemove(command, who, reply) => self.pairs.forget(command.host, operator(&who), reply),
             Request::DrbdHandler(call, reply) => {
                 let serving = self.resources.serving();
                 let agents = self.resources.agents().into_iter().map(|a| {
@@ -508,6 +511,7 @@ impl Supervisor {
             groups: p.groups,
             tracks,
             resources: self.resources.status(),
+            pairs: self.pairs.status(),
         })
     }
 

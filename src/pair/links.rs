@@ -12,7 +12,7 @@ use std::time::Duration;
 const REMEMBERED: usize = 256;
 
 /// What is known of one link.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 struct Way {
     /// When a heartbeat last arrived, and which.
     heard: Option<(Instant, Life, u64)>,
@@ -33,7 +33,7 @@ pub enum Direction {
 }
 
 /// All links.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Links {
     ways: Vec<Way>,
     sent: VecDeque<(u64, Instant)>,

@@ -13,6 +13,7 @@ mod controller;
 mod input;
 mod links;
 mod output;
+mod replay;
 mod settings;
 mod state;
 mod types;
@@ -23,6 +24,10 @@ pub use controller::{Controller, Identity, PeerStatus, Status};
 pub use input::{Data, Found, Input, Order, Saved, Service, What, WitnessAnswer};
 pub use links::Direction;
 pub use output::{Ask, Change, Output, Who};
+pub use replay::{Batch, Difference, Findings, Journal, Replay, Said, Step};
 pub use settings::{OnIsolation, Settings, SplitBrain, Terms};
 pub use state::{STATES, State};
 pub use types::{Generation, Id, Life, Link, Mode, Role};
+
+/// Directory of the inputs of decisions, below STATE_DIR.
+pub const DECISIONS: &str = "decisions";

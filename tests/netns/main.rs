@@ -23,6 +23,7 @@ mod notify;
 mod pacing;
 mod packets;
 mod pair;
+mod pair_commands;
 mod pair_faults;
 mod pair_lab;
 mod pair_tables;

@@ -7,10 +7,47 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum HaCommand {
     /// Who serves, whether the other node could, and what is in the way
+    ///
+    /// Exit codes: 0 the pair is whole, 1 refused, 2 something keeps it from a takeover by itself.
     Status {
         /// As JSON, for scripts
         #[arg(long)]
         json: bool,
+    },
+    /// What is configured and how it is, one line for each thing; also while tandemd is down, as it was last
+    Info {
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// What happened to the pair, newest last; also while tandemd is down
+    History {
+        /// Which pair [default: all of them]
+        #[arg(long, value_name = "NAME")]
+        pair: Option<String>,
+        /// So many at most
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=crate::events::LIMIT as u64))]
+        limit: u64,
+        /// One JSON object a line, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// This node shall stand alone: forget the other one, also if it is gone for good
+    Remove {
+        /// Which pair, if there are several
+        #[arg(long, value_name = "NAME")]
+        pair: Option<String>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// The answer as JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// The certificates that this node accepts
+    Tofu {
+        #[command(subcommand)]
+        command: TofuCommand,
     },
     /// The secondary shall serve
     Failover(HaForce),
@@ -43,20 +80,76 @@ pub(in crate::cli) enum HaCommand {
         /// Which pair, if there are several
         #[arg(long, value_name = "NAME")]
         pair: Option<String>,
+        /// The answer as JSON, for scripts
+        #[arg(long)]
+        json: bool,
     },
     /// Register with the other node, which was given the same key by `ha authkey`
-    Register {
-        /// File with the key, mode 600
-        #[arg(long, value_name = "FILE")]
-        authkey_file: PathBuf,
-        /// Which pair, if there are several
-        #[arg(long, value_name = "NAME")]
-        pair: Option<String>,
+    ///
+    /// What is configured counts: other words are refused if they differ from it.
+    Register(RegisterWish),
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RegisterWish {
+    /// File with the key, mode 600
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) authkey_file: PathBuf,
+    /// Which pair, if there are several
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) pair: Option<String>,
+    /// The other node; as `peer` of the pair
+    #[arg(long, value_name = "HOST")]
+    pub(in crate::cli) secondary: Option<String>,
+    /// A virtual address; as `virtual_ipaddress` of its vrrp_instance
+    #[arg(long, value_name = "ADDR")]
+    pub(in crate::cli) vip: Vec<String>,
+    /// As `failover` of the pair
+    #[arg(long, value_name = "MODE")]
+    pub(in crate::cli) failover: Option<ModeWord>,
+    /// The answer as JSON, for scripts
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(in crate::cli) enum ModeWord {
+    Manual,
+    Automatic,
+}
+
+impl From<ModeWord> for crate::pair::Mode {
+    fn from(word: ModeWord) -> Self {
+        match word {
+            ModeWord::Manual => crate::pair::Mode::Manual,
+            ModeWord::Automatic => crate::pair::Mode::Automatic,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum TofuCommand {
+    /// This node's own, and those of others
+    List {
+        /// As JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget that of a node: it has to register again
+    Delete {
+        /// Its name or address
+        host: String,
+        /// The answer as JSON, for scripts
+        #[arg(long)]
+        json: bool,
     },
 }
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct HaAct {
+    /// The answer as JSON, for scripts
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
     /// Which pair, if there are several
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) pair: Option<String>,

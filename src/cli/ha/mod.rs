@@ -1,30 +1,38 @@
 //! `ha`: the pair.
 
 mod args;
+mod info;
+mod register;
 mod render;
 
 pub(super) use args::HaCommand;
+pub(super) use render::top;
 
+use super::events;
 use super::exit::Failure;
-use super::text::{print, print_value};
-use crate::control::api::{Outcome, PairCommand, PairRegistration, PairReport};
-use crate::control::client::Client;
-use crate::pair::What;
-use args::{HaAct, Side};
+use super::text::{Moment, print, print_value, wrap};
+use crate::control::api::{Outcome, PairCommand, PairRemoval, PairReport, PinRemoval, PinsReport};
+use crate::control::client::{Client, ClientError};
+use crate::net::clock;
+use crate::pair::{Serving, What};
+use args::{HaAct, Side, TofuCommand};
 use hyper::Method;
-use std::os::unix::fs::MetadataExt;
+use std::io::{IsTerminal, Write, stdin, stdout};
 use std::path::Path;
-use std::time::Duration;
 
-/// A registration is over by then, one way or the other.
-const REGISTRATION: Duration = Duration::from_secs(60);
-/// A key is a line of text.
-const LONGEST_KEY: u64 = 4096;
-
-pub(super) async fn run(client: &Client, command: HaCommand) -> Result<(), Failure> {
+pub(super) async fn run(client: &Client, state_dir: &Path, command: HaCommand) -> Result<(), Failure> {
     match command {
-        HaCommand::Status { json: true } => print_value(&pairs(client).await?),
-        HaCommand::Status { json: false } => print(&render::status(&pairs(client).await?)),
+        HaCommand::Status { json } => status(client, json).await,
+        HaCommand::Info { json } => info::run(client, state_dir, json).await,
+        HaCommand::History { pair, limit, json } => {
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            events::history(client.clone(), state_dir, pair.as_deref(), limit, json).await
+        }
+        HaCommand::Remove { pair, yes, json } => remove(client, pair, yes, json).await,
+        HaCommand::Tofu { command: TofuCommand::List { json } } => tofu(client, json).await,
+        HaCommand::Tofu { command: TofuCommand::Delete { host, json } } => {
+            change(client, "/v1/pairs/forget", &PinRemoval { host }, json).await
+        }
         HaCommand::Failover(act) => order(client, act.act, What::Failover { force: act.force }).await,
         HaCommand::Failback(act) => order(client, act.act, What::Failback { force: act.force }).await,
         HaCommand::ForceFailover(act) => order(client, act, What::Drill).await,
@@ -34,8 +42,8 @@ pub(super) async fn run(client: &Client, command: HaCommand) -> Result<(), Failu
         }
         HaCommand::Clear(act) => order(client, act, What::Clear).await,
         HaCommand::Keep { side, act } => order(client, act, What::Keep { own: side == Side::Local }).await,
-        HaCommand::Authkey { file, pair } => register(client, &file, pair, false).await,
-        HaCommand::Register { authkey_file, pair } => register(client, &authkey_file, pair, true).await,
+        HaCommand::Authkey { file, pair, json } => register::wait(client, &file, pair, json).await,
+        HaCommand::Register(wish) => register::ask(client, wish).await,
     }
 }
 
@@ -43,51 +51,107 @@ async fn pairs(client: &Client) -> Result<Vec<PairReport>, Failure> {
     Ok(client.get("/v1/pairs").await?)
 }
 
+/// The answer is complete either way; the exit code says whether all is well.
+async fn status(client: &Client, json: bool) -> Result<(), Failure> {
+    let all = pairs(client).await?;
+    match json {
+        true => print_value(&all)?,
+        false => print(&render::status(&all))?,
+    }
+    match all.iter().all(|p| p.obstacles().is_empty()) {
+        true => Ok(()),
+        false => Err(Failure::NotWhole),
+    }
+}
+
 async fn order(client: &Client, act: HaAct, what: What) -> Result<(), Failure> {
     let command = PairCommand { pair: act.pair, id: act.id, what };
-    let done: Outcome = client.change(Method::POST, "/v1/pairs/order", &command).await?;
-    print(&format!("{}\n", done.message))
+    change(client, "/v1/pairs/order", &command, act.json).await
 }
 
-async fn register(client: &Client, file: &Path, pair: Option<String>, asks: bool) -> Result<(), Failure> {
-    let command = PairRegistration { pair, key: read_key(file).map_err(Failure::File)?, asks };
-    let client = client.clone().patient(REGISTRATION);
-    let done: Outcome = client.change(Method::POST, "/v1/pairs/register", &command).await?;
-    print(&format!("{}\n", done.message))
+/// Tells the daemon something, and prints its answer.
+async fn change(
+    client: &Client,
+    path: &str,
+    command: &impl serde::Serialize,
+    json: bool,
+) -> Result<(), Failure> {
+    let done: Result<Outcome, ClientError> = client.change(Method::POST, path, command).await;
+    match done {
+        Ok(done) if json => print_value(&done),
+        Ok(done) => print(&format!("{}\n", done.message)),
+        Err(ClientError::Refused { status, text }) if json => {
+            print_value(&Outcome { ok: false, message: text.clone() })?;
+            Err(ClientError::Refused { status, text }.into())
+        }
+        Err(e) => Err(e.into()),
+    }
 }
 
-/// The key, from a file that nobody else can read.
-fn read_key(file: &Path) -> Result<String, String> {
-    let failed = |e: std::io::Error| format!("cannot read the key from {}: {e}", file.display());
-    let about = std::fs::metadata(file).map_err(failed)?;
-    if about.mode() & 0o077 != 0 {
-        return Err(format!(
-            "others can read the key in {} (mode {:o}): chmod 600 it, and change the key",
-            file.display(),
-            about.mode() & 0o777
-        ));
+async fn tofu(client: &Client, json: bool) -> Result<(), Failure> {
+    let pins: PinsReport = client.get("/v1/pairs/pins").await?;
+    match json {
+        true => print_value(&pins),
+        false => print(&render::pins(&pins, &Moment::now(clock::wall()))),
     }
-    if about.len() > LONGEST_KEY {
-        return Err(format!("{} is no key: it has {} bytes", file.display(), about.len()));
+}
+
+async fn remove(client: &Client, pair: Option<String>, yes: bool, json: bool) -> Result<(), Failure> {
+    if !yes {
+        let all = pairs(client).await?;
+        let named = |p: &&PairReport| pair.as_ref().is_none_or(|name| *name == p.name);
+        if let Some(report) = all.iter().find(named) {
+            confirm(&consequences(report))?;
+        }
     }
-    let text = std::fs::read_to_string(file).map_err(failed)?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    change(client, "/v1/pairs/remove", &PairRemoval { pair }, json).await
+}
+
+/// What follows from a removal.
+fn consequences(p: &PairReport) -> String {
+    let with = p.registered.as_ref().map_or_else(|| p.peer.clone(), |pin| pin.node.clone());
+    let mut text = format!(
+        "{}: this node forgets {with} and the generations of the pair, and stands alone. No data are deleted.",
+        p.name
+    );
+    let serves = p.status.as_ref().is_some_and(|s| s.serving != Serving::No);
+    if p.about.role == crate::pair::Role::Primary {
+        text += " As the primary it serves alone; if the other node serves as well, both do.";
+    } else if serves {
+        text += " As the secondary it does not serve alone: the service that runs here now STOPS.";
+    }
+    text
+}
+
+/// Only a person can be asked.
+fn confirm(text: &str) -> Result<(), Failure> {
+    if !stdin().is_terminal() {
+        return Err(Failure::Usage(format!("{text}\nThere is nobody to ask: say --yes")));
+    }
+    print(&wrap("", text))?;
+    print("Type yes to go on: ")?;
+    stdout().flush()?;
+    let mut line = String::new();
+    stdin().read_line(&mut line)?;
+    match line.trim() {
+        "yes" => Ok(()),
+        _ => Err(Failure::Usage("nothing was changed".into())),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use crate::control::samples::pair_report;
+    use crate::pair::Role;
 
     #[test]
-    fn a_key_that_others_can_read_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("key");
-        std::fs::write(&file, "Secret-1\n").unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
-        let refused = read_key(&file).unwrap_err();
-        assert!(refused.contains("mode 640") && !refused.contains("Secret"), "{refused}");
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(read_key(&file).as_deref(), Ok("Secret-1"));
+    fn a_removal_says_what_follows_from_it() {
+        let mut p = pair_report();
+        assert!(consequences(&p).contains("it serves alone"), "{}", consequences(&p));
+        p.about.role = Role::Secondary;
+        assert!(consequences(&p).contains("STOPS"), "{}", consequences(&p));
+        p.status = None;
+        assert!(!consequences(&p).contains("serves alone"), "{}", consequences(&p));
     }
 }

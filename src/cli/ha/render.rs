@@ -1,7 +1,7 @@
 //! `ha status` for people: first what is in the way.
 
-use crate::cli::text::wrap;
-use crate::control::api::{PairLink, PairReport};
+use crate::cli::text::{Moment, Style, wrap};
+use crate::control::api::{Obstacle, PairLink, PairReport, PinsReport};
 use crate::pair::{Data, Direction, Serving, Status};
 use std::fmt::Write;
 
@@ -15,23 +15,11 @@ pub(super) fn status(pairs: &[PairReport]) -> String {
 }
 
 fn one(p: &PairReport) -> String {
-    let mut out = format!("pair {}: {}\n", p.name, p.state);
-    let Some(s) = &p.status else {
-        out += &wrap("  ", "not registered: `tandemadm ha authkey FILE` there, `tandemadm ha register` here");
-        return out;
-    };
-    if s.split_brain {
-        out += &wrap(
-            "  ",
-            "SPLIT BRAIN: both nodes serve. `tandemadm ha keep local` or `tandemadm ha keep peer`",
-        );
+    let mut out = format!("{}\n", first_line(p));
+    for o in p.obstacles() {
+        out += &wrap("  ! ", &obstacle(&o));
     }
-    if !s.blockers.is_empty() {
-        out += "  this node does not take over by itself:\n";
-        for b in &s.blockers {
-            out += &wrap("  - ", &format!("{b} ({})", b.remedy()));
-        }
-    }
+    let Some(s) = &p.status else { return out };
     row(&mut out, "why", &s.why);
     if let Some(what) = s.under_way.as_ref() {
         row(&mut out, "under way", what);
@@ -48,6 +36,54 @@ fn one(p: &PairReport) -> String {
     row(&mut out, "generation", &format!("{}, data of {}", s.saved.latest, s.saved.synced));
     if let Some(left) = s.right {
         row(&mut out, "right to serve", &format!("for {:.1} s more", left.as_secs_f64()));
+    }
+    out
+}
+
+/// `pair esc: Primary Active; a takeover by itself is possible`
+fn first_line(p: &PairReport) -> String {
+    let state = format!("pair {}: {}", p.name, p.state);
+    match p.obstacles().len() {
+        _ if p.status.is_none() => state,
+        0 => format!("{state}; the pair is whole"),
+        1 => format!("{state}; one thing is in the way of a takeover:"),
+        n => format!("{state}; {n} things are in the way of a takeover:"),
+    }
+}
+
+fn obstacle(o: &Obstacle) -> String {
+    match o.remedy.as_str() {
+        "" => o.what.clone(),
+        remedy => format!("{} ({remedy})", o.what),
+    }
+}
+
+/// For the top of `tandemadm status`: a line for each pair, and what is in its way.
+pub(in crate::cli) fn top(pairs: &[PairReport], style: Style) -> String {
+    let alarm = |text: String| style.alarm(text.trim_end()) + "\n";
+    let one = |p: &PairReport| {
+        let below: String = p.obstacles().iter().map(|o| alarm(wrap("  ! ", &obstacle(o)))).collect();
+        wrap("", &first_line(p)) + &below
+    };
+    pairs.iter().map(one).collect()
+}
+
+/// `ha tofu list`.
+pub(super) fn pins(p: &PinsReport, m: &Moment) -> String {
+    let own = p.own.as_deref().unwrap_or("none: no pair is configured");
+    let mut out = format!("this node\n  {own}\n");
+    for pin in &p.pins {
+        out += &format!(
+            "{} ({}), pair {}, since {}\n  {}\n",
+            pin.node,
+            pin.address,
+            pin.pair,
+            m.clock(pin.since),
+            pin.fingerprint
+        );
+    }
+    if p.pins.is_empty() {
+        out += "no other certificate is pinned\n";
     }
     out
 }
@@ -102,5 +138,56 @@ fn data(d: &Data) -> String {
         Data::Current => "current".into(),
         Data::Unknown => "not known yet".into(),
         other => other.trouble().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::samples::pair_report;
+    use crate::pair::Blocker;
+
+    #[test]
+    fn the_first_line_says_whether_the_pair_is_whole() {
+        let mut p = pair_report();
+        assert_eq!(status(&[]), NONE);
+        assert!(status(&[p.clone()]).starts_with("pair esc: Primary Active; the pair is whole\n  why"));
+        let s = p.status.as_mut().unwrap();
+        (s.serving, s.blockers) = (Serving::No, vec![Blocker::Manual, Blocker::Standby]);
+        let text = status(&[p.clone()]);
+        assert!(text.starts_with(
+            "pair esc: Primary Active; 2 things are in the way of a takeover:\n  ! failover is manual (tandemadm ha failover)\n"
+        ), "{text}");
+        let at_top = top(&[p.clone()], Style::Plain);
+        assert_eq!(at_top, text.lines().take(3).map(|l| format!("{l}\n")).collect::<String>());
+        p.status = None;
+        assert!(status(&[p]).contains("ha register"), "{text}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_other_node_is_in_the_way_of_one_that_serves() {
+        let first = |p: &PairReport| p.obstacles().first().map(|o| o.what.clone()).unwrap_or_default();
+        let mut p = pair_report();
+        assert_eq!(first(&p), "");
+        p.status.as_mut().unwrap().peer.as_mut().unwrap().unfit = Some("standby".into());
+        assert_eq!(first(&p), "the other node could not take over: standby");
+        p.status.as_mut().unwrap().links = vec![Direction::Silent, Direction::PeerIsDeaf];
+        assert_eq!(first(&p), "no link works both ways");
+        p.status.as_mut().unwrap().peer = None;
+        assert_eq!(first(&p), "the other node was never heard");
+        p.status.as_mut().unwrap().split_brain = true;
+        assert!(first(&p).starts_with("SPLIT BRAIN"));
+    }
+
+    #[test]
+    fn certificates_are_listed_with_the_own_one_first() {
+        let m = Moment::utc("2026-11-21T12:30:00Z".parse().unwrap());
+        let mut p = PinsReport { own: Some("AA:BB".into()), pins: vec![] };
+        assert_eq!(pins(&p, &m), "this node\n  AA:BB\nno other certificate is pinned\n");
+        p.pins.extend(pair_report().registered);
+        assert_eq!(
+            pins(&p, &m),
+            "this node\n  AA:BB\nbravo (192.0.2.2), pair esc, since 12:00:00\n  CC:DD\n"
+        );
     }
 }

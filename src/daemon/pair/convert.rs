@@ -2,9 +2,10 @@
 
 use crate::agents::DataStatus;
 use crate::agents::data::{DataRole, DataState};
-use crate::config::{Config, PairSettings};
+use crate::config::{Config, Failback, PairSettings, ResourceKind};
+use crate::control::api::PairAbout;
 use crate::net::clock;
-use crate::pair::Data;
+use crate::pair::{Data, Mode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -28,6 +29,30 @@ pub(super) fn agreed(config: &Config, pair: &PairSettings) -> Value {
         "vrrp_instance": routers,
         "witness": config.witness.as_ref().map(|w| w.lease.as_millis()),
     })
+}
+
+/// What people ask for.
+pub(super) fn about(config: &Config, pair: &PairSettings) -> PairAbout {
+    let of_pair = |name: &str| pair.vrrp_instance.iter().any(|i| i == name);
+    let routers = config.instances.iter().filter(|i| of_pair(&i.name));
+    let replicates =
+        |r: &&crate::config::Resource| matches!(r.kind, ResourceKind::Drbd(_) | ResourceKind::Postgresql(_));
+    PairAbout {
+        node: config.node.name.clone(),
+        role: pair.role,
+        peer: pair.peer,
+        local: pair.local,
+        virtual_addresses: routers.flat_map(|i| i.router.addresses.iter().map(ToString::to_string)).collect(),
+        instances: pair.vrrp_instance.clone(),
+        replicated: config.resources.iter().filter(replicates).map(|r| r.name.to_string()).collect(),
+        failover: pair.failover,
+        failback: match pair.failback {
+            Failback::Manual => Mode::Manual,
+            Failback::Automatic { .. } => Mode::Automatic,
+        },
+        failover_wait_ms: u64::try_from(pair.dead_after().as_millis()).unwrap_or(u64::MAX),
+        direct_link: pair.direct_link.as_ref().map(|d| d.peer),
+    }
 }
 
 /// A short digest of that.

@@ -1,13 +1,16 @@
 //! One pair of this node.
 
+use super::book::Book;
 use super::convert;
-use super::keep::{self, Keeper, Kept};
+use super::decisions::Decisions;
+use super::keep::{self, Keeper, Kept, NOBODY_WAITS};
 use super::link::{Sender, Trips, Way};
 use super::{Effect, Happening};
 use crate::config::{Config, DayWindow, Failback, PairSettings};
-use crate::control::api::PairReport;
+use crate::control::api::{PairAbout, PairReport};
 use crate::daemon::messages::{Command, PairOrder};
 use crate::daemon::resources::{Place, View};
+use crate::events::Who;
 use crate::net::clock;
 use crate::pair::{
     Controller, Data, Found, Id, Identity as Says, Input, Life, Link, Order, Output, Role, Service, State,
@@ -67,6 +70,11 @@ pub(crate) struct Half {
     pub(super) stopping: bool,
     left: bool,
     replies: BTreeMap<Id, Result<String, String>>,
+    pub(super) book: Book,
+    decisions: Decisions,
+    pub(super) about: PairAbout,
+    /// Milestones of the registration.
+    pub(super) progress: Vec<String>,
     pub(super) effects: Vec<Effect>,
 }
 
@@ -76,6 +84,8 @@ impl Half {
         pair: &PairSettings,
         state_dir: &Path,
         news: mpsc::UnboundedSender<Happening>,
+        book: Book,
+        decisions: Decisions,
     ) -> Self {
         let (kept, damaged) = match keep::load(state_dir, &pair.name) {
             Ok(kept) => (kept, None),
@@ -121,6 +131,10 @@ impl Half {
             stopping: false,
             left: false,
             replies: BTreeMap::new(),
+            about: convert::about(config, pair),
+            progress: Vec::new(),
+            book,
+            decisions,
             effects: Vec::new(),
         }
     }
@@ -155,6 +169,19 @@ impl Half {
         !self.links.is_empty()
     }
 
+    /// The other node is not known any more. Wholly: nor is anything that was kept; otherwise the pair goes on without it.
+    pub(super) fn disconnect(&mut self, wholly: bool) {
+        self.links.clear();
+        self.progress.clear();
+        if wholly {
+            (self.controller, self.kept) = (None, Kept::default());
+            (self.order, self.moved, self.told, self.alone) = (0, false, None, false);
+            (self.data, self.trouble, self.maintenance, self.in_hours) = (None, None, false, true);
+            self.replies.clear();
+            self.keeper.forget();
+        }
+    }
+
     fn way(&self, link: usize, peer: SocketAddr) -> Way {
         let silence = self.core_settings.silence();
         let mut options = ClientOptions::new(peer);
@@ -180,7 +207,8 @@ impl Half {
                 }
             }
             Happening::Saved { number, result, .. } => self.input(Input::Saved(number, result)),
-            Happening::Registered { .. } => {}
+            Happening::Milestone { text, .. } => self.progress.push(text),
+            Happening::Registered { .. } | Happening::Undone(_) => {}
         }
     }
 
@@ -290,6 +318,7 @@ impl Half {
         if self.links.is_empty() || self.damaged.is_some() {
             return self.stand_alone();
         }
+        self.kept.stopped = false;
         let now = clock::now();
         let seconds = u64::try_from(clock::wall().as_second()).unwrap_or(0);
         let life = Life(seconds.max(self.kept.saved.life.0.saturating_add(1)));
@@ -304,6 +333,7 @@ impl Half {
             // What is left of an earlier life goes, whenever the nodes speak.
             self.tell_routers(false, "the nodes have not spoken yet");
         }
+        self.decisions.begin();
         self.controller = Some(Controller::new(now, settings, self.says.clone(), saved, life, found));
         self.input(Input::Timer);
     }
@@ -335,7 +365,7 @@ impl Half {
 
     pub(super) fn input(&mut self, input: Input) {
         let Some(controller) = &mut self.controller else { return };
-        let outputs = controller.handle(clock::now(), input);
+        let outputs = self.decisions.handle(controller, clock::now(), input);
         for output in outputs {
             self.perform(output);
         }
@@ -362,9 +392,14 @@ impl Half {
             }
             Output::Changed(c) => {
                 info!(pair = self.name, who = %c.who, "{}: {}: {}", self.name, c.to, c.why);
+                self.book.changed(&c);
                 self.kept.state = Some(c.to);
+                self.keep_shown();
             }
-            Output::Notice { warning: true, text } => warn!(pair = self.name, "{}: {text}", self.name),
+            Output::Notice { warning: true, text } => {
+                warn!(pair = self.name, "{}: {text}", self.name);
+                self.book.warning(&text);
+            }
             Output::Notice { warning: false, text } => info!(pair = self.name, "{}: {text}", self.name),
             Output::Reply(id, result) => {
                 self.replies.insert(id, result);
@@ -375,7 +410,16 @@ impl Half {
         }
     }
 
-    pub(super) fn order(&mut self, order: Order) -> Result<String, String> {
+    pub(super) fn order(&mut self, order: Order, by: &Who) -> Result<String, String> {
+        let (what, name) = (order.what, order.who.clone());
+        // What it changes at once is changed by them.
+        self.book.asked_by(&name, by);
+        let answer = self.obey(order);
+        self.book.order(what.word(), by, &answer);
+        answer
+    }
+
+    fn obey(&mut self, order: Order) -> Result<String, String> {
         if self.controller.is_none() {
             return Err(format!("{}: {NOT_REGISTERED}", State::StandAlone));
         }
@@ -386,9 +430,18 @@ impl Half {
         answer
     }
 
-    pub(super) fn stop(&mut self) {
+    /// For `ha info` while the daemon is down: what the core needs was written when it asked for it.
+    fn keep_shown(&mut self) {
+        self.kept.about = Some(self.about.clone());
+        self.keeper.keep(NOBODY_WAITS, self.kept.clone());
+    }
+
+    pub(super) fn stop(&mut self, on_purpose: bool) {
         self.stopping = true;
-        self.kept.stopped = true;
+        self.kept.stopped = on_purpose;
+        if self.controller.is_some() {
+            self.keep_shown();
+        }
         self.input(Input::Stop);
     }
 

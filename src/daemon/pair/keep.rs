@@ -1,6 +1,7 @@
 //! What outlives the daemon: STATE_DIR/pair/NAME.json.
 
 use super::Happening;
+use crate::control::api::PairAbout;
 use crate::pair::{Saved, State};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -20,6 +21,9 @@ pub(super) struct Kept {
     /// The last end was an operator's.
     #[serde(default)]
     pub(super) stopped: bool,
+    /// What was configured, for the same.
+    #[serde(default)]
+    pub(super) about: Option<PairAbout>,
 }
 
 fn path(state_dir: &Path, pair: &str) -> PathBuf {
@@ -52,24 +56,44 @@ fn write(state_dir: &Path, pair: &str, kept: &Kept) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+fn remove(state_dir: &Path, pair: &str) -> io::Result<()> {
+    match fs::remove_file(path(state_dir, pair)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// The core counts from 1.
+pub(super) const NOBODY_WAITS: u64 = 0;
+
 /// Writes one after the other, on threads where a slow disk holds up nobody.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    sender: mpsc::UnboundedSender<(u64, Kept)>,
+    sender: mpsc::UnboundedSender<(u64, Option<Kept>)>,
 }
 
 impl Keeper {
     pub(super) fn start(state_dir: PathBuf, pair: String, answers: mpsc::UnboundedSender<Happening>) -> Self {
-        let (sender, mut wanted) = mpsc::unbounded_channel::<(u64, Kept)>();
+        let (sender, mut wanted) = mpsc::unbounded_channel::<(u64, Option<Kept>)>();
         tokio::spawn(async move {
             while let Some((number, kept)) = wanted.recv().await {
                 let (dir, name) = (state_dir.clone(), pair.clone());
-                let done = tokio::task::spawn_blocking(move || write(&dir, &name, &kept)).await;
+                let done = tokio::task::spawn_blocking(move || match kept {
+                    Some(kept) => write(&dir, &name, &kept),
+                    None => remove(&dir, &name),
+                })
+                .await;
                 let result = match done {
                     Ok(Ok(())) => Ok(()),
                     Ok(Err(e)) => Err(e.to_string()),
                     Err(e) => Err(e.to_string()),
                 };
+                if number == NOBODY_WAITS {
+                    if let Err(e) = result {
+                        warn!(pair, "{pair}: what is shown while tandemd is down cannot be kept: {e}");
+                    }
+                    continue;
+                }
                 // The receiver ends with the daemon.
                 let _ = answers.send(Happening::Saved { pair: pair.clone(), number, result });
             }
@@ -79,6 +103,15 @@ impl Keeper {
 
     /// The core asks for one write at a time, so this is no longer than a handful.
     pub(super) fn keep(&self, number: u64, kept: Kept) {
+        self.put(number, Some(kept));
+    }
+
+    /// Removes the file.
+    pub(super) fn forget(&self) {
+        self.put(NOBODY_WAITS, None);
+    }
+
+    fn put(&self, number: u64, kept: Option<Kept>) {
         if self.sender.send((number, kept)).is_err() {
             warn!("what the pair has to keep is not written any more");
         }
@@ -88,6 +121,7 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::api::PairLast;
     use crate::pair::Generation;
 
     #[test]
@@ -95,9 +129,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(load(dir.path(), "esc").unwrap(), Kept::default());
         let saved = Saved { generation: Generation(7), ..Saved::default() };
-        let kept = Kept { saved, state: Some(State::PrimaryActive), stopped: false };
+        let kept = Kept { saved, state: Some(State::PrimaryActive), stopped: true, about: None };
         write(dir.path(), "esc", &kept).unwrap();
         assert_eq!(load(dir.path(), "esc").unwrap(), kept);
+        let text = fs::read(path(dir.path(), "esc")).unwrap();
+        let last: PairLast = serde_json::from_slice(&text).unwrap();
+        assert_eq!(
+            (last.state, last.stopped, last.saved),
+            (kept.state, true, kept.saved),
+            "as tandemadm reads it"
+        );
+        remove(dir.path(), "esc").unwrap();
+        remove(dir.path(), "esc").unwrap();
+        assert_eq!(load(dir.path(), "esc").unwrap(), Kept::default());
         fs::write(path(dir.path(), "esc"), "{").unwrap();
         assert!(load(dir.path(), "esc").unwrap_err().contains("is damaged"));
     }

@@ -4,23 +4,30 @@
 //! `Input::Yield`); when they are MASTER the resources come up as they do for `[activation]`, and how far that is
 //! goes back to the core as [`Service`](crate::pair::Service).
 
+mod book;
 mod convert;
+mod decisions;
 mod half;
 mod keep;
 mod link;
+mod manage;
 mod report;
 mod server;
 
 pub(crate) use half::Half;
+pub(crate) use manage::Reply;
 
 use super::messages::Command;
+use super::record::{Recorder, operator};
 use super::resources::View;
 use crate::config::{Config, PairSettings};
 use crate::control::api::{Outcome, PairRegistration};
-use crate::control::server::BackendError;
+use crate::control::server::{BackendError, Peer};
+use crate::events::Who;
 use crate::net::clock;
 use crate::notify::{Change, Target as Vrrp};
 use crate::pair::{Beat, Input, Order};
+use crate::peer::registration::Milestone;
 use crate::peer::{AuthKey, ClientOptions, Identity, Name, Pins, Registration};
 use crate::time::Instant;
 use std::net::SocketAddr;
@@ -45,8 +52,12 @@ pub(crate) enum Happening {
     Measured { pair: String, link: usize, trip: Option<Duration> },
     /// What was to be kept is on the disk, or not.
     Saved { pair: String, number: u64, result: Result<(), String> },
-    /// A registration has ended, well or not.
-    Registered { pair: String, done: bool },
+    /// A registration is so far.
+    Milestone { pair: String, text: String },
+    /// A registration has ended: with whom, or why not.
+    Registered { pair: String, result: Result<String, String> },
+    /// A registration was undone, or not.
+    Undone(manage::Undone),
 }
 
 /// What the rest of the daemon has to do.
@@ -65,6 +76,7 @@ pub(crate) struct Pairs {
     identity: Option<Arc<Identity>>,
     pins: Option<Pins>,
     state_dir: PathBuf,
+    recorder: Recorder,
     sender: mpsc::UnboundedSender<Happening>,
     happenings: mpsc::UnboundedReceiver<Happening>,
     heard: mpsc::Receiver<Happening>,
@@ -75,7 +87,7 @@ pub(crate) struct Pairs {
 
 impl Pairs {
     /// Nothing begins before [`Pairs::start`].
-    pub(crate) fn new(state_dir: &Path) -> Self {
+    pub(crate) fn new(state_dir: &Path, recorder: Recorder) -> Self {
         let (sender, happenings) = mpsc::unbounded_channel();
         let (hears, heard) = mpsc::channel(WAITING);
         Pairs {
@@ -84,6 +96,7 @@ impl Pairs {
             identity: None,
             pins: None,
             state_dir: state_dir.to_owned(),
+            recorder,
             sender,
             happenings,
             heard,
@@ -106,13 +119,17 @@ impl Pairs {
         });
         match kept.await.unwrap_or_else(|e| Err(e.to_string())) {
             Ok((identity, pins)) => {
-                self.servers = server::start(config, &identity, &pins, &self.hears, &self.sender).await;
+                self.servers =
+                    server::start(config, &identity, &pins, &self.hears, &self.sender, &self.recorder).await;
                 (self.identity, self.pins) = (Some(identity), Some(pins));
             }
             Err(e) => error!("no pair can work: {e}"),
         }
+        let decisions = decisions::writer(&self.state_dir);
         for pair in &config.pairs {
-            let half = Half::new(config, pair, &self.state_dir, self.sender.clone());
+            let noted = decisions::Decisions::new(&pair.name, decisions.clone());
+            let book = book::Book::new(self.recorder.clone(), &pair.name, &pair.peer.to_string());
+            let half = Half::new(config, pair, &self.state_dir, self.sender.clone(), book, noted);
             self.halves.push(half);
         }
         self.settings = config.pairs.clone();
@@ -161,10 +178,14 @@ impl Pairs {
             Happening::Heard { pair, .. }
             | Happening::Measured { pair, .. }
             | Happening::Saved { pair, .. }
+            | Happening::Milestone { pair, .. }
             | Happening::Registered { pair, .. } => pair.clone(),
+            Happening::Undone(_) => String::new(),
         };
-        if let Happening::Registered { done, .. } = happening {
-            return self.registered(&name, done);
+        match happening {
+            Happening::Registered { result, .. } => return self.registered(&name, &result),
+            Happening::Undone(undone) => return self.undone(undone),
+            _ => {}
         }
         if let Some(half) = self.halves.iter_mut().find(|h| h.name() == name) {
             half.take(happening);
@@ -213,7 +234,7 @@ impl Pairs {
     }
 
     /// An operator's order for a pair. The answer may take a while: when what was ordered has come to its end it is an event.
-    pub(crate) fn order(&mut self, pair: &str, order: Order) -> Result<String, String> {
+    pub(crate) fn order(&mut self, pair: &str, order: Order, who: &Who) -> Result<String, String> {
         let names: Vec<&str> = self.halves.iter().map(Half::name).collect();
         let known = names.join(", ");
         let Some(half) = self.halves.iter_mut().find(|h| h.name() == pair) else {
@@ -222,16 +243,17 @@ impl Pairs {
                 false => format!("no pair is called {pair}: there is {known}"),
             });
         };
-        let answer = half.order(order);
+        let answer = half.order(order, who);
         self.gather();
         answer
     }
 
-    fn registered(&mut self, name: &str, done: bool) {
+    fn registered(&mut self, name: &str, result: &Result<String, String>) {
         if let Some(half) = self.halves.iter_mut().find(|h| h.name() == name) {
             half.registering = false;
+            half.book.registered(result);
         }
-        if done {
+        if result.is_ok() {
             self.connect();
         }
     }
@@ -242,6 +264,7 @@ impl Pairs {
         config: &Config,
         pair: &str,
         command: &PairRegistration,
+        who: &Peer,
         reply: oneshot::Sender<Result<Outcome, BackendError>>,
     ) {
         let refuse = |message: String| Ok(Outcome { ok: false, message });
@@ -250,6 +273,9 @@ impl Pairs {
             Err(why) => return drop(reply.send(refuse(why))),
         };
         if !command.asks {
+            if let Some(half) = self.halves.iter_mut().find(|h| h.name() == pair) {
+                half.book.asked("the other node may register", operator(who));
+            }
             for server in &self.servers {
                 server.desk.offer(terms.clone(), OFFER);
             }
@@ -265,11 +291,16 @@ impl Pairs {
         options.local = settings.local;
         if let Some(half) = self.halves.iter_mut().find(|h| h.name() == pair) {
             half.registering = true;
+            half.progress.clear();
+            half.book.asked("registration", operator(who));
         }
         let (identity, pins, news) = (identity.clone(), pins.clone(), self.sender.clone());
         let pair = pair.to_owned();
         tokio::spawn(async move {
-            let told = |m| info!(pair, "{pair}: registration: {m:?}");
+            let told = |m: Milestone| {
+                info!(pair, "{pair}: registration: {m}");
+                let _ = news.send(Happening::Milestone { pair: pair.clone(), text: m.to_string() });
+            };
             let result = terms.run(&options, &identity, &pins, told).await;
             let outcome = match &result {
                 Ok(done) => {
@@ -281,7 +312,8 @@ impl Pairs {
                 }
             };
             // The receivers may be gone by now.
-            let _ = news.send(Happening::Registered { pair, done: result.is_ok() });
+            let result = result.map(|done| done.pin.node.to_string()).map_err(|e| e.to_string());
+            let _ = news.send(Happening::Registered { pair, result });
             let _ = reply.send(Ok(outcome));
         });
     }
@@ -315,9 +347,9 @@ impl Pairs {
     }
 
     /// The daemon is being stopped.
-    pub(crate) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self, on_purpose: bool) {
         for half in &mut self.halves {
-            half.stop();
+            half.stop(on_purpose);
         }
         self.gather();
     }
@@ -325,11 +357,5 @@ impl Pairs {
     /// Every half has said its last word.
     pub(crate) fn may_stop(&self) -> bool {
         self.halves.iter().all(Half::may_stop)
-    }
-
-    /// For status and the API.
-    pub(crate) fn status(&self) -> Vec<crate::control::api::PairReport> {
-        let now = clock::now();
-        self.halves.iter().map(|h| h.report(now)).collect()
     }
 }

@@ -25,6 +25,9 @@ pub(super) fn report(half: &Half, now: Instant) -> PairReport {
         name: half.name().to_owned(),
         peer: half.peer.clone(),
         state: half.state(),
+        about: half.about.clone(),
+        registered: None,
+        progress: half.progress.clone(),
         links: links.collect(),
         status,
     }

@@ -3,6 +3,7 @@
 use super::Happening;
 use super::link::Envelope;
 use crate::config::Config;
+use crate::daemon::record::Recorder;
 use crate::peer::{self, Caller, Event, Handler, Identity, Pins, ServerOptions};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -26,6 +27,7 @@ pub(super) async fn start(
     pins: &Pins,
     hears: &mpsc::Sender<Happening>,
     news: &mpsc::UnboundedSender<Happening>,
+    recorder: &Recorder,
 ) -> Vec<Running> {
     let Some(listener) = config.pair_listener() else { return Vec::new() };
     let any = [IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
@@ -35,7 +37,7 @@ pub(super) async fn start(
         let mut options = ServerOptions::new(SocketAddr::new(*address, listener.port));
         let direct = config.pairs.iter().filter_map(|p| p.direct_link.as_ref());
         options.peers = direct.map(|d| d.peer).chain(config.pairs.iter().map(|p| p.peer)).collect();
-        let ear = Ear(hears.clone(), news.clone());
+        let ear = Ear(hears.clone(), news.clone(), recorder.clone());
         match peer::Server::bind(options, identity, pins.clone(), ear).await {
             Ok(server) => {
                 let (stop, stopped) = oneshot::channel::<()>();
@@ -53,7 +55,7 @@ pub(super) async fn start(
 }
 
 /// Passes on what is said.
-struct Ear(mpsc::Sender<Happening>, mpsc::UnboundedSender<Happening>);
+struct Ear(mpsc::Sender<Happening>, mpsc::UnboundedSender<Happening>, Recorder);
 
 impl Handler for Ear {
     async fn heartbeat(&self, from: Caller, body: Value) -> Result<Value, String> {
@@ -84,12 +86,22 @@ impl Handler for Ear {
                 info!("registered: {} in pair {}", pin.node.as_str(), pin.pair.as_str());
                 let pair = pin.pair.as_str().to_owned();
                 // The receiver ends with the daemon.
-                let _ = self.1.send(Happening::Registered { pair, done: true });
+                let _ = self.1.send(Happening::Registered { pair, result: Ok(pin.node.to_string()) });
             }
             Event::Heard(_) => {}
-            Event::Withdrawn(pin, _) => warn!("the registration of {} did not last", pin.node.as_str()),
-            Event::Failed { from, why } => warn!("a registration from {from} failed: {why}"),
-            Event::Closed { wrong } => warn!("registration is closed after {wrong} wrong keys"),
+            Event::Withdrawn(pin, _) => {
+                let text = format!("the registration of {} did not last", pin.node.as_str());
+                warn!("{text}");
+                self.2.pair_warning(pin.pair.as_str(), &text);
+            }
+            Event::Failed { from, why } => {
+                warn!("a registration from {from} failed: {why}");
+                self.2.warning(None, &format!("a registration from {from} failed: {why}"));
+            }
+            Event::Closed { wrong } => {
+                warn!("registration is closed after {wrong} wrong keys");
+                self.2.warning(None, &format!("registration is closed after {wrong} wrong keys"));
+            }
         }
     }
 }

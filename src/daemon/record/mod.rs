@@ -134,6 +134,18 @@ impl Recorder {
         self.record(fact.level(Severity::Warning));
     }
 
+    /// A warning about a pair. The other node may bring it about as often as it likes.
+    pub(super) fn pair_warning(&self, pair: &str, text: &str) {
+        if self
+            .quota
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .allows(&format!("pair {pair}"), clock::now())
+        {
+            self.record(Fact::new(Kind::Pair, text).about(pair).level(Severity::Warning));
+        }
+    }
+
     /// A track went down or came back.
     pub(super) fn track(&self, r: &Report, before: Verdict) {
         let fact = Fact::new(Kind::Track, &r.detail).about(&r.id.name);

@@ -1,11 +1,12 @@
 //! The main loop's part in the pairs.
 
 use super::{STOP_TICK, Supervisor, care::until, describe};
-use crate::control::api::{Outcome, PairCommand, PairRegistration};
+use crate::control::api::{Outcome, PairCommand, PairRegistration, PairRemoval};
 use crate::control::server::{BackendError, Peer};
 use crate::daemon::backend::Request;
 use crate::daemon::messages::{Command, Event, PairOrder};
-use crate::daemon::pair::{Effect, Happening};
+use crate::daemon::pair::{Effect, Happening, Reply};
+use crate::daemon::record::operator;
 use crate::net::clock;
 use crate::pair::{Id, Order};
 use std::time::Duration;
@@ -51,11 +52,16 @@ impl Supervisor {
     }
 
     /// Goes down in agreement with the other node, before everything else ends.
-    pub(super) async fn stop_pairs(&mut self, again: &mut Signal, inbox: &mut mpsc::Receiver<Request>) {
+    pub(super) async fn stop_pairs(
+        &mut self,
+        on_purpose: bool,
+        again: &mut Signal,
+        inbox: &mut mpsc::Receiver<Request>,
+    ) {
         if self.pairs.is_empty() || self.resources.view().maintenance {
             return;
         }
-        self.pairs.stop();
+        self.pairs.stop(on_purpose);
         self.follow_resources();
         let end = clock::now() + self.resources.longest_stop() + FAREWELL;
         let mut tick = tokio::time::interval(STOP_TICK);
@@ -97,12 +103,20 @@ impl Supervisor {
         };
         let id = command.id.unwrap_or_else(|| format!("{}-{}", std::process::id(), clock::now().as_nanos()));
         let order = Order { id: Id(id), who: describe(who), what: command.what };
-        let answer = self.pairs.order(&pair, order);
+        let answer = self.pairs.order(&pair, order, &operator(who));
         self.follow_resources();
         match answer {
             Ok(message) => Outcome { ok: true, message },
             Err(message) => Outcome { ok: false, message },
         }
+    }
+
+    pub(super) fn pair_remove(&mut self, command: PairRemoval, who: &Peer, reply: Reply) {
+        let Some(pair) = command.pair.or_else(|| self.pairs.only().map(str::to_owned)) else {
+            let message = "name one of the configured pairs".into();
+            return drop(reply.send(Ok(Outcome { ok: false, message })));
+        };
+        self.pairs.remove(&pair, operator(who), reply);
     }
 
     pub(super) fn pair_register(
@@ -115,8 +129,7 @@ impl Supervisor {
             let message = "name one of the configured pairs".into();
             return drop(reply.send(Ok(Outcome { ok: false, message })));
         };
-        let _ = who;
-        self.pairs.register(&self.config, &pair, &command, reply);
+        self.pairs.register(&self.config, &pair, &command, who, reply);
     }
 }
 

@@ -22,13 +22,14 @@ use super::state::State;
 use super::types::{Generation, Id, Life, Role};
 use crate::time::Instant;
 use permission::{Grant, Permission};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// A rule may follow from another one; more than this in a row would be a circle.
 const ROUNDS: usize = 32;
 
 /// What a node says of itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Identity {
     /// The version of the program.
     pub version: String,
@@ -37,7 +38,7 @@ pub struct Identity {
 }
 
 /// Where this node is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Phase {
     /// Does not know who serves.
     Starting,
@@ -58,7 +59,7 @@ enum Phase {
 }
 
 /// How this node came to rise, for what is shown meanwhile.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum Opening {
     /// It started, and the peer had not.
     Alone,
@@ -69,7 +70,7 @@ enum Opening {
 }
 
 /// An operator's order that is being carried out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Pending {
     order: Order,
     since: Instant,
@@ -81,7 +82,7 @@ struct Pending {
 }
 
 /// The newest heartbeat, and what follows from it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Peer {
     beat: Beat,
     /// It had not started anew when it was met first in this life.
@@ -93,7 +94,7 @@ struct Peer {
 }
 
 /// One node's half of a pair.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Controller {
     settings: Settings,
     identity: Identity,

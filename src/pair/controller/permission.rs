@@ -7,10 +7,11 @@ use crate::pair::input::{Data, Saved, Service, WitnessAnswer};
 use crate::pair::output::{Ask, Output, Who};
 use crate::pair::types::Generation;
 use crate::time::Instant;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Why nobody else serves.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Grant {
     /// The living peer said so.
     Peer,
@@ -26,7 +27,7 @@ pub(super) enum Grant {
 const ASKED: usize = 8;
 
 /// What is still needed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum Need {
     Lease,
     Fence,
@@ -34,7 +35,7 @@ enum Need {
 }
 
 /// See [the module](self).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Permission {
     pub(super) grant: Grant,
     need: Need,

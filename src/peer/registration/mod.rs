@@ -66,6 +66,17 @@ pub enum Milestone {
     Pinned,
 }
 
+impl std::fmt::Display for Milestone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Milestone::Connected => "the other node answers",
+            Milestone::Proven => "each has proven that it knows the key",
+            Milestone::Agreed => "version and settings are the same",
+            Milestone::Pinned => "each has pinned the certificate of the other",
+        })
+    }
+}
+
 /// Why a registration failed. Nothing is kept then.
 #[derive(Debug, Error)]
 pub enum RegistrationError {

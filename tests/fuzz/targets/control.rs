@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tandemd::control::api::{
     DataReport, HandlerAnswer, HandlerCall, LogLevel, Maintenance, Outcome, PairCommand, PairRegistration,
-    PairReport, Recover, ResourceCommand, Stats, Status,
+    PairRemoval, PairReport, PinRemoval, PinsReport, Recover, ResourceCommand, Stats, Status,
 };
 use tandemd::control::server::{Backend, BackendError, Peer, Server};
 use tandemd::events::{EventsPage, LIMIT, Query};
@@ -42,6 +42,7 @@ impl Backend for Cardboard {
             groups: vec![],
             tracks: vec![],
             resources: None,
+            pairs: vec![],
         })
     }
 
@@ -100,6 +101,18 @@ impl Backend for Cardboard {
 
     async fn data_recover(&self, name: String, how: Recover, _: Peer) -> Result<Outcome, BackendError> {
         Ok(Outcome { ok: name == "data", message: format!("{how:?}") })
+    }
+
+    async fn pair_remove(&self, _: PairRemoval, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: false, message: "no pair is configured".into() })
+    }
+
+    async fn pins(&self) -> Result<PinsReport, BackendError> {
+        Ok(PinsReport::default())
+    }
+
+    async fn pin_remove(&self, _: PinRemoval, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: false, message: "no certificate is pinned".into() })
     }
 
     async fn events(&self, query: Query, wait: Duration) -> Result<EventsPage, BackendError> {
