@@ -15,7 +15,7 @@ fn pair() -> PairId {
 }
 
 fn ask(verb: Verb, generation: u64) -> Ask {
-    Ask { pair: pair(), verb, generation, lease_ms: 10_000, token: None }
+    Ask { pair: pair(), verb, generation, synced: None, lease_ms: 10_000, token: None }
 }
 
 fn release(token: u64) -> Ask {

@@ -179,6 +179,28 @@ fn where_this_machine_is_reached() {
 }
 
 #[test]
+fn the_pairs_of_a_witness() {
+    let (a, b) = ("aa".repeat(32), "bb".repeat(32));
+    let both = format!("nodes = [\"{a}\", \"{b}\"]");
+    for (lines, key, text) in [
+        ("name = \"p\"".to_owned(), "nodes", "tandemd --fingerprint"),
+        (both.clone(), "name", "is missing"),
+        (format!("name = \"p\"\nnodes = [\"{a}\"]"), "nodes", "two fingerprints"),
+        (format!("name = \"p\"\nnodes = [\"{a}\", \"SHA256:{a}\"]"), "nodes", "the same node twice"),
+        (format!("name = \"p\"\nnodes = [\"{a}\", \"x\"]"), "nodes", "not the fingerprint"),
+        (
+            format!("name = \"p\"\n{both}\n[[witness_server.pair]]\nname = \"p\"\n{both}"),
+            "name",
+            "another pair",
+        ),
+    ] {
+        let d = error(&format!("[witness_server]\n[[witness_server.pair]]\n{lines}\n"));
+        assert!(d.key.ends_with(key) && d.to_string().contains(text), "{lines}: {d}");
+    }
+    says(&warning("[witness_server]\n"), "witness_server: pair", "nobody is lent");
+}
+
+#[test]
 fn a_witness_has_a_file_of_its_own() {
     let server = "[witness_server]\n";
     for (text, table) in [

@@ -5,11 +5,13 @@
 //! goes back to the core as [`Service`](crate::pair::Service).
 
 mod convert;
+mod fence;
 mod half;
 mod keep;
 mod link;
 mod report;
 mod server;
+mod witness;
 
 pub(crate) use half::Half;
 
@@ -20,7 +22,7 @@ use crate::control::api::{Outcome, PairRegistration};
 use crate::control::server::BackendError;
 use crate::net::clock;
 use crate::notify::{Change, Target as Vrrp};
-use crate::pair::{Beat, Input, Order};
+use crate::pair::{Beat, Input, Order, WitnessAnswer};
 use crate::peer::{AuthKey, ClientOptions, Identity, Name, Pins, Registration};
 use crate::time::Instant;
 use std::net::SocketAddr;
@@ -45,6 +47,10 @@ pub(crate) enum Happening {
     Measured { pair: String, link: usize, trip: Option<Duration> },
     /// What was to be kept is on the disk, or not.
     Saved { pair: String, number: u64, result: Result<(), String> },
+    /// The witness has answered this question.
+    Witness { pair: String, number: u64, answer: WitnessAnswer },
+    /// The other node was fenced, or not.
+    Fenced { pair: String, result: Result<(), String> },
     /// A registration has ended, well or not.
     Registered { pair: String, done: bool },
 }
@@ -161,6 +167,8 @@ impl Pairs {
             Happening::Heard { pair, .. }
             | Happening::Measured { pair, .. }
             | Happening::Saved { pair, .. }
+            | Happening::Witness { pair, .. }
+            | Happening::Fenced { pair, .. }
             | Happening::Registered { pair, .. } => pair.clone(),
         };
         if let Happening::Registered { done, .. } = happening {
