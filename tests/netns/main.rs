@@ -23,6 +23,7 @@ mod notify;
 mod pacing;
 mod packets;
 mod pair;
+mod pair_witness;
 mod prefix;
 mod reload;
 mod resources;
