@@ -364,11 +364,13 @@ pub fn fingerprint(lab: &Lab, node: &str) -> String {
     String::from_utf8_lossy(&out.stdout).trim().to_owned()
 }
 
-/// `tandemd --witness` with this configuration.
+/// `tandemd --witness` with this configuration, without any capability, as its unit has it.
 pub fn witness(lab: &Lab, node: &str, config: &str) -> Process {
     let file = lab.path(&format!("{node}.witness.toml"));
     std::fs::write(&file, config).expect("write config");
     let file = file.display().to_string();
     let tandemd = env!("CARGO_BIN_EXE_tandemd");
-    Process::start(lab, node, "witness", &[tandemd, "--witness", "--config", &file], &[])
+    let bare = ["setpriv", "--bounding-set=-all", "--no-new-privs"];
+    let args = [&bare[..], &[tandemd, "--witness", "--config", &file]].concat();
+    Process::start(lab, node, "witness", &args, &[])
 }
