@@ -347,6 +347,15 @@ fn a_silent_node_is_fenced_before_the_other_one_serves() {
     isolated("pair_witness::a_silent_node_is_fenced_before_the_other_one_serves", || {
         let p = fenced_pair();
         let (mut a, b) = p.registered();
+        let check = |config: &str| {
+            let file = p.lab.path("check.toml");
+            std::fs::write(&file, config).expect("config");
+            b.adm_text(&format!("config check {}", file.display()))
+        };
+        let config = p.config("b");
+        assert!(check(&config).ends_with(": ok\n"), "{}", check(&config));
+        let mistaken = check(&(config.clone() + "options = { usrname = \"x\" }\n"));
+        assert!(mistaken.contains("the agent has no option usrname"), "{mistaken}");
         p.kill_a(&mut a);
         p.wait(&b, "secondary_active");
         assert_eq!(p.steps(), ["a up", "off a", "b up"]);

@@ -54,7 +54,7 @@ impl Fencer {
         self.running = Some(Running { wanted, heard, _end: cancel.drop_guard() });
     }
 
-    /// Fences. Asked again while it is at it, it does it once more.
+    /// Fences. Asked again while it is at it, it answers once.
     pub(super) fn fence(&self) {
         if let Some(running) = &self.running {
             running.wanted.notify_one();
@@ -91,6 +91,12 @@ impl Work {
             };
             if asked {
                 let (pair, result) = (work.pair.clone(), work.fence().await);
+                // Who has asked again meanwhile has the same answer: one that comes back is not switched off once more.
+                tokio::select! {
+                    biased;
+                    () = wanted.notified() => {}
+                    () = std::future::ready(()) => {}
+                }
                 // The receiver ends with the daemon.
                 let _ = news.send(Happening::Fenced { pair, result });
             }
