@@ -355,7 +355,7 @@ fn a_silent_node_is_fenced_before_the_other_one_serves() {
         let config = p.config("b");
         assert!(check(&config).ends_with(": ok\n"), "{}", check(&config));
         let mistaken = check(&(config.clone() + "options = { usrname = \"x\" }\n"));
-        assert!(mistaken.contains("the agent has no option usrname"), "{mistaken}");
+        assert!(mistaken.contains("has no option usrname"), "{mistaken}");
         p.kill_a(&mut a);
         p.wait(&b, "secondary_active");
         assert_eq!(p.steps(), ["a up", "off a", "b up"]);
