@@ -54,7 +54,9 @@ const ABOVE_CORE: [&str; 12] = [
     "crate::cli",
 ];
 /// The channel to the other node carries what others decide, and knows nothing of it.
-const BESIDE_PEER: [&str; 11] = [
+const BESIDE_PEER: [&str; 13] = [
+    "crate::witness",
+    "crate::fence",
     "crate::process",
     "crate::agents",
     "crate::track",

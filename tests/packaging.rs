@@ -43,6 +43,21 @@ fn the_unit_fits_the_daemon() {
 }
 
 #[test]
+fn the_unit_of_the_witness_fits_the_witness() {
+    let unit = read("systemd/tandemd-witness.service");
+    let config = read("conf/witness.toml");
+    assert_eq!(value(&unit, "Type"), "notify");
+    assert!(value(&unit, "ExecStart").ends_with("tandemd --witness --config /etc/tandem/witness.toml"));
+    let state = format!("state = \"/var/lib/{}\"", value(&unit, "StateDirectory"));
+    assert!(config.contains(&state), "{state}");
+    assert_eq!(value(&unit, "CapabilityBoundingSet"), "", "it needs none");
+    assert_eq!(value(&unit, "RestartPreventExitStatus"), "78");
+    let help = Command::new(env!("CARGO_BIN_EXE_tandemd")).arg("--help").output().unwrap();
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(help.contains("--witness") && help.contains("--fingerprint"), "{help}");
+}
+
+#[test]
 fn both_programs_say_their_version_and_their_exit_codes() {
     for (program, code) in [(env!("CARGO_BIN_EXE_tandemd"), "78"), (env!("CARGO_BIN_EXE_tandemadm"), "69")] {
         let version = Command::new(program).arg("--version").output().unwrap();

@@ -5,6 +5,7 @@ use super::resource::{self, GraphForm};
 use super::text::{Style, print};
 use crate::agents;
 use crate::config::{self, Diagnostic, Diagnostics, Loaded, Severity};
+use crate::fence::Fence;
 use std::path::Path;
 
 pub(super) async fn check(file: &Path, json: bool) -> Result<(), Failure> {
@@ -38,7 +39,7 @@ pub(super) async fn check(file: &Path, json: bool) -> Result<(), Failure> {
     }
 }
 
-/// Adds what the resources' agents say of their settings.
+/// Adds what the agents of resources and fences say of their settings.
 async fn with_agents(mut loaded: Loaded) -> Result<Loaded, Diagnostics> {
     let mut found = Vec::new();
     for resource in &loaded.config.resources {
@@ -47,6 +48,13 @@ async fn with_agents(mut loaded: Loaded) -> Result<Loaded, Diagnostics> {
             Err(errors) => (Severity::Error, errors),
         };
         found.extend(texts.iter().map(|text| loaded.about(severity, &resource.name, "agent", text)));
+    }
+    for fence in &loaded.config.fences {
+        let (severity, texts) = match Fence::check(fence).await {
+            Ok(warnings) => (Severity::Warning, warnings),
+            Err(errors) => (Severity::Error, errors),
+        };
+        found.extend(texts.iter().map(|text| loaded.about_fence(severity, &fence.name, text)));
     }
     loaded.warnings.extend(found);
     match loaded.warnings.iter().any(|d| d.severity == Severity::Error) {

@@ -25,26 +25,32 @@ pub struct Loaded {
     /// The files that were read, in the order in which they count.
     pub files: Vec<PathBuf>,
     /// Where each resource's table begins: file, line, column.
-    places: BTreeMap<String, (PathBuf, usize, usize)>,
+    places: BTreeMap<String, Place>,
+    /// The same of each fence.
+    fence_places: BTreeMap<String, Place>,
 }
 
 impl Loaded {
     /// Something about a key of a resource that the text alone does not show, such as what an OCF agent's meta-data says
     /// of its parameters, at the place of the resource's table.
     pub fn about(&self, severity: Severity, resource: &str, key: &str, message: &str) -> Diagnostic {
-        let (file, line, column) = self.places.get(resource).cloned().unwrap_or_default();
-        Diagnostic {
-            severity,
-            file,
-            line,
-            column,
-            key: format!("resource \"{resource}\": {key}"),
-            message: printable(message),
-            found: None,
-            allowed: None,
-            help: None,
-        }
+        let place = self.places.get(resource);
+        found(severity, place, format!("resource \"{resource}\": {key}"), message)
     }
+
+    /// As [`Loaded::about`], of a fence: what its agent says.
+    pub fn about_fence(&self, severity: Severity, fence: &str, message: &str) -> Diagnostic {
+        found(severity, self.fence_places.get(fence), format!("fence \"{fence}\": agent"), message)
+    }
+}
+
+/// A place in the text: file, line, column.
+type Place = (PathBuf, usize, usize);
+
+fn found(severity: Severity, place: Option<&Place>, key: String, message: &str) -> Diagnostic {
+    let (file, line, column) = place.cloned().unwrap_or_default();
+    let message = printable(message);
+    Diagnostic { severity, file, line, column, key, message, found: None, allowed: None, help: None }
 }
 
 /// What [`parse`] cannot find in the text.
@@ -169,6 +175,8 @@ fn check(sources: &[Source], options: &Options, whole: bool) -> Result<Loaded, D
     drop(tops);
     let named = drafts.resources.iter().filter_map(|r| Some((r.name.as_ref()?.value.clone(), r.at)));
     let places = named.map(|(name, at)| (name, report.place(at))).collect();
+    let named = drafts.pairs.fences.iter().filter_map(|f| f.name.as_ref());
+    let fence_places = named.map(|name| (name.value.clone(), report.place(name.at))).collect();
     let found = report.finish();
     if found.counts().0 > 0 {
         return Err(found);
@@ -190,7 +198,7 @@ fn check(sources: &[Source], options: &Options, whole: bool) -> Result<Loaded, D
     };
     let config = config.tie().settle_pairs();
     let files = sources.iter().map(|s| s.path.clone()).collect();
-    Ok(Loaded { config, warnings: found.0, files, places })
+    Ok(Loaded { config, warnings: found.0, files, places, fence_places })
 }
 
 fn first_line(message: &str) -> String {

@@ -23,6 +23,12 @@ pub struct Args {
     /// Directory of what outlives a reboot
     #[arg(long, value_name = "DIR", default_value = "/var/lib/tandem")]
     pub state_dir: PathBuf,
+    /// Be the witness of the table witness_server, for the pairs of other machines, and nothing else
+    #[arg(long)]
+    pub witness: bool,
+    /// Print the fingerprint of this node's certificate (with --witness: of this witness's), make it if needed, and end
+    #[arg(long)]
+    pub fingerprint: bool,
     /// Run without the guardian process that hands over and restarts the daemon when it dies (for debuggers)
     #[arg(long)]
     pub no_guardian: bool,

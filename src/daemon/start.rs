@@ -3,7 +3,7 @@
 use super::logging::LogControl;
 use super::privileges::Duty;
 use super::remains::Keep;
-use super::{Args, leftovers, logging, privileges, remains, supervisor::Supervisor};
+use super::{Args, leftovers, logging, privileges, remains, supervisor::Supervisor, witness};
 use crate::config::{self, Config, Realtime};
 use crate::control;
 use crate::control::server::{self, Server};
@@ -16,18 +16,24 @@ use std::process::ExitCode;
 use tracing::{error, info, warn};
 
 /// sysexits.h
-const EX_SOFTWARE: u8 = 70;
-const EX_CANTCREAT: u8 = 73;
+pub(super) const EX_SOFTWARE: u8 = 70;
+pub(super) const EX_CANTCREAT: u8 = 73;
 const EX_NOPERM: u8 = 77;
-const EX_CONFIG: u8 = 78;
+pub(super) const EX_CONFIG: u8 = 78;
 
 /// See [`privileges::allow_resources`].
 pub(super) const NO_RESOURCES: &str = "file systems, DRBD and other resources that need root's rights cannot be started: \
      tandemd has given them up or never had them; install systemd/resources.conf (docs/resources.md), then: \
      systemctl daemon-reload && systemctl restart tandemd";
 
-/// Runs the daemon, guarded by its parent process, until it is told to stop.
+/// Does what the command line says; above all, runs the daemon, guarded by its parent process, until it is told to stop.
 pub fn run(args: Args) -> ExitCode {
+    if args.fingerprint {
+        return witness::print_fingerprint(&args);
+    }
+    if args.witness {
+        return witness::run(&args);
+    }
     let log = logging::start(args.log_level);
     realtime::lift_limits();
     if args.no_guardian {
@@ -67,7 +73,7 @@ fn daemon(args: Args, log: LogControl, ward: Option<Ward>) -> u8 {
             return EX_CONFIG;
         }
     };
-    if let Some(why) = loaded.config.not_run_yet() {
+    if let Some(why) = loaded.config.not_run_yet().or(loaded.config.only_a_witness()) {
         eprintln!("tandemd: not started: {}: {why}", args.config.display());
         return EX_CONFIG;
     }
@@ -162,7 +168,7 @@ fn prepare_events(state_dir: &Path) {
 }
 
 /// Makes the directory if it is missing, and refuses one that others may write to.
-fn prepare_dir(dir: &Path) -> Result<(), String> {
+pub(super) fn prepare_dir(dir: &Path) -> Result<(), String> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(dir);
     made.map_err(|e| e.to_string())?;
     let meta = std::fs::metadata(dir).map_err(|e| e.to_string())?;

@@ -391,7 +391,7 @@ impl Supervisor {
         let pairs = (!self.config.decides_as(&loaded.config)).then_some(
             "[[pair]], [pair_server], [witness] and [[fence]] change only with a restart of tandemd",
         );
-        if let Some(why) = loaded.config.not_run_yet().or(pairs) {
+        if let Some(why) = loaded.config.not_run_yet().or(loaded.config.only_a_witness()).or(pairs) {
             error!(%who, "reload refused, everything stays as it was: {why}");
             return Outcome { ok: false, message: format!("nothing was changed: {why}") };
         }

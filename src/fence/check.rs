@@ -9,7 +9,7 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 /// Where Debian's fence-agents are.
-const AGENTS: &str = "/usr/sbin";
+pub(super) const AGENTS: &str = "/usr/sbin";
 /// With one of these an agent writes what it sends, passwords too.
 const TALKATIVE: [&str; 4] = ["verbose", "verbose_level", "debug", "debug_file"];
 

@@ -5,6 +5,7 @@
 //! `status` then says that the machine is off, wherever the agent can tell. docs/fencing.md is for users.
 
 mod check;
+mod configured;
 mod device;
 mod meta_data;
 mod options;

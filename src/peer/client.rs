@@ -156,6 +156,14 @@ impl Client {
         Self::with(options, identity, Expect::Pinned(pin.fingerprint))
     }
 
+    /// To whoever shows this certificate.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn to(options: ClientOptions, identity: &Identity, shows: Fingerprint) -> Result<Self, ClientError> {
+        Self::with(options, identity, Expect::Pinned(shows))
+    }
+
     pub(super) fn with(
         options: ClientOptions,
         identity: &Identity,
@@ -181,6 +189,28 @@ impl Client {
         self.request(super::server::MESSAGE, body).await
     }
 
+    /// `POST path` with this JSON: HTTP status and body, whatever they are. As long as [`Client::heartbeat`] at most; no body
+    /// is longer than what the other answers may have.
+    ///
+    /// # Errors
+    /// As [`Client::heartbeat`].
+    pub async fn post(&mut self, path: &str, body: Bytes) -> Result<(u16, Bytes), ClientError> {
+        self.post_any(path, body).await.map(|(status, answer)| (status.as_u16(), answer))
+    }
+
+    async fn post_any(&mut self, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), ClientError> {
+        self.open().await?;
+        let answer = match self.exchange(path, body.clone()).await {
+            Err(Failed::NotSent) => {
+                self.open = None;
+                self.open().await?;
+                self.exchange(path, body).await
+            }
+            other => other,
+        };
+        answer.map_err(|f| self.gone(f))
+    }
+
     /// Connects, if there is no connection. Returns what the other side showed.
     pub(super) async fn open(&mut self) -> Result<Fingerprint, ClientError> {
         if let Some(open) = self.open.as_ref().filter(|o| !o.sender.is_closed()) {
@@ -198,21 +228,15 @@ impl Client {
     /// A request on the connection there is, or on a new one. One that was never sent, since the kept connection had been
     /// closed meanwhile, is sent once more.
     pub(super) async fn request(&mut self, path: &str, body: &Value) -> Result<Value, ClientError> {
-        self.open().await?;
-        match self.exchange(path, body).await {
-            Err(Failed::NotSent) => {
-                self.open = None;
-                self.open().await?;
-                self.request_here(path, body).await
-            }
-            other => other.map_err(|f| self.gone(f)),
-        }
+        let (status, answer) = self.post_any(path, json(body)).await?;
+        self.judge(path, status, &answer)
     }
 
     /// A request on the connection there is, never on a new one: for a registration, at the other end of whose connection
     /// nobody may change.
     pub(super) async fn request_here(&mut self, path: &str, body: &Value) -> Result<Value, ClientError> {
-        self.exchange(path, body).await.map_err(|f| self.gone(f))
+        let (status, answer) = self.exchange(path, json(body)).await.map_err(|f| self.gone(f))?;
+        self.judge(path, status, &answer)
     }
 
     fn gone(&self, failed: Failed) -> ClientError {
@@ -224,7 +248,7 @@ impl Client {
         }
     }
 
-    async fn exchange(&mut self, path: &str, body: &Value) -> Result<Value, Failed> {
+    async fn exchange(&mut self, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), Failed> {
         let limit = self.options.answer;
         // Taken out: if it fails, is late or is cancelled half way, the connection is of no use any more.
         let Some(mut open) = self.open.take() else { return Err(Failed::NotSent) };
@@ -233,14 +257,14 @@ impl Client {
             Err(_) => return Err(Failed::Error(ClientError::Timeout { way: self.options.way(), limit })),
         };
         self.open = Some(open);
-        self.judge(path, answer.0, &answer.1).map_err(Failed::Error)
+        Ok(answer)
     }
 
-    async fn send(&self, open: &mut Open, path: &str, body: &Value) -> Result<(StatusCode, Bytes), Failed> {
+    async fn send(&self, open: &mut Open, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), Failed> {
         let request = Request::post(path)
             .header(header::HOST, "peer")
             .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(body.to_string())))
+            .body(Full::new(body))
             .map_err(|e| Failed::Error(ClientError::BadAnswer(e.to_string())))?;
         let broken = |e: &(dyn StdError + 'static)| Failed::Error(self.broken_by("speak with", e));
         if let Err(e) = open.sender.ready().await {
@@ -341,6 +365,10 @@ impl Client {
         };
         self.broken(what, source)
     }
+}
+
+fn json(body: &Value) -> Bytes {
+    body.to_string().into()
 }
 
 /// Why an exchange failed.

@@ -65,7 +65,7 @@ fn shown(value: &Value) -> String {
 }
 
 /// The other side's text ends on a terminal: nothing in it may steer one, and it is short.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let legal = |c: char| if c.is_control() { '?' } else { c };
     let mut out: String = text.chars().take(SHOWN).map(legal).collect();
     if text.chars().nth(SHOWN).is_some() {

@@ -22,6 +22,11 @@ impl Fingerprint {
         Fingerprint(Sha256::digest(der).into())
     }
 
+    /// That of these 32 bytes, as it was written down somewhere.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Fingerprint(bytes)
+    }
+
     /// The 32 bytes.
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0

@@ -70,7 +70,7 @@ impl Journal {
     }
 
     /// Something happened. The text is only made if it is written.
-    pub(super) fn note(&self, kind: Kind, text: impl FnOnce() -> String) {
+    pub(crate) fn note(&self, kind: Kind, text: impl FnOnce() -> String) {
         self.note_at(clock::now(), kind, text);
     }
 

@@ -7,22 +7,22 @@ use std::time::Duration;
 
 /// So many at once, and then one each interval.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     /// How many at once after a quiet time.
-    pub(super) burst: u32,
+    pub(crate) burst: u32,
     /// One more each.
-    pub(super) every: Duration,
+    pub(crate) every: Duration,
 }
 
 /// What of a [`Rate`] is used up: the time at which all of it would be there again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     full_at: Instant,
 }
 
 impl Bucket {
     /// Takes one, if there is one.
-    pub(super) fn take(&mut self, rate: Rate, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, rate: Rate, now: Instant) -> bool {
         let base = self.full_at.max(now);
         if base.since(now) > rate.every.saturating_mul(rate.burst.saturating_sub(1)) {
             return false;
@@ -39,20 +39,20 @@ impl Bucket {
 
 /// Limits on connections.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// From addresses of peers, at once and altogether.
-    pub(super) peers: usize,
+    pub(crate) peers: usize,
     /// From all other addresses, at once and altogether.
-    pub(super) strangers: usize,
+    pub(crate) strangers: usize,
     /// From one address that is no peer's, at once.
-    pub(super) per_stranger: usize,
+    pub(crate) per_stranger: usize,
     /// From one address, new ones.
-    pub(super) rate: Rate,
+    pub(crate) rate: Rate,
     /// Addresses that are remembered.
-    pub(super) addresses: usize,
+    pub(crate) addresses: usize,
 }
 
-pub(super) const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: Limits = Limits {
     peers: 16,
     strangers: 16,
     per_stranger: 4,
@@ -65,7 +65,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 
 /// Why a connection is not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// All places are taken.
     Full,
     /// This address has its share.
@@ -78,7 +78,7 @@ pub(super) enum Refused {
 
 /// Who is connected, and how often who came. Addresses of peers have places of their own, which strangers cannot fill.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     limits: Limits,
     peers: usize,
     strangers: usize,
@@ -94,18 +94,18 @@ struct Entry {
 
 /// A place that was given; it has to be given back.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     key: IpAddr,
     peer: bool,
 }
 
 impl Gate {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Gate { limits, peers: 0, strangers: 0, addresses: HashMap::new(), swept: None }
     }
 
     /// A connection has come; `peer`: its address is one of a peer.
-    pub(super) fn enter(&mut self, from: IpAddr, peer: bool, now: Instant) -> Result<Place, Refused> {
+    pub(crate) fn enter(&mut self, from: IpAddr, peer: bool, now: Instant) -> Result<Place, Refused> {
         let key = group(from);
         let entry = self.entry(key, now)?;
         let (mut seen, limits) = (*entry, self.limits);
@@ -148,7 +148,7 @@ impl Gate {
     }
 
     /// The connection is closed.
-    pub(super) fn leave(&mut self, place: &Place) {
+    pub(crate) fn leave(&mut self, place: &Place) {
         let used = if place.peer { &mut self.peers } else { &mut self.strangers };
         *used = used.saturating_sub(1);
         if let Some(entry) = self.addresses.get_mut(&place.key) {

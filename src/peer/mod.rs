@@ -16,7 +16,7 @@ mod file;
 pub mod fingerprint;
 pub mod identity;
 pub mod journal;
-mod limits;
+pub(crate) mod limits;
 pub mod name;
 pub mod pins;
 pub mod proof;

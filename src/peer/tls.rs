@@ -16,6 +16,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, OtherError,
     PeerIncompatible, ServerConfig, SignatureScheme, version,
 };
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -56,7 +57,19 @@ pub(super) fn provider() -> CryptoProvider {
 /// # Errors
 /// If rustls cannot do TLS 1.3 with its cryptography, which would be a mistake in the build.
 pub fn server(identity: &Identity, pins: Pins, admit: Admission) -> Result<ServerConfig, Error> {
-    let verifier = Verifier { accept: Accept::Pins(pins, admit), provider: Arc::new(provider()) };
+    server_for(identity, Accept::Pins(pins, admit))
+}
+
+/// For a server that only these clients reach.
+///
+/// # Errors
+/// As [`server`].
+pub fn server_of(identity: &Identity, known: BTreeSet<Fingerprint>) -> Result<ServerConfig, Error> {
+    server_for(identity, Accept::Listed(known))
+}
+
+fn server_for(identity: &Identity, accept: Accept) -> Result<ServerConfig, Error> {
+    let verifier = Verifier { accept, provider: Arc::new(provider()) };
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&version::TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
@@ -84,12 +97,12 @@ pub fn client(identity: &Identity, expect: Expect) -> Result<ClientConfig, Error
 }
 
 /// The fingerprint of what the other side showed; nothing before the handshake is done.
-pub(super) fn shown(certificates: Option<&[CertificateDer<'_>]>) -> Option<Fingerprint> {
+pub(crate) fn shown(certificates: Option<&[CertificateDer<'_>]>) -> Option<Fingerprint> {
     certificates.and_then(<[_]>::first).map(|der| Fingerprint::of(der))
 }
 
 /// The refusal of a certificate in an error of the handshake on this side.
-pub(super) fn not_pinned(error: &io::Error) -> Option<NotPinned> {
+pub(crate) fn not_pinned(error: &io::Error) -> Option<NotPinned> {
     match error.get_ref()?.downcast_ref::<Error>()? {
         Error::InvalidCertificate(CertificateError::Other(other)) => {
             other.0.downcast_ref::<NotPinned>().copied()
@@ -99,6 +112,7 @@ pub(super) fn not_pinned(error: &io::Error) -> Option<NotPinned> {
 }
 
 enum Accept {
+    Listed(BTreeSet<Fingerprint>),
     Pins(Pins, Admission),
     One(Expect),
 }
@@ -121,6 +135,7 @@ impl Verifier {
         }
         let shown = Fingerprint::of(certificate);
         let accepted = match &self.accept {
+            Accept::Listed(known) => known.contains(&shown),
             Accept::Pins(pins, admit) => pins.knows(&shown) || admit(),
             Accept::One(Expect::Pinned(pinned)) => shown == *pinned,
             Accept::One(Expect::Anyone) => true,

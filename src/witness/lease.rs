@@ -231,7 +231,7 @@ impl Pair {
             return Some(Denied::NotYours);
         }
         let generation = self.record.generation;
-        (ask.generation < generation).then_some(Denied::Older { generation })
+        (ask.synced.unwrap_or(ask.generation) < generation).then_some(Denied::Older { generation })
     }
 
     fn give(&mut self, who: Fingerprint, ask: &Ask, now: Instant) -> Decision {
@@ -240,7 +240,7 @@ impl Pair {
         // What was granted before still counts for as long as it was granted for.
         record.longest_ms = if held { record.longest_ms.max(ask.lease_ms) } else { ask.lease_ms };
         record.holder = Some(who);
-        record.generation = ask.generation;
+        record.generation = record.generation.max(ask.generation);
         record.released = false;
         if ask.verb == Verb::Acquire {
             // At the end of all numbers the next lease would not be a higher one.

@@ -15,7 +15,7 @@ fn pair() -> PairId {
 }
 
 fn ask(verb: Verb, generation: u64) -> Ask {
-    Ask { pair: pair(), verb, generation, lease_ms: 10_000, token: None }
+    Ask { pair: pair(), verb, generation, synced: None, lease_ms: 10_000, token: None }
 }
 
 fn release(token: u64) -> Ask {
@@ -234,4 +234,16 @@ fn a_look_tells_who_has_it_and_changes_nothing() {
     assert_eq!(seen, expected);
     assert!(look(&mut b, A, at(203)).yours && !look(&mut b, A, at(210)).yours);
     assert_eq!(look(&mut b, A, at(210)).remaining_ms, 0);
+}
+
+#[test]
+fn what_counts_is_what_the_data_belong_to() {
+    let mut b = Bench::ready();
+    let of = |generation, synced| Ask { synced: Some(synced), ..ask(Verb::Acquire, generation) };
+    assert_eq!(b.ask(A, &of(3, 3), at(200)), granted(1));
+    // The other one has heard of a higher generation, and its data are older than what the witness knows.
+    assert_eq!(b.ask(B, &of(5, 2), at(300)), no(Denied::Older { generation: 3 }));
+    // Data that are current, and a generation that it has not heard of: the witness forgets no higher one.
+    assert_eq!(b.ask(B, &of(2, 3), at(300)), granted(2));
+    assert_eq!(b.ask(A, &of(2, 2), at(400)), no(Denied::Older { generation: 3 }));
 }

@@ -5,11 +5,12 @@
 //! before anybody else can be given the lease. docs/witness.md is for users.
 //!
 //! - [`lease`] and [`right`] are cores, without I/O: what the witness decides, and what a node may make of it.
-//! - [`store`] and [`server`] keep the leases on a disk and answer over HTTP; who calls comes from TLS, see [`server::Caller`].
+//! - [`store`] and [`server`] keep the leases on a disk and answer over HTTP; who calls comes from TLS, see [`server::Caller`] and [`listen`].
 //! - [`client`] asks: over HTTP, or through a command of the user's.
 
 pub mod client;
 pub mod lease;
+pub mod listen;
 pub mod right;
 pub mod server;
 pub mod store;

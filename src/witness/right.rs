@@ -79,8 +79,8 @@ impl Right {
         Right { terms, until: None, token: None, returned: None }
     }
 
-    /// What to ask the witness for. [`Verb::Release`] only as [`Right::give_back`] says.
-    pub fn ask(&self, verb: Verb, pair: PairId, generation: u64) -> Ask {
+    /// What to ask the witness for, with the generation that was served with and what this node's data belong to. [`Verb::Release`] only as [`Right::give_back`] says.
+    pub fn ask(&self, verb: Verb, pair: PairId, generation: u64, synced: u64) -> Ask {
         let lease_ms = match verb {
             // Never shorter than T_peer.
             Verb::Acquire | Verb::Renew => {
@@ -89,7 +89,7 @@ impl Right {
             Verb::Release | Verb::Look => 0,
         };
         let token = self.returned.filter(|_| verb == Verb::Release);
-        Ask { pair, verb, generation, lease_ms, token }
+        Ask { pair, verb, generation, synced: Some(synced), lease_ms, token }
     }
 
     /// How to ask for the lease: to renew what was granted, to acquire it if nothing was or the witness knows nothing of it.
@@ -188,13 +188,13 @@ mod tests {
         assert!(right.answered(at(1), &granted(4)));
         assert!(right.give_back());
         assert!(!right.holds(at(1)));
-        let release = right.ask(Verb::Release, "p".parse().unwrap(), 3);
+        let release = right.ask(Verb::Release, "p".parse().unwrap(), 3, 3);
         assert_eq!(release.token, Some(Token(4)));
         assert!(!right.answered(at(2), &granted(4)));
         assert!(!right.holds(at(2)));
         assert!(right.answered(at(2), &granted(5)));
         assert!(right.holds(at(2)));
-        let renew = right.ask(Verb::Renew, "p".parse().unwrap(), 3);
+        let renew = right.ask(Verb::Renew, "p".parse().unwrap(), 3, 3);
         assert_eq!((renew.token, renew.lease_ms), (None, 10_000));
     }
 }

@@ -157,9 +157,13 @@ pub struct Ask {
     pub pair: PairId,
     /// What it wants.
     pub verb: Verb,
-    /// The generation that the node serves with or is about to; kept with the lease.
+    /// The highest generation that anybody served with, as far as the node knows; the witness keeps the highest.
     #[serde(default)]
     pub generation: u64,
+    /// What the node's data belong to; as high as `generation` if there is none. With older ones than a lease was ever
+    /// given for, it gets none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synced: Option<u64>,
     /// T_peer in milliseconds: for how long nobody else is to have the lease. Of [`Verb::Acquire`] and [`Verb::Renew`].
     #[serde(default)]
     pub lease_ms: u64,
@@ -223,8 +227,8 @@ pub enum Denied {
     /// A renewal, or a release, of what the node does not have (any more). It may [`Verb::Acquire`].
     #[error("this node does not have the lease: it has run out, was given back, or went to the other node")]
     NotYours,
-    /// A lease was given for a higher generation, so this node's data may be older than what was served.
-    #[error("the lease was last given for generation {generation}, which is higher than this node's")]
+    /// A lease was given for a higher generation than this node's data belong to.
+    #[error("the lease was given for generation {generation}, which is higher than that of this node's data")]
     Older {
         /// The highest that a lease was given for.
         generation: u64,
@@ -291,12 +295,15 @@ mod tests {
             pair: "p".parse().unwrap(),
             verb: Verb::Acquire,
             generation: 7,
+            synced: None,
             lease_ms: 9000,
             token: None,
         };
         let text = serde_json::to_string(&ask).unwrap();
         assert_eq!(text, r#"{"pair":"p","verb":"acquire","generation":7,"lease_ms":9000,"token":null}"#);
         assert_eq!(serde_json::from_str::<Ask>(&text).unwrap(), ask);
+        let behind = serde_json::to_string(&Ask { synced: Some(6), ..ask }).unwrap();
+        assert!(behind.contains(r#""generation":7,"synced":6,"#), "{behind}");
         for (answer, text) in [
             (Answer::Granted { token: Token(3) }, r#"{"answer":"granted","token":3}"#),
             (Answer::Released, r#"{"answer":"released"}"#),

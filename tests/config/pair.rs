@@ -21,6 +21,14 @@ pub(crate) fn bare_pair(lines: &str) -> String {
     format!("[[pair]]\nname = \"p\"\nrole = \"primary\"\npeer = \"192.0.2.2\"\n{lines}\n")
 }
 
+/// A witness of the pair `epn`, with further lines.
+pub(crate) fn witness_server(lines: &str) -> String {
+    let (a, b) = ("aa".repeat(32), "bb".repeat(32));
+    format!(
+        "[witness_server]\n{lines}[[witness_server.pair]]\nname = \"epn\"\nnodes = [\"{a}\", \"sha256:{b}\"]\n"
+    )
+}
+
 /// A unit without a pair of its own.
 pub(crate) const UNIT: &str = "[[resource]]\nname = \"r\"\nkind = \"systemd\"\nunit = \"a.service\"\n";
 /// A witness that is a program.
@@ -140,7 +148,7 @@ fn what_the_core_decides_by() {
 #[test]
 fn what_is_written_out_reads_back_without_a_word() {
     let witness = pair("on_isolation = \"stop\"\nlong_failover_wait = \"1m\"\nmax_failovers = 0");
-    for text in [PAIRS, &pair(""), &witness, &(pair("") + UNIT + WITNESS), "[witness_server]\n"] {
+    for text in [PAIRS, &pair(""), &witness, &(pair("") + UNIT + WITNESS), &witness_server("")] {
         let all = config(text);
         let written = effective_toml(&all);
         assert_eq!(config(&written), all, "{written}");
@@ -158,11 +166,12 @@ fn the_witness_on_a_third_machine() {
     assert_eq!(fingerprint.to_string(), format!("sha256:{}", "0a".repeat(32)));
     assert_eq!((witness.lease, witness.margin, witness.timeout), (seconds(10), seconds(2), seconds(2)));
 
-    let server = config("[witness_server]\n").witness_server.unwrap();
+    let server = config(&witness_server("")).witness_server.unwrap();
     assert_eq!((server.listen.len(), server.port), (0, 8083));
     assert_eq!(server.state.to_str(), Some("/var/lib/tandem/witness"));
-    let text = "[witness_server]\nlisten = \"127.0.0.1\"\nport = 1\nstate = \"/srv/w\"\n";
-    let server = config(text).witness_server.unwrap();
+    assert_eq!((server.pairs[0].name.as_str(), server.pairs[0].nodes[1]), ("epn", Fingerprint([0xbb; 32])));
+    let text = witness_server("listen = \"127.0.0.1\"\nport = 1\nstate = \"/srv/w\"\n");
+    let server = config(&text).witness_server.unwrap();
     assert_eq!((server.listen, server.port), (vec![address("127.0.0.1")], 1));
 }
 
@@ -260,7 +269,7 @@ fn a_reload_says_what_changed_beside_a_pair() {
         (d.summary(), d.fences.changed[0].in_place),
         (vec!["fence \"f\": delay \"0s\" -> \"3s\"".to_owned()], true)
     );
-    let d = between("[witness_server]\n", "[witness_server]\nport = 1\n");
+    let d = between(&witness_server(""), &witness_server("port = 1\n"));
     assert_eq!(d.summary(), ["witness_server: port 8083 -> 1"]);
 }
 

@@ -1,7 +1,7 @@
 //! Mistakes in what stands beside a pair: witness, fences, servers.
 
 use crate::helpers::{error, instance, loaded, mistakes, source, warning};
-use crate::pair::{UNIT, WITNESS, pair};
+use crate::pair::{UNIT, WITNESS, pair, witness_server};
 use crate::pair_mistakes::{says, third};
 use tandemd::config::{Options, Severity, parse};
 
@@ -171,16 +171,44 @@ fn where_this_machine_is_reached() {
         ("bind = \"192.0.2.1\"", "bind", "write `listen`"),
     ] {
         says(&error(&format!("{}[pair_server]\n{lines}\n", pair(""))), &format!("pair_server: {key}"), text);
-        says(&error(&format!("[witness_server]\n{lines}\n")), &format!("witness_server: {key}"), text);
+        says(&error(&witness_server(&format!("{lines}\n"))), &format!("witness_server: {key}"), text);
     }
     says(&warning("[pair_server]\n"), "pair_server", "nobody is listened to");
-    says(&error("[witness_server]\nstate = \"state\"\n"), "witness_server: state", "is not an absolute path");
-    says(&error("[witness_server]\nlease = 5\n"), "witness_server: lease", "in their [witness]");
+    says(&error(&witness_server("state = \"state\"\n")), "witness_server: state", "is not an absolute path");
+    says(&error(&witness_server("lease = 5\n")), "witness_server: lease", "in their [witness]");
+}
+
+/// Without the breaks of lines.
+fn one_line(d: &tandemd::config::Diagnostic) -> String {
+    d.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_pairs_of_a_witness() {
+    let (a, b) = ("aa".repeat(32), "bb".repeat(32));
+    let both = format!("nodes = [\"{a}\", \"{b}\"]");
+    for (lines, key, text) in [
+        ("name = \"p\"".to_owned(), "nodes", "tandemd --fingerprint"),
+        (both.clone(), "name", "is missing"),
+        (format!("name = \"p\"\nnodes = [\"{a}\"]"), "nodes", "two fingerprints"),
+        (format!("name = \"p\"\nnodes = [\"{a}\", \"SHA256:{a}\"]"), "nodes", "the same node twice"),
+        (format!("name = \"p\"\nnodes = [\"{a}\", \"x\"]"), "nodes", "not the fingerprint"),
+        (
+            format!("name = \"p\"\n{both}\n[[witness_server.pair]]\nname = \"p\"\n{both}"),
+            "name",
+            "another pair",
+        ),
+    ] {
+        let all = mistakes(&format!("[witness_server]\n[[witness_server.pair]]\n{lines}\n"));
+        let said = |d: &tandemd::config::Diagnostic| d.key.ends_with(key) && one_line(d).contains(text);
+        assert!(all.iter().any(said), "{lines}: {all:?}");
+    }
+    says(&warning("[witness_server]\n"), "witness_server: pair", "nobody is lent");
 }
 
 #[test]
 fn a_witness_has_a_file_of_its_own() {
-    let server = "[witness_server]\n";
+    let server = &*witness_server("");
     for (text, table) in [
         (instance("") + server, "[[vrrp_instance]]"),
         (pair("") + server, "[[pair]]"),

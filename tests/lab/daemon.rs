@@ -354,3 +354,23 @@ impl Frr {
         found.cloned().unwrap_or_else(|| panic!("no {address}: {text}"))
     }
 }
+
+/// `tandemd --fingerprint` of a node, before or after its start.
+pub fn fingerprint(lab: &Lab, node: &str) -> String {
+    let state = lab.path(&format!("{node}.d")).join("state");
+    let mut c = Command::new(env!("CARGO_BIN_EXE_tandemd"));
+    let out = c.arg("--fingerprint").arg("--state-dir").arg(state).output().expect("tandemd");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).trim().to_owned()
+}
+
+/// `tandemd --witness` with this configuration, without any capability, as its unit has it.
+pub fn witness(lab: &Lab, node: &str, config: &str) -> Process {
+    let file = lab.path(&format!("{node}.witness.toml"));
+    std::fs::write(&file, config).expect("write config");
+    let file = file.display().to_string();
+    let tandemd = env!("CARGO_BIN_EXE_tandemd");
+    let bare = ["setpriv", "--bounding-set=-all", "--no-new-privs"];
+    let args = [&bare[..], &[tandemd, "--witness", "--config", &file]].concat();
+    Process::start(lab, node, "witness", &args, &[])
+}

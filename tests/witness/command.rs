@@ -34,7 +34,14 @@ impl Bench {
 }
 
 fn ask(verb: Verb) -> Ask {
-    Ask { pair: "epn".parse().unwrap(), verb, generation: 7, lease_ms: 9500, token: Some(Token(1)) }
+    Ask {
+        pair: "epn".parse().unwrap(),
+        verb,
+        generation: 7,
+        synced: None,
+        lease_ms: 9500,
+        token: Some(Token(1)),
+    }
 }
 
 fn is_alive(pid: &str) -> bool {

@@ -180,7 +180,7 @@ impl World {
     }
 
     fn send(&mut self, node: usize, verb: Verb) {
-        let mut ask = self.rights[node].ask(verb, pair(), self.generation[node]);
+        let mut ask = self.rights[node].ask(verb, pair(), self.generation[node], self.generation[node]);
         if self.fault == Fault::ShortLease {
             ask.lease_ms /= 2;
         }

@@ -66,7 +66,7 @@ fn pair() -> PairId {
 }
 
 fn ask(verb: Verb) -> Ask {
-    Ask { pair: pair(), verb, generation: 1, lease_ms: 100_000, token: None }
+    Ask { pair: pair(), verb, generation: 1, synced: None, lease_ms: 100_000, token: None }
 }
 
 /// A record that makes nobody wait.

@@ -4,13 +4,14 @@ use crate::config::keys::Keys;
 
 /// The tables and their keys, for the documentation's test.
 #[cfg(test)]
-pub(in crate::config) const TABLES: [(&str, &Keys); 6] = [
+pub(in crate::config) const TABLES: [(&str, &Keys); 7] = [
     ("[[pair]]", &PAIR),
     ("`direct_link`", &DIRECT_LINK),
     ("[pair_server]", &PAIR_SERVER),
     ("[witness]", &WITNESS),
     ("[[fence]]", &FENCE),
     ("[witness_server]", &WITNESS_SERVER),
+    ("[[witness_server.pair]]", &WITNESS_PAIR),
 ];
 
 pub(super) const PAIR: Keys = Keys {
@@ -101,11 +102,21 @@ pub(super) const FENCE: Keys = Keys {
 };
 
 pub(super) const WITNESS_SERVER: Keys = Keys {
-    known: &["listen", "port", "state"],
+    known: &["listen", "port", "state", "pair"],
     elsewhere: &[
+        ("pairs", "write [[witness_server.pair]]"),
         ("address", "write `listen`"),
         ("bind", "write `listen`"),
         ("state_dir", "write `state`"),
         ("lease", "the nodes say it: write it in their [witness]"),
+    ],
+};
+
+pub(super) const WITNESS_PAIR: Keys = Keys {
+    known: &["name", "nodes"],
+    elsewhere: &[
+        ("fingerprint", "write `nodes`, with the fingerprints of both"),
+        ("fingerprints", "write `nodes`"),
+        ("node", "write `nodes`, with the fingerprints of both"),
     ],
 };

@@ -242,4 +242,15 @@ pub struct WitnessServer {
     pub port: u16,
     /// `state`: directory for what must survive a restart.
     pub state: PathBuf,
+    /// `[[witness_server.pair]]`: who may ask; names and nodes that differ.
+    pub pairs: Vec<WitnessPair>,
+}
+
+/// `[[witness_server.pair]]`: a pair that the witness lends the right to serve to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct WitnessPair {
+    /// Name, as the nodes call it.
+    pub name: String,
+    /// `nodes`: the certificates of the two, not the same.
+    pub nodes: [Fingerprint; 2],
 }

@@ -2,7 +2,7 @@
 
 use super::model::{
     DirectLink, Failback, Fence, FenceAction, FenceAgent, PairServer, PairSettings, Witness, WitnessKind,
-    WitnessServer,
+    WitnessPair, WitnessServer,
 };
 use crate::config::render::{Pairs, Rendered, command, kept, one, path, quoted, span, string, strings};
 use crate::config::resource::{address_order_word, stop_failure_word};
@@ -75,7 +75,17 @@ pub(in crate::config) fn pair_server(server: &PairServer) -> Pairs {
 }
 
 pub(in crate::config) fn witness_server(server: &WitnessServer) -> Pairs {
-    kept([("listen", strings(&server.listen)), ("port", one(server.port)), ("state", path(&server.state))])
+    let pair = |p: &WitnessPair| {
+        let nodes = p.nodes.map(quoted).join(", ");
+        format!("{{ name = {}, nodes = [{nodes}] }}", quoted(&p.name))
+    };
+    let pairs = (!server.pairs.is_empty()).then(|| Rendered::List(server.pairs.iter().map(pair).collect()));
+    kept([
+        ("listen", strings(&server.listen)),
+        ("port", one(server.port)),
+        ("state", path(&server.state)),
+        ("pair", pairs),
+    ])
 }
 
 pub(in crate::config) fn witness(witness: &Witness) -> Pairs {

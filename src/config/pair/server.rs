@@ -1,11 +1,12 @@
 //! `[pair_server]` and `[witness_server]`: where others reach this machine.
 
 use super::keys;
-use super::model::{PairServer, WITNESS_PORT, WitnessServer};
+use super::model::{Fingerprint, PairServer, WITNESS_PORT, WitnessPair, WitnessServer};
+use super::witness::read_pin;
 use crate::config::names;
 use crate::config::once;
 use crate::config::reader::{Table, Value};
-use crate::config::report::{At, Spot};
+use crate::config::report::{At, Problem, Spot};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -42,8 +43,61 @@ pub(in crate::config) fn read_witness_server(tops: &[Table<'_>]) -> Option<Witne
         listen: addresses(&read_listen(&table)),
         port: read_port(&table, WITNESS_PORT),
         state: state.unwrap_or_else(|| PathBuf::from("/var/lib/tandem/witness")),
+        pairs: read_pairs(&table),
     };
     Some(WitnessServerDraft { at: table.at(), built })
+}
+
+/// More are not served by one witness.
+const MOST_PAIRS: usize = 1000;
+const NODES: &str =
+    "the fingerprints of both nodes' certificates, as `tandemd --fingerprint` prints them on each";
+
+/// `[[witness_server.pair]]`.
+fn read_pairs(table: &Table<'_>) -> Vec<WitnessPair> {
+    let mut all: Vec<WitnessPair> = Vec::new();
+    let tables = table.tables("pair", &keys::WITNESS_PAIR);
+    for pair in tables.iter().take(MOST_PAIRS) {
+        let (name, nodes) = (names::own_name(pair), read_nodes(pair));
+        let Some((name, nodes)) = name.zip(nodes) else { continue };
+        if all.iter().any(|p| p.name == name.value) {
+            let problem = Problem::error(name.at, name.key.clone(), "is the name of another pair");
+            table.report.add(problem.found(format!("\"{}\"", name.value)));
+        } else {
+            all.push(WitnessPair { name: name.value, nodes });
+        }
+    }
+    let place = "witness_server: pair";
+    if tables.len() > MOST_PAIRS {
+        let problem = Problem::error(table.at(), place, "there are too many pairs for one witness");
+        table.report.add(problem.allowed(format!("{MOST_PAIRS}")));
+    }
+    if tables.is_empty() {
+        let problem =
+            Problem::warning(table.at(), place, "no pair is listed, so nobody is lent a right to serve");
+        table.report.add(problem.help("add [[witness_server.pair]] with `name` and `nodes`"));
+    }
+    all
+}
+
+fn read_nodes(pair: &Table<'_>) -> Option<[Fingerprint; 2]> {
+    let value = pair.need("nodes", NODES)?;
+    let items = value.list("fingerprints")?;
+    let count = items.len();
+    let pins: Vec<Fingerprint> = items.iter().filter_map(read_pin).collect();
+    match pins.as_slice() {
+        [a, b] if a == b => {
+            value.add(value.refuse("are the same node twice").allowed(NODES));
+            None
+        }
+        [a, b] if count == 2 => Some([*a, *b]),
+        _ => {
+            if count != 2 {
+                value.add(value.refuse("must be two fingerprints").allowed(NODES));
+            }
+            None
+        }
+    }
 }
 
 fn addresses(listen: &[Spot<IpAddr>]) -> Vec<IpAddr> {

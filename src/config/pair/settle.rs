@@ -45,6 +45,12 @@ impl Config {
             .then_some("this version runs one [[pair]] on a node: with several, tandemd does not start")
     }
 
+    /// That this is the configuration of a witness, in words; it is not run as a node.
+    pub fn only_a_witness(&self) -> Option<&'static str> {
+        let why = "[witness_server] is run with `tandemd --witness`, and by nothing else";
+        self.witness_server.as_ref().map(|_| why)
+    }
+
     /// Whether anything that a pair decides with differs; a reload does not change that.
     pub fn decides_as(&self, other: &Config) -> bool {
         (&self.pairs, &self.pair_server, &self.witness, &self.fences)

@@ -85,7 +85,7 @@ fn read_tandemd(table: &Table<'_>, address: Option<&Spot<IpAddr>>) -> Option<Wit
 const PIN: &str = "\"sha256:\" and 64 hexadecimal digits, as the witness prints it when it starts";
 
 /// Digits as tools print them: in either case, with or without colons, with or without `sha256:`.
-fn read_pin(value: &Value<'_>) -> Option<Fingerprint> {
+pub(super) fn read_pin(value: &Value<'_>) -> Option<Fingerprint> {
     let text = value.string()?;
     let pin = parse_pin(text);
     if pin.is_none() {

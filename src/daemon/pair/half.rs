@@ -3,8 +3,10 @@
 use super::book::Book;
 use super::convert;
 use super::decisions::Decisions;
+use super::fence::Fencer;
 use super::keep::{self, Keeper, Kept, NOBODY_WAITS};
 use super::link::{Sender, Trips, Way};
+use super::witness::Asker;
 use super::{Effect, Happening};
 use crate::config::{Config, DayWindow, Failback, PairSettings};
 use crate::control::api::{PairAbout, PairReport};
@@ -46,6 +48,8 @@ pub(crate) struct Half {
     /// None: stand alone, or what was found up at the start is not known yet.
     pub(super) controller: Option<Controller>,
     links: Vec<Sender>,
+    witness: Asker,
+    fence: Fencer,
     pub(super) trips: Vec<Trips>,
     /// The order that is being carried out, and the virtual routers that have not taken it yet.
     order: u64,
@@ -110,6 +114,8 @@ impl Half {
             news,
             controller: None,
             links: Vec::new(),
+            witness: Asker::new(config, pair),
+            fence: Fencer::new(config, pair),
             order: 0,
             outstanding: BTreeSet::new(),
             serves: false,
@@ -147,6 +153,10 @@ impl Half {
     pub(super) fn connect(&mut self, pair: &PairSettings, pin: Option<&Pin>, identity: &Identity) {
         self.links.clear();
         let Some(pin) = pin else { return };
+        if let Err(e) = self.witness.start(identity, self.news.clone()) {
+            error!(pair = self.name, "{}: the witness cannot be asked: {e}", self.name);
+        }
+        self.fence.start(pin.node.as_str(), self.news.clone());
         let mut way = self.way(0, SocketAddr::new(pair.peer, pair.port));
         way.options.local = pair.local;
         let mut ways = vec![way];
@@ -197,6 +207,7 @@ impl Half {
     pub(super) fn take(&mut self, happening: Happening) {
         match happening {
             Happening::Heard { link, beat, .. } => {
+                self.fence.heard();
                 let mismatch = self.mismatch(&beat);
                 self.input(Input::Mismatch(mismatch));
                 self.input(Input::Heard(Link(link), beat));
@@ -209,6 +220,8 @@ impl Half {
             Happening::Saved { number, result, .. } => self.input(Input::Saved(number, result)),
             Happening::Milestone { text, .. } => self.progress.push(text),
             Happening::Registered { .. } | Happening::Undone(_) => {}
+            Happening::Witness { number, answer, .. } => self.input(Input::Witness { number, answer }),
+            Happening::Fenced { result, .. } => self.input(Input::Fenced(result)),
         }
     }
 
@@ -405,8 +418,8 @@ impl Half {
                 self.replies.insert(id, result);
             }
             Output::MayStop => self.left = true,
-            // The configuration refuses these tables as long as nothing stands behind them.
-            Output::Witness(_) | Output::Fence => {}
+            Output::Witness(ask) => self.witness.ask(ask),
+            Output::Fence => self.fence.fence(),
         }
     }
 

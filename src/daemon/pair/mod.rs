@@ -7,12 +7,14 @@
 mod book;
 mod convert;
 mod decisions;
+mod fence;
 mod half;
 mod keep;
 mod link;
 mod manage;
 mod report;
 mod server;
+mod witness;
 
 pub(crate) use half::Half;
 pub(crate) use manage::Reply;
@@ -26,7 +28,7 @@ use crate::control::server::{BackendError, Peer};
 use crate::events::Who;
 use crate::net::clock;
 use crate::notify::{Change, Target as Vrrp};
-use crate::pair::{Beat, Input, Order};
+use crate::pair::{Beat, Input, Order, WitnessAnswer};
 use crate::peer::registration::Milestone;
 use crate::peer::{AuthKey, ClientOptions, Identity, Name, Pins, Registration};
 use crate::time::Instant;
@@ -58,6 +60,10 @@ pub(crate) enum Happening {
     Registered { pair: String, result: Result<String, String> },
     /// A registration was undone, or not.
     Undone(manage::Undone),
+    /// The witness has answered this question.
+    Witness { pair: String, number: u64, answer: WitnessAnswer },
+    /// The other node was fenced, or not.
+    Fenced { pair: String, result: Result<(), String> },
 }
 
 /// What the rest of the daemon has to do.
@@ -179,6 +185,8 @@ impl Pairs {
             | Happening::Measured { pair, .. }
             | Happening::Saved { pair, .. }
             | Happening::Milestone { pair, .. }
+            | Happening::Witness { pair, .. }
+            | Happening::Fenced { pair, .. }
             | Happening::Registered { pair, .. } => pair.clone(),
             Happening::Undone(_) => String::new(),
         };
