@@ -36,6 +36,8 @@ pub enum Blocker {
     LockedOut(u32),
     /// The peer was stopped on purpose.
     PeerLeft,
+    /// The peer was stopped while maintenance was on there: its service is still up.
+    PeerLeftUp,
     /// This node has not spoken with its peer since it started.
     NeverMet,
     /// The peer's advertisements are still heard.
@@ -69,6 +71,7 @@ impl Blocker {
                 | Blocker::Manual
                 | Blocker::LockedOut(_)
                 | Blocker::PeerLeft
+                | Blocker::PeerLeftUp
                 | Blocker::NeverMet
                 | Blocker::WitnessSilent(_)
                 | Blocker::FenceFailed(_)
@@ -89,6 +92,9 @@ impl Blocker {
             }
             Blocker::Forked(_) => "tandemadm ha failover --force on the node whose data are to stay",
             Blocker::Stopping => "start the daemon again",
+            Blocker::PeerLeftUp => {
+                "start the daemon there; if nothing of the service is up there for sure: tandemadm ha failover --force"
+            }
             Blocker::Manual | Blocker::PeerLeft | Blocker::Isolated => "tandemadm ha failover",
             Blocker::StartFailed(_) => "mend it, then tandemadm ha clear",
             Blocker::LockedOut(_) => "find out why it moved so often, then tandemadm ha clear",
@@ -129,6 +135,9 @@ impl fmt::Display for Blocker {
             Blocker::Manual => f.write_str("failover is manual"),
             Blocker::LockedOut(n) => write!(f, "{n} takeovers in a short time: it stays where it is"),
             Blocker::PeerLeft => f.write_str("the other node was stopped on purpose"),
+            Blocker::PeerLeftUp => {
+                f.write_str("the other node's daemon was stopped in maintenance, and its service is still up")
+            }
             Blocker::NeverMet => f.write_str(
                 "it has not spoken with the other node since it started, which may have newer data or serve",
             ),

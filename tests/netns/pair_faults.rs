@@ -391,3 +391,25 @@ fn never_both(steps: &[String]) {
         }
     }
 }
+
+/// Found by a review: nobody could take the service down there, and the peer did not know that it was up.
+#[test]
+fn a_daemon_that_is_stopped_in_maintenance_is_not_replaced() {
+    isolated("pair_faults::a_daemon_that_is_stopped_in_maintenance_is_not_replaced", || {
+        let p = Pair::new("");
+        let (mut a, b) = p.registered();
+        assert!(a.adm("maintenance on").status.success());
+        assert_eq!(a.process.stop(), Some(0));
+        let words = || b.adm_text("ha status").split_whitespace().collect::<Vec<_>>().join(" ");
+        let waits = || words().contains("its service is still up");
+        wait_until(secs(10), "b knows", waits);
+        sleep(4000);
+        assert!(p.lab.path("a.up").exists() && !p.lab.path("b.up").exists(), "{}", p.told());
+        let refused = b.adm("ha failover");
+        assert!(!refused.status.success() || !p.lab.path("b.up").exists(), "{refused:?}");
+        // An operator who knows better may.
+        std::fs::remove_file(p.lab.path("a.up")).expect("a.up");
+        assert!(b.adm("ha failover --force").status.success());
+        wait_until(secs(20), "b serves", || p.lab.path("b.up").exists());
+    });
+}

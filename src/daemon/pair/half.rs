@@ -341,7 +341,9 @@ impl Half {
         let resumes = (found_up && saved.serves) || alone;
         let saved = crate::pair::Saved { serves: saved.serves || alone, ..saved };
         // Nobody knows how long the right of the daemon that died would last.
-        let found = if resumes { Found::Up { right: now } } else { Found::Down };
+        // One that stood alone has just been registered, and its peer does not serve.
+        let fresh = settings.witness.filter(|_| alone).map_or(Duration::ZERO, |terms| terms.own);
+        let found = if resumes { Found::Up { right: now + fresh } } else { Found::Down };
         if !resumes {
             // What is left of an earlier life goes, whenever the nodes speak.
             self.tell_routers(false, "the nodes have not spoken yet");
@@ -455,7 +457,9 @@ impl Half {
         if self.controller.is_some() {
             self.keep_shown();
         }
-        self.input(Input::Stop);
+        if on_purpose {
+            self.input(Input::Stop);
+        }
     }
 
     pub(super) fn may_stop(&self) -> bool {

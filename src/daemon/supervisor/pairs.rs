@@ -58,10 +58,14 @@ impl Supervisor {
         again: &mut Signal,
         inbox: &mut mpsc::Receiver<Request>,
     ) {
-        if self.pairs.is_empty() || self.resources.view().maintenance {
+        if self.pairs.is_empty() {
             return;
         }
         self.pairs.stop(on_purpose);
+        if !on_purpose {
+            // Its peer is to take over as if it had died, once it is silent.
+            return;
+        }
         self.follow_resources();
         let end = clock::now() + self.resources.longest_stop() + FAREWELL;
         let mut tick = tokio::time::interval(STOP_TICK);

@@ -83,4 +83,9 @@ impl Controller {
     pub(super) fn peer_left(&self) -> bool {
         self.peer.as_ref().is_some_and(|p| p.beat.leaves)
     }
+
+    /// It was stopped while maintenance was on there, and what it served is still up.
+    pub(super) fn peer_left_up(&self) -> bool {
+        self.peer_left() && self.peer_serving() != Serving::No
+    }
 }

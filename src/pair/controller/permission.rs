@@ -112,7 +112,7 @@ impl Controller {
         }
         match p.grant {
             // One that was stopped meanwhile does not take its word back.
-            Grant::Peer => !self.links.both_ways(now) && !self.peer_left(),
+            Grant::Peer => !self.links.both_ways(now) && (!self.peer_left() || self.peer_left_up()),
             Grant::Silence | Grant::Parted => (heard || self.peer_advertises) && !p.fenced,
             Grant::Resumed => false,
         }

@@ -290,7 +290,15 @@ impl Controller {
         if self.links.hears_anything(now) || self.peer_advertises {
             return false;
         }
-        let left = self.peer_left();
+        if self.peer_left_up() && !force {
+            // Its service is up, and nobody there can take it down.
+            let why = crate::pair::Blocker::PeerLeftUp.to_string();
+            if ordered.is_some() {
+                self.drop_pending(Err(why), out);
+            }
+            return ordered.is_some();
+        }
+        let left = self.peer_left() && !self.peer_left_up();
         let waited = now >= self.dead_at() || (force && self.settings.witness.is_none());
         if !left && !waited {
             return false;

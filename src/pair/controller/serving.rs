@@ -155,7 +155,8 @@ impl Controller {
             self.drop_pending(Err(why), out);
             return true;
         }
-        if let Some(at) = self.stopping {
+        // In maintenance the service stays up when the daemon ends.
+        if let Some(at) = self.stopping.filter(|_| !self.maintenance) {
             let hands_over = self.settings.handover_on_stop && self.peer_unfit(now).is_none();
             if !hands_over || now >= at + self.settings.silence() {
                 return self.fall(None, "the daemon is being stopped".into(), Who::Node, out);

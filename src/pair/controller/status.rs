@@ -119,7 +119,9 @@ impl Controller {
             all.push(Blocker::LockedOut(u32::try_from(self.takeovers.len()).unwrap_or(u32::MAX)));
         }
         let silent = !self.links.hears_anything(now);
-        if silent && self.peer_left() && !self.settings.handover_on_stop {
+        if silent && self.peer_left_up() {
+            all.push(Blocker::PeerLeftUp);
+        } else if silent && self.peer_left() && !self.settings.handover_on_stop {
             all.push(Blocker::PeerLeft);
         }
         if !self.met {

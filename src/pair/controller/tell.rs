@@ -76,7 +76,9 @@ impl Controller {
     fn may_stop(&mut self, out: &mut Vec<Output>) {
         // The disk says so too, unless it fails.
         let written = self.saved == self.durable || self.save_failed.is_some();
-        if self.stopping.is_some() && !self.left && written && self.serving() == Serving::No {
+        let stays_up = self.maintenance && self.serving() == Serving::Yes;
+        let over = stays_up || self.serving() == Serving::No;
+        if self.stopping.is_some() && !self.left && written && over {
             self.left = true;
             self.gist = None;
             out.push(Output::MayStop);
@@ -122,7 +124,7 @@ impl Controller {
             wish: self.wish.clone(),
             invitation: self.invitation(now),
             answer: self.answer.clone(),
-            leaves: self.stopping.is_some() && self.serving() == Serving::No,
+            leaves: self.left || (self.stopping.is_some() && self.serving() == Serving::No),
         }
     }
 }
