@@ -439,6 +439,8 @@ impl Half {
             return Err(format!("{}: {NOT_REGISTERED}", State::StandAlone));
         }
         let (id, what, who) = (order.id.clone(), order.what, order.who.clone());
+        // How earlier orders ended was told as an event.
+        self.replies.clear();
         self.input(Input::Order(order));
         let answer = self.replies.remove(&id).unwrap_or_else(|| Err("the pair has no answer".into()));
         info!(pair = self.name, %who, "{}: {what}: {}", self.name, answer.as_ref().unwrap_or_else(|e| e));
