@@ -1,31 +1,27 @@
 //! One pair of this node.
 
+mod decided;
+mod node;
+
 use super::book::Book;
 use super::convert;
 use super::decisions::Decisions;
 use super::fence::Fencer;
-use super::keep::{self, Keeper, Kept, NOBODY_WAITS};
+use super::keep::{self, Keeper, Kept};
 use super::link::{Sender, Trips, Way};
 use super::witness::Asker;
 use super::{Effect, Happening};
 use crate::config::{Config, DayWindow, Failback, PairSettings};
 use crate::control::api::{PairAbout, PairReport};
-use crate::daemon::messages::{Command, PairOrder};
-use crate::daemon::resources::{Place, View};
-use crate::events::Who;
-use crate::net::clock;
-use crate::pair::{
-    Controller, Data, Found, Id, Identity as Says, Input, Life, Link, Order, Output, Role, Service, State,
-};
+use crate::pair::{Controller, Data, Id, Identity as Says, Input, Link, Role, Service, State};
 use crate::peer::{ClientOptions, Identity, Pin};
 use crate::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::error;
 
 /// A connection is there within this time, or is tried again.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -238,234 +234,6 @@ impl Half {
         (beat.settings != self.says.settings).then(|| {
             "the settings of the pair differ between the nodes (compare `tandemadm config show`)".into()
         })
-    }
-
-    pub(super) fn router_changed(&mut self, instance: &str, fault: bool, reason: &str) {
-        if !self.instances.iter().any(|i| i == instance) {
-            return;
-        }
-        match fault {
-            true => self.faults.insert(instance.to_owned(), format!("{instance} is in FAULT: {reason}")),
-            false => self.faults.remove(instance),
-        };
-    }
-
-    pub(super) fn rival(&mut self, instance: &str, heard: bool) {
-        if !self.instances.iter().any(|i| i == instance) {
-            return;
-        }
-        match heard {
-            true => self.rivals.insert(instance.to_owned()),
-            false => self.rivals.remove(instance),
-        };
-    }
-
-    pub(super) fn paired(&mut self, instance: &str, number: u64) {
-        if number == self.order {
-            self.outstanding.remove(instance);
-        }
-    }
-
-    /// Looks at the node, and tells the core what has changed.
-    pub(super) fn look(&mut self, view: &View) {
-        self.begin(view);
-        if self.controller.is_none() {
-            return;
-        }
-        if view.maintenance != self.maintenance {
-            self.maintenance = view.maintenance;
-            self.input(Input::Maintenance(view.maintenance));
-        }
-        if self.rivals.is_empty() == self.rivalled {
-            self.rivalled = !self.rivals.is_empty();
-            self.input(Input::PeerAdvertises(self.rivalled));
-        }
-        let minute = convert::minute_of_day();
-        let in_hours = self.hours.is_empty() || self.hours.iter().any(|h| h.contains(minute));
-        if in_hours != self.in_hours {
-            self.in_hours = in_hours;
-            self.input(Input::FailbackHours(in_hours));
-        }
-        let data = convert::data(view.data.0, view.data.1.iter());
-        if self.data.as_ref() != Some(&data) {
-            self.data = Some(data.clone());
-            self.input(Input::Data(data));
-        }
-        let trouble = self.faults.values().next().or(view.critical.as_ref()).cloned();
-        if trouble != self.trouble {
-            self.trouble = trouble.clone();
-            self.input(Input::Trouble(trouble));
-        }
-        self.moved |= view.place != Place::Down;
-        let Some(service) = self.service(view) else { return };
-        if self.told.as_ref() != Some(&service) {
-            self.told = Some(service.clone());
-            self.input(Input::Service { order: self.order, service });
-        }
-    }
-
-    /// How far the newest order is; none: it has not been taken everywhere, so nothing that is seen comes of it.
-    fn service(&self, view: &View) -> Option<Service> {
-        if self.order == 0 || !self.outstanding.is_empty() {
-            return None;
-        }
-        Some(match (&view.blocked, view.place) {
-            (Some(why), _) => Service::Blocked(why.clone()),
-            (None, Place::Up) => Service::Up,
-            (None, Place::Moving) => Service::Moving,
-            (None, Place::Down) => match (&view.failed, &self.trouble) {
-                (Some(why), _) if self.moved => Service::Failed(why.clone()),
-                // Its virtual router could not become MASTER, or did not stay it.
-                (_, Some(why)) if self.serves => Service::Failed(why.clone()),
-                _ => Service::Down,
-            },
-        })
-    }
-
-    /// The core begins when it is known what was found up.
-    fn begin(&mut self, view: &View) {
-        let Some(found_up) = view.found_up else { return };
-        if self.controller.is_some() || self.stopping {
-            return;
-        }
-        if self.links.is_empty() || self.damaged.is_some() {
-            return self.stand_alone();
-        }
-        self.kept.stopped = false;
-        let now = clock::now();
-        let seconds = u64::try_from(clock::wall().as_second()).unwrap_or(0);
-        let life = Life(seconds.max(self.kept.saved.life.0.saturating_add(1)));
-        let (settings, saved) = (self.core_settings.clone(), self.kept.saved.clone());
-        // A primary that stood alone serves already.
-        let alone = std::mem::take(&mut self.alone) && view.place == Place::Up;
-        let resumes = (found_up && saved.serves) || alone;
-        let saved = crate::pair::Saved { serves: saved.serves || alone, ..saved };
-        // Nobody knows how long the right of the daemon that died would last.
-        // One that stood alone has just been registered, and its peer does not serve.
-        let fresh = settings.witness.filter(|_| alone).map_or(Duration::ZERO, |terms| terms.own);
-        let found = if resumes { Found::Up { right: now + fresh } } else { Found::Down };
-        if !resumes {
-            // What is left of an earlier life goes, whenever the nodes speak.
-            self.tell_routers(false, "the nodes have not spoken yet");
-        }
-        self.decisions.begin();
-        self.controller = Some(Controller::new(now, settings, self.says.clone(), saved, life, found));
-        self.input(Input::Timer);
-    }
-
-    /// Not registered: the primary serves as it would without a pair.
-    fn stand_alone(&mut self) {
-        if std::mem::replace(&mut self.alone, true) {
-            return;
-        }
-        warn!(pair = self.name, "{}: Stand Alone: {NOT_REGISTERED}", self.name);
-        let serves = self.role == Role::Primary && self.damaged.is_none();
-        self.tell_routers(serves, NOT_REGISTERED);
-    }
-
-    fn tell_routers(&mut self, serves: bool, why: &str) {
-        self.outstanding = self.instances.iter().cloned().collect();
-        (self.serves, self.moved, self.told) = (serves, false, None);
-        for instance in &self.instances {
-            let order = match serves {
-                true => PairOrder::Take(why.to_owned()),
-                false => PairOrder::Yield(why.to_owned()),
-            };
-            self.effects.push(Effect::Tell(Command::Pair(instance.clone(), order, self.order)));
-        }
-        if self.instances.is_empty() {
-            self.effects.push(Effect::Serve(serves));
-        }
-    }
-
-    pub(super) fn input(&mut self, input: Input) {
-        let Some(controller) = &mut self.controller else { return };
-        let outputs = self.decisions.handle(controller, clock::now(), input);
-        for output in outputs {
-            self.perform(output);
-        }
-    }
-
-    fn perform(&mut self, output: Output) {
-        match output {
-            Output::Send(beat) => {
-                let beat = Arc::new(*beat);
-                self.links.iter().for_each(|link| link.send(beat.clone()));
-            }
-            Output::Activate { order, why } => {
-                self.order = order;
-                self.tell_routers(true, &why);
-            }
-            Output::Deactivate { order, why } => {
-                self.order = order;
-                self.tell_routers(false, &why);
-            }
-            Output::Save(number, saved) => {
-                self.kept.saved = saved;
-                self.kept.state = Some(self.state());
-                self.keeper.keep(number, self.kept.clone());
-            }
-            Output::Changed(c) => {
-                info!(pair = self.name, who = %c.who, "{}: {}: {}", self.name, c.to, c.why);
-                self.book.changed(&c);
-                self.kept.state = Some(c.to);
-                self.keep_shown();
-            }
-            Output::Notice { warning: true, text } => {
-                warn!(pair = self.name, "{}: {text}", self.name);
-                self.book.warning(&text);
-            }
-            Output::Notice { warning: false, text } => info!(pair = self.name, "{}: {text}", self.name),
-            Output::Reply(id, result) => {
-                self.replies.insert(id, result);
-            }
-            Output::MayStop => self.left = true,
-            Output::Witness(ask) => self.witness.ask(ask),
-            Output::Fence => self.fence.fence(),
-        }
-    }
-
-    pub(super) fn order(&mut self, order: Order, by: &Who) -> Result<String, String> {
-        let (what, name) = (order.what, order.who.clone());
-        // What it changes at once is changed by them.
-        self.book.asked_by(&name, by);
-        let answer = self.obey(order);
-        self.book.order(what.word(), by, &answer);
-        answer
-    }
-
-    fn obey(&mut self, order: Order) -> Result<String, String> {
-        if self.controller.is_none() {
-            return Err(format!("{}: {NOT_REGISTERED}", State::StandAlone));
-        }
-        let (id, what, who) = (order.id.clone(), order.what, order.who.clone());
-        // How earlier orders ended was told as an event.
-        self.replies.clear();
-        self.input(Input::Order(order));
-        let answer = self.replies.remove(&id).unwrap_or_else(|| Err("the pair has no answer".into()));
-        info!(pair = self.name, %who, "{}: {what}: {}", self.name, answer.as_ref().unwrap_or_else(|e| e));
-        answer
-    }
-
-    /// For `ha info` while the daemon is down: what the core needs was written when it asked for it.
-    fn keep_shown(&mut self) {
-        self.kept.about = Some(self.about.clone());
-        self.keeper.keep(NOBODY_WAITS, self.kept.clone());
-    }
-
-    pub(super) fn stop(&mut self, on_purpose: bool) {
-        self.stopping = true;
-        self.kept.stopped = on_purpose;
-        if self.controller.is_some() {
-            self.keep_shown();
-        }
-        if on_purpose {
-            self.input(Input::Stop);
-        }
-    }
-
-    pub(super) fn may_stop(&self) -> bool {
-        self.controller.is_none() || self.left
     }
 
     pub(super) fn link_names(&self) -> &[String] {

@@ -1,0 +1,134 @@
+//! What the core is told of this node.
+
+use super::super::convert;
+use super::{Half, NOT_REGISTERED};
+use crate::daemon::resources::{Place, View};
+use crate::net::clock;
+use crate::pair::{Controller, Found, Input, Life, Role, Service};
+use std::time::Duration;
+use tracing::warn;
+
+impl Half {
+    pub(in crate::daemon::pair) fn router_changed(&mut self, instance: &str, fault: bool, reason: &str) {
+        if !self.instances.iter().any(|i| i == instance) {
+            return;
+        }
+        match fault {
+            true => self.faults.insert(instance.to_owned(), format!("{instance} is in FAULT: {reason}")),
+            false => self.faults.remove(instance),
+        };
+    }
+
+    pub(in crate::daemon::pair) fn rival(&mut self, instance: &str, heard: bool) {
+        if !self.instances.iter().any(|i| i == instance) {
+            return;
+        }
+        match heard {
+            true => self.rivals.insert(instance.to_owned()),
+            false => self.rivals.remove(instance),
+        };
+    }
+
+    pub(in crate::daemon::pair) fn paired(&mut self, instance: &str, number: u64) {
+        if number == self.order {
+            self.outstanding.remove(instance);
+        }
+    }
+
+    /// Looks at the node, and tells the core what has changed.
+    pub(in crate::daemon::pair) fn look(&mut self, view: &View) {
+        self.begin(view);
+        if self.controller.is_none() {
+            return;
+        }
+        if view.maintenance != self.maintenance {
+            self.maintenance = view.maintenance;
+            self.input(Input::Maintenance(view.maintenance));
+        }
+        if self.rivals.is_empty() == self.rivalled {
+            self.rivalled = !self.rivals.is_empty();
+            self.input(Input::PeerAdvertises(self.rivalled));
+        }
+        let minute = convert::minute_of_day();
+        let in_hours = self.hours.is_empty() || self.hours.iter().any(|h| h.contains(minute));
+        if in_hours != self.in_hours {
+            self.in_hours = in_hours;
+            self.input(Input::FailbackHours(in_hours));
+        }
+        let data = convert::data(view.data.0, view.data.1.iter());
+        if self.data.as_ref() != Some(&data) {
+            self.data = Some(data.clone());
+            self.input(Input::Data(data));
+        }
+        let trouble = self.faults.values().next().or(view.critical.as_ref()).cloned();
+        if trouble != self.trouble {
+            self.trouble = trouble.clone();
+            self.input(Input::Trouble(trouble));
+        }
+        self.moved |= view.place != Place::Down;
+        let Some(service) = self.service(view) else { return };
+        if self.told.as_ref() != Some(&service) {
+            self.told = Some(service.clone());
+            self.input(Input::Service { order: self.order, service });
+        }
+    }
+
+    /// How far the newest order is; none: it has not been taken everywhere, so nothing that is seen comes of it.
+    fn service(&self, view: &View) -> Option<Service> {
+        if self.order == 0 || !self.outstanding.is_empty() {
+            return None;
+        }
+        Some(match (&view.blocked, view.place) {
+            (Some(why), _) => Service::Blocked(why.clone()),
+            (None, Place::Up) => Service::Up,
+            (None, Place::Moving) => Service::Moving,
+            (None, Place::Down) => match (&view.failed, &self.trouble) {
+                (Some(why), _) if self.moved => Service::Failed(why.clone()),
+                // Its virtual router could not become MASTER, or did not stay it.
+                (_, Some(why)) if self.serves => Service::Failed(why.clone()),
+                _ => Service::Down,
+            },
+        })
+    }
+
+    /// The core begins when it is known what was found up.
+    fn begin(&mut self, view: &View) {
+        let Some(found_up) = view.found_up else { return };
+        if self.controller.is_some() || self.stopping {
+            return;
+        }
+        if self.links.is_empty() || self.damaged.is_some() {
+            return self.stand_alone();
+        }
+        self.kept.stopped = false;
+        let now = clock::now();
+        let seconds = u64::try_from(clock::wall().as_second()).unwrap_or(0);
+        let life = Life(seconds.max(self.kept.saved.life.0.saturating_add(1)));
+        let (settings, saved) = (self.core_settings.clone(), self.kept.saved.clone());
+        // A primary that stood alone serves already.
+        let alone = std::mem::take(&mut self.alone) && view.place == Place::Up;
+        let resumes = (found_up && saved.serves) || alone;
+        let saved = crate::pair::Saved { serves: saved.serves || alone, ..saved };
+        // Nobody knows how long the right of the daemon that died would last.
+        // One that stood alone has just been registered, and its peer does not serve.
+        let fresh = settings.witness.filter(|_| alone).map_or(Duration::ZERO, |terms| terms.own);
+        let found = if resumes { Found::Up { right: now + fresh } } else { Found::Down };
+        if !resumes {
+            // What is left of an earlier life goes, whenever the nodes speak.
+            self.tell_routers(false, "the nodes have not spoken yet");
+        }
+        self.decisions.begin();
+        self.controller = Some(Controller::new(now, settings, self.says.clone(), saved, life, found));
+        self.input(Input::Timer);
+    }
+
+    /// Not registered: the primary serves as it would without a pair.
+    fn stand_alone(&mut self) {
+        if std::mem::replace(&mut self.alone, true) {
+            return;
+        }
+        warn!(pair = self.name, "{}: Stand Alone: {NOT_REGISTERED}", self.name);
+        let serves = self.role == Role::Primary && self.damaged.is_none();
+        self.tell_routers(serves, NOT_REGISTERED);
+    }
+}
