@@ -147,6 +147,13 @@ impl Backend for Cardboard {
         Ok(Outcome { ok: true, message: format!("{} stands alone", command.pair.unwrap_or_default()) })
     }
 
+    async fn pair_simulate(
+        &self,
+        _: tandemd::control::simulation::PairQuestion,
+    ) -> Result<tandemd::control::simulation::Simulated, BackendError> {
+        Ok(Err("nothing to simulate".into()))
+    }
+
     async fn pins(&self) -> Result<PinsReport, BackendError> {
         Ok(PinsReport { own: Some("AA:BB".into()), pins: vec![] })
     }

@@ -12,6 +12,8 @@ mod resources;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod server;
+/// What would happen to a pair if.
+pub mod simulation;
 
 /// Name of the socket in the run directory.
 pub const SOCKET_NAME: &str = "control.sock";

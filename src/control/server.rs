@@ -11,6 +11,7 @@ use super::data::{data, data_recover, data_verify, drbd_handler};
 use super::events::events;
 use super::pairs::{pair_order, pair_register, pair_remove, pairs, pin_remove, pins};
 pub use super::peer::Peer;
+use super::simulation::{PairQuestion, Simulated, pair_simulate};
 use crate::events::{EventsPage, Query};
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path as Segments, State};
@@ -125,6 +126,11 @@ pub trait Backend: Clone + Send + Sync + 'static {
         command: PairRemoval,
         who: Peer,
     ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `POST /v1/pairs/simulate`. Changes nothing.
+    fn pair_simulate(
+        &self,
+        question: PairQuestion,
+    ) -> impl Future<Output = Result<Simulated, BackendError>> + Send;
     /// `GET /v1/pairs/pins`.
     fn pins(&self) -> impl Future<Output = Result<PinsReport, BackendError>> + Send;
     /// `POST /v1/pairs/forget`.
@@ -235,6 +241,7 @@ fn router<B: Backend>(backend: B) -> Router {
         .route("/v1/pairs/order", post(pair_order::<B>))
         .route("/v1/pairs/register", post(pair_register::<B>))
         .route("/v1/pairs/remove", post(pair_remove::<B>))
+        .route("/v1/pairs/simulate", post(pair_simulate::<B>))
         .route("/v1/pairs/pins", get(pins::<B>))
         .route("/v1/pairs/forget", post(pin_remove::<B>))
         .route("/v1/events", get(events::<B>))

@@ -5,6 +5,7 @@ use crate::control::api::{
     PairRemoval, PairReport, PinRemoval, PinsReport, Recover, ResourceCommand, Stats, Status,
 };
 use crate::control::server::{Backend, BackendError, Peer};
+use crate::control::simulation::{PairQuestion, Simulated};
 use crate::events::{EventsPage, Query, read_events};
 use crate::resource;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub(super) enum Request {
     Pairs(oneshot::Sender<Result<Vec<PairReport>, BackendError>>),
     PairOrder(PairCommand, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
     PairRegister(PairRegistration, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
+    PairSimulate(PairQuestion, oneshot::Sender<Result<Simulated, BackendError>>),
     PairRemove(PairRemoval, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
     Pins(oneshot::Sender<Result<PinsReport, BackendError>>),
     PinRemove(PinRemoval, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
@@ -145,6 +147,10 @@ impl Backend for Door {
 
     async fn pair_register(&self, command: PairRegistration, who: Peer) -> Result<Outcome, BackendError> {
         self.ask(|reply| Request::PairRegister(command, who, reply)).await
+    }
+
+    async fn pair_simulate(&self, question: PairQuestion) -> Result<Simulated, BackendError> {
+        self.ask(|reply| Request::PairSimulate(question, reply)).await
     }
 
     async fn pair_remove(&self, command: PairRemoval, who: Peer) -> Result<Outcome, BackendError> {

@@ -454,6 +454,7 @@ impl Supervisor {
                 drop(reply.send(Ok(self.pair_order(command, &who))));
             }
             Request::PairRegister(command, who, reply) => self.pair_register(command, &who, reply),
+            Request::PairSimulate(question, reply) => self.pair_simulate(question, reply),
             Request::PairRemove(command, who, reply) => self.pair_remove(command, &who, reply),
             Request::Pins(reply) => drop(reply.send(Ok(self.pairs.pins_report()))),
             Request::PinRemove(command, who, reply) => self.pairs.forget(command.host, operator(&who), reply),

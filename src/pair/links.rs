@@ -61,6 +61,15 @@ impl Links {
         (self.silence, self.interval) = (new.silence(), new.heartbeat_interval);
     }
 
+    /// As the other node sees them, whose links work as these do; it has heard the heartbeat with this number now.
+    pub(super) fn mirrored(&self, now: Instant, life: Life, sequence: u64) -> Self {
+        let turned = |w: &Way| {
+            let works = self.direction(now, w) == Direction::Both;
+            Way { heard: works.then_some((now, life, sequence)), acknowledged: works.then_some(now) }
+        };
+        Links { ways: self.ways.iter().map(turned).collect(), sent: VecDeque::new(), ..self.clone() }
+    }
+
     /// A heartbeat goes out.
     pub(super) fn sends(&mut self, now: Instant, sequence: u64) {
         if self.sent.len() >= REMEMBERED {

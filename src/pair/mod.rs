@@ -10,6 +10,7 @@
 mod beat;
 mod blocker;
 mod controller;
+mod forecast;
 mod input;
 mod links;
 mod output;
@@ -21,6 +22,7 @@ mod types;
 pub use beat::{Answer, Beat, Invitation, Serving, Verdict, Wish};
 pub use blocker::Blocker;
 pub use controller::{Controller, Identity, PeerStatus, Status};
+pub use forecast::{End, Forecast, Moment, OCCURRENCES, Occurrence, Whose, forecast};
 pub use input::{Data, Found, Input, Order, Saved, Service, What, WitnessAnswer};
 pub use links::Direction;
 pub use output::{Ask, Change, Output, Who};

@@ -192,3 +192,34 @@ fn a_pair_is_removed_with_its_other_node_dead_and_made_anew() {
         assert_eq!(p.lab.holders(VIP), ["a"]);
     });
 }
+
+#[test]
+fn what_would_happen_is_told_and_nothing_moves() {
+    isolated("pair_commands::what_would_happen_is_told_and_nothing_moves", || {
+        let pair = Pair::new();
+        let (a, b) = (pair.start("a"), pair.start("b"));
+        let refused = a.adm("ha simulate peer-dies");
+        assert_eq!(refused.status.code(), Some(1), "nobody to simulate yet");
+        pair.register(&a, &b);
+        // Soon after a registration something may still be under way.
+        wait_until(secs(20), "it can be asked", || b.adm("ha simulate peer-dies").status.success());
+        let said = json(&b, "ha simulate peer-dies --json");
+        assert_eq!(said["end"]["serving"], serde_json::json!(["this"]), "{said}");
+        assert_eq!(said["end"]["this"], "secondary_active", "{said}");
+        // Silence of 5 x 200 ms and 1 s more, then a second for the service.
+        let away = said["away_ms"].as_u64().expect("number");
+        assert!((2900..3500).contains(&away), "{said}");
+        let text = String::from_utf8_lossy(&b.adm("ha simulate peer-dies").stdout).into_owned();
+        assert!(text.contains("serving: this node") && text.contains("Secondary Active"), "{text}");
+        let two = json(&a, "ha simulate all-links-cut --json");
+        assert_eq!(
+            (&two["both"], two["end"]["serving"].as_array().map(Vec::len)),
+            (&true.into(), Some(2)),
+            "{two}"
+        );
+        assert_eq!(a.adm("ha simulate witness-lost").status.code(), Some(1));
+        assert_eq!(a.adm("ha simulate nonsense").status.code(), Some(64));
+        assert!(String::from_utf8_lossy(&a.adm("ha simulate --list").stdout).contains("all-links-cut"));
+        assert_eq!((state(&a), state(&b)), ("primary_active".into(), "secondary_syncing".into()));
+    });
+}

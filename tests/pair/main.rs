@@ -14,6 +14,7 @@ mod witness;
 mod world;
 
 mod again;
+mod forecast;
 mod random;
 mod stories;
 mod tables;

@@ -64,6 +64,8 @@ pub(in crate::cli) enum HaCommand {
         #[command(flatten)]
         act: HaAct,
     },
+    /// What would happen now if this happened; nothing moves
+    Simulate(HaSimulate),
     /// Forget what has failed: takeovers are no longer locked out
     Clear(HaAct),
     /// After a split brain: whose data stay
@@ -156,6 +158,23 @@ pub(in crate::cli) struct HaAct {
     /// Said twice with the same ID, it is done once
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct HaSimulate {
+    /// What happens; several happen at once
+    #[arg(required_unless_present = "list", value_name = "EVENT", num_args = 1..=crate::control::simulation::TOGETHER, hide_possible_values = true,
+        value_parser = clap::builder::PossibleValuesParser::new(crate::pair::OCCURRENCES.map(|(_, word, _)| word)))]
+    pub(in crate::cli) events: Vec<String>,
+    /// What may be asked about, each with what it means
+    #[arg(long)]
+    pub(in crate::cli) list: bool,
+    /// Which pair, if there are several
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) pair: Option<String>,
+    /// As JSON, for scripts
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod args;
 mod info;
 mod register;
 mod render;
+mod simulate;
 
 pub(super) use args::HaCommand;
 pub(super) use render::top;
@@ -40,6 +41,7 @@ pub(super) async fn run(client: &Client, state_dir: &Path, command: HaCommand) -
         HaCommand::Standby { mode, act } => {
             order(client, act, What::Standby(mode == super::args::Switch::On)).await
         }
+        HaCommand::Simulate(ask) => simulate::run(client, ask).await,
         HaCommand::Clear(act) => order(client, act, What::Clear).await,
         HaCommand::Keep { side, act } => order(client, act, What::Keep { own: side == Side::Local }).await,
         HaCommand::Authkey { file, pair, json } => register::wait(client, &file, pair, json).await,

@@ -14,6 +14,7 @@ mod link;
 mod manage;
 mod report;
 mod server;
+mod simulate;
 mod witness;
 
 pub(crate) use half::Half;

@@ -3,6 +3,7 @@
 use super::{STOP_TICK, Supervisor, care::until, describe};
 use crate::control::api::{Outcome, PairCommand, PairRegistration, PairRemoval};
 use crate::control::server::{BackendError, Peer};
+use crate::control::simulation::{PairQuestion, Simulated};
 use crate::daemon::backend::Request;
 use crate::daemon::messages::{Command, Event, PairOrder};
 use crate::daemon::pair::{Effect, Happening, Reply};
@@ -113,6 +114,15 @@ impl Supervisor {
             Ok(message) => Outcome { ok: true, message },
             Err(message) => Outcome { ok: false, message },
         }
+    }
+
+    pub(super) fn pair_simulate(
+        &mut self,
+        mut question: PairQuestion,
+        reply: oneshot::Sender<Result<Simulated, BackendError>>,
+    ) {
+        question.pair = question.pair.or_else(|| self.pairs.only().map(str::to_owned));
+        self.pairs.simulate(question, reply);
     }
 
     pub(super) fn pair_remove(&mut self, command: PairRemoval, who: &Peer, reply: Reply) {

@@ -2,6 +2,7 @@
 
 mod deadlines;
 mod hearing;
+mod likeness;
 mod orders;
 mod permission;
 mod rules;

@@ -102,7 +102,7 @@ impl Controller {
         out.insert(last, Output::Send(Box::new(beat)));
     }
 
-    fn beat(&self, now: Instant) -> Beat {
+    pub(super) fn beat(&self, now: Instant) -> Beat {
         // A node that serves says what is on its disk: its peer keeps to that even if this node forgets it.
         let serves = matches!(self.phase, Phase::Rising | Phase::Active);
         let truth: &Saved = if serves { &self.durable } else { self.truth() };

@@ -107,6 +107,13 @@ impl Backend for Cardboard {
         Ok(Outcome { ok: false, message: "no pair is configured".into() })
     }
 
+    async fn pair_simulate(
+        &self,
+        _: tandemd::control::simulation::PairQuestion,
+    ) -> Result<tandemd::control::simulation::Simulated, BackendError> {
+        Ok(Err("nothing to simulate".into()))
+    }
+
     async fn pins(&self) -> Result<PinsReport, BackendError> {
         Ok(PinsReport::default())
     }
