@@ -149,6 +149,7 @@ fn so_do_things_that_come_together() {
 fn a_forecast_says_when_and_why() {
     let w = World::healthy(1, plain);
     let said = ask(&w, S, &[Occurrence::PeerDies]).unwrap();
+    w.say(|| format!("{said:#?}"));
     let up = said.moments.iter().find(|m| m.whose == Whose::This && m.what == "serves").unwrap();
     let s = &w.nodes[S].settings;
     let patience = u64::try_from(s.patience().as_millis()).unwrap();

@@ -12,6 +12,7 @@ impl Controller {
     pub(in crate::pair) fn moves(&self) -> bool {
         matches!(self.phase, Phase::Wishing | Phase::Permission(_) | Phase::Rising | Phase::Falling(_))
             || self.stopping.is_some()
+            || self.pending.is_some()
     }
 
     /// The settings it decides by.
