@@ -1,6 +1,7 @@
 //! One machine: its disk, its service, its daemon.
 
 use crate::data::Copy;
+use crate::stack::Stack;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tandemd::pair::*;
@@ -52,6 +53,8 @@ pub(crate) struct Node {
     pub(crate) maintenance: bool,
     pub(crate) may_stop: bool,
     pub(crate) advertised: bool,
+    /// What the service is made of; none: the world plays it.
+    pub(crate) stack: Option<Stack>,
     /// A daemon that has not been told anything yet.
     pub(crate) newborn: bool,
 }
@@ -86,6 +89,7 @@ impl Node {
             maintenance: false,
             may_stop: false,
             advertised: false,
+            stack: None,
             newborn: false,
         }
     }

@@ -76,6 +76,9 @@ impl World {
         let node = &mut self.nodes[n];
         node.order = order;
         node.way += 1;
+        if node.stack.is_some() {
+            return self.stack_is_told(n, to == Real::GoingUp);
+        }
         let takes = match (node.service, to) {
             (Real::Down, Real::GoingDown) | (Real::Up, Real::GoingUp) => ms(1),
             (_, Real::GoingUp) => node.up_takes,

@@ -82,6 +82,9 @@ impl Plan {
             w.nodes[n].up_takes = ms(r.between(10, 3000));
             w.nodes[n].down_takes = ms(r.between(10, 1500));
         }
+        if r.below(3) == 0 {
+            w.with_stacks();
+        }
         w.say(|| format!("{base:?}\n{} data, acts: {:#?}", w.has_data, self.acts));
         w.tape = tape.then(Vec::new);
         w.start_both();
@@ -119,7 +122,13 @@ impl World {
             9 => self.pause(n),
             10 | 11 => self.resume(n),
             12 => self.nodes[n].disk_fails = some(2),
-            13 => self.nodes[n].start_fails = some(2),
+            13 => {
+                self.nodes[n].start_fails = some(2);
+                if let Some(s) = &mut self.nodes[n].stack {
+                    let part = [None, Some("data"), Some("fs"), Some("app")];
+                    s.hangs[act.link] = part[usize::try_from(act.number % 4).unwrap()];
+                }
+            }
             14 => match some(2) {
                 true => self.nodes[n].stop_fails = true,
                 false => self.unstick(n),
@@ -199,6 +208,7 @@ impl World {
             }
             self.power_on(n);
             self.start(n);
+            self.clear_stack(n);
             self.trouble(n, None);
             self.maintenance(n, false);
             self.input(n, Input::Mismatch(None));

@@ -1,6 +1,7 @@
 //! What happens in the field.
 
 use crate::node::Real;
+use crate::stack::Later;
 use crate::world::{Event, World, secs};
 use std::time::Duration;
 use tandemd::pair::*;
@@ -15,6 +16,9 @@ impl World {
         }
         let clock = self.nodes[n].clock(self.now);
         let node = &mut self.nodes[n];
+        if node.stack.is_some() {
+            node.order = 0;
+        }
         node.life += 1;
         node.epoch += 1;
         node.may_stop = false;
@@ -41,6 +45,7 @@ impl World {
         node.controller = Some(controller);
         node.newborn = true;
         self.say(|| format!("{n}: the daemon starts, {found:?}"));
+        self.stack_starts(n);
         let data = self.data_of(n);
         let (trouble, maintenance) = (self.nodes[n].trouble.clone(), self.nodes[n].maintenance);
         let advertised = self.nodes[n].advertised;
@@ -103,6 +108,8 @@ impl World {
         node.epoch += 1;
         node.paused = false;
         node.waiting.clear();
+        self.stack_dies(n, false);
+        let node = &self.nodes[n];
         let epoch = node.epoch;
         if let Some(after) = node.starts_again_after {
             self.at(after, Event::Start(n, epoch));
@@ -117,6 +124,7 @@ impl World {
         node.waiting.clear();
         node.epoch += 1;
         node.way += 1;
+        self.stack_dies(n, true);
         if let Some(after) = wakes {
             self.at(after, Event::PowerOn(n));
         }
@@ -140,6 +148,7 @@ impl World {
     pub(crate) fn resume(&mut self, n: usize) {
         self.say(|| format!("{n}: SIGCONT"));
         self.nodes[n].paused = false;
+        self.at(Duration::ZERO, Event::Stack(n, self.nodes[n].epoch, Later::Timer));
         let waiting: Vec<Input> = self.nodes[n].waiting.drain(..).collect();
         for input in waiting {
             self.input(n, input);
@@ -204,12 +213,16 @@ impl World {
 
     pub(crate) fn maintenance(&mut self, n: usize, on: bool) {
         self.nodes[n].maintenance = on;
+        self.stack_rests(n, on);
         self.input(n, Input::Maintenance(on));
     }
 
     /// What could not go down is mended by hand.
     pub(crate) fn unstick(&mut self, n: usize) {
         self.nodes[n].stop_fails = false;
+        if self.nodes[n].stack.is_some() {
+            return self.clear_stack(n);
+        }
         if self.nodes[n].service == Real::Stuck {
             self.nodes[n].service = Real::Down;
             let order = self.nodes[n].order;

@@ -2,6 +2,7 @@
 
 use crate::node::{Node, Real};
 use crate::rng::Rng;
+use crate::stack::Later;
 use crate::watch::Watch;
 use crate::witness::Witness;
 use std::collections::BTreeMap;
@@ -36,6 +37,10 @@ pub(crate) enum Event {
     Saved(usize, u64, u64, Saved),
     /// The service of a node has come to the end of its way.
     Moved(usize, u64),
+    /// Something in what the service is made of.
+    Stack(usize, u64, Later),
+    /// How far it is with an order.
+    Served(usize, u64, u64, Service),
     Ask(usize, u64, Ask),
     Answer(usize, u64, u64, WitnessAnswer),
     Fence(usize, u64),
@@ -208,6 +213,10 @@ impl World {
             Event::Input(n, epoch, input) if epoch == self.nodes[n].epoch => self.input(n, input),
             Event::Saved(n, epoch, number, saved) => self.written(n, epoch, number, saved),
             Event::Moved(n, way) if way == self.nodes[n].way => self.moved(n),
+            Event::Stack(n, epoch, later) if epoch == self.nodes[n].epoch => self.stack_goes_on(n, later),
+            Event::Served(n, epoch, order, service) if epoch == self.nodes[n].epoch => {
+                self.input(n, Input::Service { order, service });
+            }
             Event::Ask(n, epoch, ask) => self.ask_witness(n, epoch, ask),
             Event::Answer(n, epoch, number, answer) if epoch == self.nodes[n].epoch => {
                 let answer = match self.nodes[n].witness_reached {
@@ -245,7 +254,10 @@ impl World {
 
     fn look_at_vrrp(&mut self) {
         for n in 0..2 {
-            let heard = self.vrrp && self.nodes[1 - n].service != Real::Down;
+            let other = &self.nodes[1 - n];
+            let advertises =
+                other.stack.as_ref().map_or(other.service != Real::Down, |s| s.advertises() && other.runs());
+            let heard = self.vrrp && advertises;
             if heard != self.nodes[n].advertised {
                 self.nodes[n].advertised = heard;
                 let later = if heard { ms(20) } else { secs(3) };
