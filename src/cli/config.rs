@@ -13,11 +13,6 @@ pub(super) async fn check(file: &Path, json: bool) -> Result<(), Failure> {
         Ok(loaded) => with_agents(loaded).await,
         Err(mistakes) => Err(mistakes),
     };
-    if let Ok(loaded) = &loaded
-        && let Some(text) = loaded.config.not_run_yet()
-    {
-        eprintln!("{}: warning: {text}", file.display());
-    }
     let (mistakes, files) = match loaded {
         Ok(loaded) => (loaded.warnings, Some(loaded.files)),
         Err(mistakes) if json => (mistakes.0, None),

@@ -16,7 +16,7 @@ pub use super::pairs::{
     Obstacle, PairAbout, PairCommand, PairLast, PairLink, PairRegistration, PairRemoval, PairReport,
     PinRemoval, PinReport, PinsReport,
 };
-pub use super::resources::{
+pub use super::resources::{PairResources, 
     ActivationStatus, AddressPlace, Condition, LastFailure, LastResult, Maintenance, ResourceCommand,
     ResourceGroupStatus, ResourceStatus, ResourcesStatus, RunningStep,
 };

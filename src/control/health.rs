@@ -141,14 +141,23 @@ impl Findings {
         if r.maintenance {
             self.warning("maintenance is on: nothing is monitored and nothing moves".into());
         }
-        if let Some(why) = r.blocked() {
-            self.failed(format!("resources are blocked: {why}"));
-        }
-        if let Some(why) = &r.rolled_back {
-            self.failed(format!("this node could not become active: {why}"));
+        match r.pairs.is_empty() {
+            true => self.graph("", r.blocked(), r.rolled_back.as_deref()),
+            false => r.pairs.iter().for_each(|p| {
+                self.graph(&format!("pair {}: ", p.pair), p.blocked.as_deref(), p.rolled_back.as_deref());
+            }),
         }
         for resource in &r.resources {
             self.resource(resource);
+        }
+    }
+
+    fn graph(&mut self, whose: &str, blocked: Option<&str>, rolled_back: Option<&str>) {
+        if let Some(why) = blocked {
+            self.failed(format!("{whose}resources are blocked: {why}"));
+        }
+        if let Some(why) = rolled_back {
+            self.failed(format!("{whose}this node could not become active: {why}"));
         }
     }
 

@@ -31,11 +31,45 @@ pub struct ResourcesStatus {
     pub resources: Vec<ResourceStatus>,
     /// Groups, in configuration order.
     pub groups: Vec<ResourceGroupStatus>,
+    /// Of a node with several pairs: how far those of each are. What stands above is of all: `target` where they have the same one,
+    /// the worst `condition`. Empty: everything is of one graph.
+    #[serde(default)]
+    pub pairs: Vec<PairResources>,
+}
+
+/// The resources of one of several pairs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PairResources {
+    /// Name of the pair.
+    pub pair: String,
+    /// Where they should be; none: not decided yet.
+    pub target: Option<Target>,
+    /// How far they are.
+    pub condition: Condition,
+    /// The same in words.
+    pub condition_text: String,
+    /// Why nothing goes up before somebody has looked, in words; none: nothing is blocked.
+    pub blocked: Option<String>,
+    /// Why the last raise was undone, in words, until something new is asked for.
+    pub rolled_back: Option<String>,
+    /// A reload waits for something to go down.
+    pub reconfiguring: bool,
 }
 
 impl ResourcesStatus {
+    /// How far the graph is that a resource is in, and why nothing goes up there.
+    pub fn graph_of(&self, resource: &ResourceStatus) -> (Condition, Option<&str>) {
+        match self.pairs.iter().find(|p| Some(&p.pair) == resource.pair.as_ref()) {
+            Some(pair) => (pair.condition, pair.blocked.as_deref()),
+            None => (self.condition, self.blocked()),
+        }
+    }
+
     /// Why nothing goes up before somebody has looked, in words; none: nothing is blocked.
     pub fn blocked(&self) -> Option<&str> {
+        if !self.pairs.is_empty() {
+            return self.pairs.iter().find_map(|p| p.blocked.as_deref());
+        }
         let by_activation = self.activation.as_ref().and_then(|a| a.blocked.as_deref());
         let by_graph = (self.condition == Condition::Blocked).then_some(self.condition_text.as_str());
         by_graph.or(by_activation)
@@ -98,6 +132,9 @@ pub struct ResourceStatus {
     pub name: String,
     /// `systemd`, `exec`, `filesystem`, `ocf`, `drbd`, `postgresql` or `file`.
     pub kind: String,
+    /// The pair that raises and lowers it; none: there is no pair.
+    #[serde(default)]
+    pub pair: Option<String>,
     /// What it does or is.
     pub state: State,
     /// When it came into this state.

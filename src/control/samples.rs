@@ -65,6 +65,7 @@ pub(crate) fn resource(name: &str, kind: &str, needs: &[&str]) -> ResourceStatus
     ResourceStatus {
         name: name.into(),
         kind: kind.into(),
+        pair: None,
         state: State::Started,
         since: "2026-11-21T12:26:50Z".parse().unwrap(),
         reason: "start succeeded".into(),
@@ -104,6 +105,7 @@ pub(crate) fn resources(resources: Vec<ResourceStatus>) -> ResourcesStatus {
         }),
         resources,
         groups: Vec::new(),
+        pairs: Vec::new(),
     }
 }
 

@@ -73,7 +73,7 @@ fn daemon(args: Args, log: LogControl, ward: Option<Ward>) -> u8 {
             return EX_CONFIG;
         }
     };
-    if let Some(why) = loaded.config.not_run_yet().or(loaded.config.only_a_witness()) {
+    if let Some(why) = loaded.config.only_a_witness() {
         eprintln!("tandemd: not started: {}: {why}", args.config.display());
         return EX_CONFIG;
     }

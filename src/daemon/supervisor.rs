@@ -13,7 +13,7 @@ use super::messages::{Command, Event};
 use super::pair::Pairs;
 use super::protocol::{self, Handle};
 use super::record::{Recorder, operator};
-use super::resources::{Pre, Resources, advice};
+use super::resources::{Graphs, Pre, advice};
 use super::start::NO_RESOURCES;
 use super::{data, leftovers, privileges, remains};
 use crate::config::{self, Config, Loaded, TrackKind};
@@ -80,7 +80,7 @@ pub(super) struct Supervisor {
     trackers: Trackers,
     bfd: Bfd,
     notifier: Notifier,
-    resources: Resources,
+    resources: Graphs,
     pairs: Pairs,
     recorder: Recorder,
     /// The verdicts of tracks that were written down.
@@ -112,7 +112,7 @@ impl Supervisor {
         let trackers = Trackers::start(&config.tracks, user, report_sender);
         let notifier = Notifier::start(NotifierSettings::new(&config, &args.run_dir));
         let pairs = Pairs::new(&args.state_dir, recorder.clone());
-        let resources = Resources::start(&config, &args.run_dir, &args.state_dir, recorder.clone());
+        let resources = Graphs::start(&config, &args.run_dir, &args.state_dir, &recorder);
         advice::ask(&config, None);
         let now = clock::wall();
         Ok(Supervisor {
@@ -391,7 +391,8 @@ impl Supervisor {
         let pairs = (!self.config.decides_as(&loaded.config)).then_some(
             "[[pair]], [pair_server], [witness] and [[fence]] change only with a restart of tandemd",
         );
-        if let Some(why) = loaded.config.not_run_yet().or(loaded.config.only_a_witness()).or(pairs) {
+        let refused = loaded.config.only_a_witness().or(pairs).map(str::to_owned);
+        if let Some(why) = refused.or_else(|| self.resources.refuses(&loaded.config)) {
             error!(%who, "reload refused, everything stays as it was: {why}");
             return Outcome { ok: false, message: format!("nothing was changed: {why}") };
         }

@@ -68,7 +68,7 @@ fn the_nodes_of_the_pairs_agree() {
     assert_eq!(secondary.pairs.len(), 2);
     assert!(secondary.pairs.iter().all(|p| p.role == Role::Secondary));
     for pair in &secondary.pairs {
-        assert_eq!(secondary.pair_resource_settings(pair).resources.len(), 3);
+        assert_eq!(secondary.part_of(Some(pair)).resource_settings().resources.len(), 3);
     }
 }
 

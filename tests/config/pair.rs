@@ -198,7 +198,7 @@ fn with_one_pair_all_resources_are_its_own() {
     for text in [text.clone(), text + "pair = \"p\"\n"] {
         let config = config(&text);
         assert_eq!(config.resources[0].pair.as_deref(), Some("p"));
-        let own = config.pair_resource_settings(&config.pairs[0]);
+        let own = config.part_of(Some(&config.pairs[0])).resource_settings();
         assert_eq!(own, config.resource_settings());
         assert_eq!(own.failure_timeout, Some(seconds(60)));
         assert_eq!(own.resources[0].stop_failure, StopFailure::Reboot);
@@ -209,7 +209,7 @@ fn with_one_pair_all_resources_are_its_own() {
 #[test]
 fn each_of_several_pairs_has_a_graph_of_its_own() {
     let config = config(PAIRS);
-    let settings = |name: &str| config.pair_resource_settings(config.pair(name).unwrap());
+    let settings = |name: &str| config.part_of(config.pair(name)).resource_settings();
     let names =
         |name: &str| settings(name).resources.iter().map(|r| r.name.as_str().to_owned()).collect::<Vec<_>>();
     assert_eq!(names("first"), ["data", "files"]);
@@ -223,6 +223,12 @@ fn each_of_several_pairs_has_a_graph_of_its_own() {
     for settings in [first, second] {
         assert!(Plan::new(settings).is_ok());
     }
+    // Each instance is in one part, and so is each resource.
+    let parts: Vec<_> = [None, config.pair("first"), config.pair("second")].map(|p| config.part_of(p)).into();
+    let instances = |n: usize| parts[n].instances.iter().map(|i| i.name.as_str()).collect::<Vec<_>>();
+    assert_eq!((instances(0), instances(1), instances(2)), (vec!["free"], vec!["one", "one6"], vec![]));
+    assert!(parts[0].resources.is_empty() && parts[0].pairs.is_empty());
+    assert_eq!(parts.iter().map(|p| p.resources.len()).sum::<usize>(), config.resources.len());
 }
 
 fn between(old: &str, new: &str) -> Diff {

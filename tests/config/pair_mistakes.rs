@@ -231,13 +231,10 @@ fn a_pair_stands_for_the_activation() {
 #[test]
 fn several_pairs() {
     assert_eq!(mistakes(PAIRS), []);
+    // A node may be the primary of one and the secondary of another.
+    let crosswise = PAIRS.replacen("role = \"secondary\"", "role = \"primary\"", 1);
+    assert_eq!(mistakes(&crosswise), []);
     for (from, to, key, text) in [
-        (
-            "name = \"second\"\nrole = \"secondary\"",
-            "name = \"second\"\nrole = \"primary\"",
-            "pair \"second\": role",
-            "a primary has one [[pair]]",
-        ),
         (
             "2001:db8:5::2",
             "192.0.2.1",

@@ -97,7 +97,9 @@ fn progress(r: &ResourcesStatus, command: ResourceCommand, name: &str, m: &Momen
     if !lost.is_empty() {
         return Progress::Never(say(&lost));
     }
-    match (r.condition, r.blocked()) {
+    // They are of one graph: nothing needs what is in another one.
+    let (condition, blocked) = missing.first().map_or((r.condition, r.blocked()), |x| r.graph_of(x));
+    match (condition, blocked) {
         (_, Some(blocked)) => Progress::Never(format!("{}\nblocked: {blocked}", say(&missing))),
         _ if r.maintenance => Progress::Never(format!("{}\nmaintenance is on: nothing moves", say(&missing))),
         // Everything is where it should be, so nothing more is going to happen.

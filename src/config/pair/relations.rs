@@ -8,12 +8,11 @@ use super::settings::PairDraft;
 use super::witness::WitnessDraft;
 use crate::config::duration::format as written;
 use crate::config::report::{At, Problem, Report, Spot};
-use crate::pair::{OnIsolation, Role};
+use crate::pair::OnIsolation;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 pub(super) fn check(report: &Report<'_>, drafts: &PairDrafts, others: Others<'_>) {
-    check_roles(report, &drafts.pairs);
     check_peers(report, &drafts.pairs);
     check_virtual(report, drafts, others);
     check_own(report, &drafts.pairs, others);
@@ -23,19 +22,6 @@ pub(super) fn check(report: &Report<'_>, drafts: &PairDrafts, others: Others<'_>
         None => drafts.pairs.iter().for_each(|pair| check_isolation(report, pair)),
     }
     check_alone(report, drafts, others);
-}
-
-/// A node stands by for several others, and is the primary of one.
-fn check_roles(report: &Report<'_>, pairs: &[PairDraft]) {
-    if pairs.len() < 2 {
-        return;
-    }
-    let roles = pairs.iter().filter_map(|p| p.role.as_ref());
-    for role in roles.filter(|r| r.value == Role::Primary) {
-        let message = "a node with several pairs is the secondary of each";
-        let problem = Problem::error(role.at, role.key.clone(), message).found("\"primary\"".to_owned());
-        report.add(problem.allowed("\"secondary\"").help("a primary has one [[pair]]"));
-    }
 }
 
 /// Who speaks is known by the address.

@@ -4,7 +4,7 @@ use super::model::{Failback, PairServer, PairSettings};
 use crate::config::model::Config;
 use crate::config::resource::AddressOrder;
 use crate::pair::{self, Mode, OnIsolation, Terms};
-use crate::resource::{Settings, StopFailure};
+use crate::resource::StopFailure;
 use crate::vrrp::Handover;
 
 /// The link over `peer`, as the pair core and people call it.
@@ -39,12 +39,6 @@ impl Config {
         self
     }
 
-    /// What is understood but not run by this version, in words; then the daemon does not start with it.
-    pub fn not_run_yet(&self) -> Option<&'static str> {
-        (self.pairs.len() > 1)
-            .then_some("this version runs one [[pair]] on a node: with several, tandemd does not start")
-    }
-
     /// That this is the configuration of a witness, in words; it is not run as a node.
     pub fn only_a_witness(&self) -> Option<&'static str> {
         let why = "[witness_server] is run with `tandemd --witness`, and by nothing else";
@@ -67,12 +61,16 @@ impl Config {
         self.pairs.iter().find(|p| p.vrrp_instance.iter().any(|name| name == instance))
     }
 
-    /// What the graph of one pair's resources is made of. Nothing in it needs a resource of another pair.
-    pub fn pair_resource_settings(&self, pair: &PairSettings) -> Settings {
-        let of_pair = |r: &&crate::config::Resource| r.pair.as_ref() == Some(&pair.name);
-        Settings {
-            failure_timeout: pair.failure_timeout,
-            ..self.settings_of(self.resources.iter().filter(of_pair))
+    /// This configuration with nothing in it that another pair decides on: what works for one pair. None: what belongs
+    /// to no pair. Nothing in it needs a resource of another pair.
+    pub fn part_of(&self, pair: Option<&PairSettings>) -> Config {
+        let name = pair.map(|p| p.name.as_str());
+        let of_it = |instance: &str| self.pair_of_instance(instance).map(|p| p.name.as_str()) == name;
+        Config {
+            pairs: pair.cloned().into_iter().collect(),
+            resources: self.resources.iter().filter(|r| r.pair.as_deref() == name).cloned().collect(),
+            instances: self.instances.iter().filter(|i| of_it(&i.name)).cloned().collect(),
+            ..self.clone()
         }
     }
 

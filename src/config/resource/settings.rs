@@ -7,21 +7,17 @@ use crate::config::render::Rendered;
 use crate::resource::{Group, Monitor, Name, ResourceSettings, Settings, StopFailure};
 
 impl Config {
-    /// What the graph of all resources is made of. [`crate::resource::Plan::new`] accepts it: the parser has asked it.
+    /// What the graph of all resources is made of; of several pairs, that of each [part](Config::part_of).
+    /// [`crate::resource::Plan::new`] accepts it: the parser has asked it.
     pub fn resource_settings(&self) -> Settings {
         let activation = self.activation.as_ref().map(|a| a.failure_timeout);
         let timeout = activation.or_else(|| self.only_pair().map(|p| p.failure_timeout));
-        Settings { failure_timeout: timeout.flatten(), ..self.settings_of(&self.resources) }
-    }
-
-    /// Some resources, without `failure_timeout`.
-    pub(in crate::config) fn settings_of<'a>(
-        &self,
-        resources: impl IntoIterator<Item = &'a Resource> + Clone,
-    ) -> Settings {
         let own = |r: &Resource| r.settings(self.stop_failure_of(r.pair.as_deref()));
-        let groups = resources.clone().into_iter().filter_map(group).collect();
-        Settings { resources: resources.into_iter().filter_map(own).collect(), groups, failure_timeout: None }
+        Settings {
+            resources: self.resources.iter().filter_map(own).collect(),
+            groups: self.resources.iter().filter_map(group).collect(),
+            failure_timeout: timeout.flatten(),
+        }
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) fn about(config: &Config, pair: &PairSettings) -> PairAbout {
     let routers = config.instances.iter().filter(|i| of_pair(&i.name));
     let replicates =
         |r: &&crate::config::Resource| matches!(r.kind, ResourceKind::Drbd(_) | ResourceKind::Postgresql(_));
+    let of_it = config.resources.iter().filter(|r| r.pair.as_ref() == Some(&pair.name));
     PairAbout {
         node: config.node.name.clone(),
         role: pair.role,
@@ -44,7 +45,7 @@ pub(super) fn about(config: &Config, pair: &PairSettings) -> PairAbout {
         local: pair.local,
         virtual_addresses: routers.flat_map(|i| i.router.addresses.iter().map(ToString::to_string)).collect(),
         instances: pair.vrrp_instance.clone(),
-        replicated: config.resources.iter().filter(replicates).map(|r| r.name.to_string()).collect(),
+        replicated: of_it.filter(replicates).map(|r| r.name.to_string()).collect(),
         failover: pair.failover,
         failback: match pair.failback {
             Failback::Manual => Mode::Manual,

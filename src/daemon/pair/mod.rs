@@ -72,8 +72,8 @@ pub(crate) enum Happening {
 pub(crate) enum Effect {
     /// Tell the protocol thread.
     Tell(Command),
-    /// A pair without virtual routers serves, or does not.
-    Serve(bool),
+    /// This pair, which has no virtual routers, serves, or does not.
+    Serve { pair: String, serves: bool },
 }
 
 /// All pairs of this node.
@@ -223,10 +223,12 @@ impl Pairs {
         }
     }
 
-    /// Looks at the node.
-    pub(crate) fn look(&mut self, view: &View) {
+    /// Looks at the node: each half at what is its own.
+    pub(crate) fn look(&mut self, view: impl Fn(&str) -> Option<View>) {
         for half in &mut self.halves {
-            half.look(view);
+            if let Some(view) = view(half.name()) {
+                half.look(&view);
+            }
         }
         self.gather();
     }
@@ -244,13 +246,8 @@ impl Pairs {
 
     /// An operator's order for a pair. The answer may take a while: when what was ordered has come to its end it is an event.
     pub(crate) fn order(&mut self, pair: &str, order: Order, who: &Who) -> Result<String, String> {
-        let names: Vec<&str> = self.halves.iter().map(Half::name).collect();
-        let known = names.join(", ");
         let Some(half) = self.halves.iter_mut().find(|h| h.name() == pair) else {
-            return Err(match known.is_empty() {
-                true => "no pair is configured".into(),
-                false => format!("no pair is called {pair}: there is {known}"),
-            });
+            return Err(format!("no pair is called {pair}"));
         };
         let answer = half.order(order, who);
         self.gather();
@@ -342,11 +339,16 @@ impl Pairs {
         })
     }
 
-    /// The name of the only pair.
-    pub(crate) fn only(&self) -> Option<&str> {
-        match self.halves.as_slice() {
-            [half] => Some(half.name()),
-            _ => None,
+    /// The pair that an operator means: the one that was named, or the only one. The error lists them.
+    pub(crate) fn named(&self, name: Option<String>) -> Result<String, String> {
+        let names: Vec<&str> = self.halves.iter().map(Half::name).collect();
+        let known = names.join(", ");
+        match (name, names.as_slice()) {
+            (_, []) => Err("no pair is configured".into()),
+            (None, [only]) => Ok((*only).to_owned()),
+            (None, _) => Err(format!("there are several pairs: name one with --pair: {known}")),
+            (Some(name), all) if all.contains(&name.as_str()) => Ok(name),
+            (Some(name), _) => Err(format!("no pair is called {name}: there is {known}")),
         }
     }
 

@@ -2,7 +2,6 @@
 
 use super::activation::{Activation, Order, Pre};
 use super::boot;
-use super::maintenance::Maintenance;
 use super::tracks::Tracks;
 use crate::agents::{self, Agent, Context, DataStatus, Noticed, Report, Services};
 use crate::config::{Config, Resource};
@@ -18,6 +17,7 @@ use crate::track;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -64,9 +64,12 @@ pub(super) struct Running {
     pub(super) activity: Activity,
 }
 
-/// All resources of this node.
+/// The resources of one pair, or those that belong to none, and what raises and lowers them.
 pub(crate) struct Resources {
+    /// Of which pair, where there are several.
+    pub(super) pair: Option<String>,
     pub(super) graph: Graph,
+    /// The part of the configuration that is for them ([`Config::part_of`]).
     pub(super) config: Arc<Config>,
     pub(super) agents: Agents,
     services: Services,
@@ -79,7 +82,7 @@ pub(crate) struct Resources {
     /// What a reload has brought, no step of which has begun yet.
     fresh: BTreeSet<Name>,
     tracks: Tracks,
-    pub(super) maintenance: Maintenance,
+    pub(super) maintenance: bool,
     /// What agents have warned of, until they say that all is well.
     pub(super) warnings: BTreeMap<Name, Vec<String>>,
     /// Replicated data as last seen.
@@ -99,18 +102,21 @@ pub(crate) struct Resources {
 
 impl Resources {
     /// Makes the agents and looks at what runs already. Must be called within a tokio runtime.
-    pub(in crate::daemon) fn start(
-        config: &Arc<Config>,
-        run_dir: &Path,
-        state_dir: &Path,
+    pub(super) fn start(
+        config: Config,
+        (run_dir, state_dir): (&Path, &Path),
+        maintenance: bool,
+        pair: Option<String>,
         recorder: Recorder,
     ) -> Self {
+        let config = Arc::new(config);
         let (sender, happenings) = mpsc::unbounded_channel();
         let (report_sender, reports) = mpsc::unbounded_channel();
         let services =
             Services { run_dir: run_dir.to_owned(), state_dir: state_dir.to_owned(), reports: report_sender };
         let mut resources = Resources {
-            graph: Graph::of(plan(config)),
+            pair,
+            graph: Graph::of(plan(&config)),
             config: config.clone(),
             agents: BTreeMap::new(),
             services,
@@ -120,7 +126,7 @@ impl Resources {
             found_up: None,
             fresh: BTreeSet::new(),
             tracks: Tracks::default(),
-            maintenance: Maintenance::load(state_dir),
+            maintenance,
             warnings: BTreeMap::new(),
             data: BTreeMap::new(),
             pending: None,
@@ -133,8 +139,8 @@ impl Resources {
             recorder,
             operator: None,
         };
-        resources.make_agents(config);
-        if resources.maintenance.is_on() {
+        resources.make_agents(&config);
+        if maintenance {
             resources.input(Input::Command(resource::Command::Maintenance(true)));
         }
         boot::look(&resources.agents, resources.sender.clone());
@@ -143,12 +149,15 @@ impl Resources {
         resources
     }
 
-    /// Waits for the next happening; never ends by itself.
-    pub(crate) async fn next(&mut self) -> Happening {
-        tokio::select! {
-            Some(happening) = self.happenings.recv() => happening,
-            Some(report) = self.reports.recv() => Happening::Noticed(report),
-            else => std::future::pending().await,
+    /// The next happening; there is always a next one.
+    pub(super) fn poll_next(&mut self, context: &mut task::Context<'_>) -> Poll<Happening> {
+        // Both senders are kept here, so neither ends.
+        if let Poll::Ready(Some(happening)) = self.happenings.poll_recv(context) {
+            return Poll::Ready(happening);
+        }
+        match self.reports.poll_recv(context) {
+            Poll::Ready(Some(report)) => Poll::Ready(Happening::Noticed(report)),
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
     }
 
@@ -162,7 +171,7 @@ impl Resources {
         self.input(Input::Timer);
     }
 
-    /// To [`Resources::next`].
+    /// To [`Resources::poll_next`].
     pub(crate) fn sender(&self) -> mpsc::UnboundedSender<Happening> {
         self.sender.clone()
     }
@@ -257,7 +266,8 @@ impl Resources {
     }
 
     /// New settings: what did not change does not notice.
-    pub(crate) fn reload(&mut self, config: &Arc<Config>) {
+    pub(crate) fn reload(&mut self, config: Config) {
+        let config = &Arc::new(config);
         if self.config.resources == config.resources
             && self.config.activation == config.activation
             && self.config.pairs == config.pairs
@@ -272,17 +282,16 @@ impl Resources {
         self.hold_in_maintenance();
     }
 
-    /// On: no monitors, nothing moves, also over a restart of the daemon.
-    pub(crate) fn set_maintenance(&mut self, on: bool) -> Result<(), String> {
-        self.maintenance.set(on)?;
+    /// On: no monitors, nothing moves.
+    pub(super) fn set_maintenance(&mut self, on: bool) {
+        self.maintenance = on;
         self.input(Input::Command(resource::Command::Maintenance(on)));
         self.hold_in_maintenance();
-        Ok(())
     }
 
     /// Neither do addresses come here.
     fn hold_in_maintenance(&mut self) {
-        let why = self.maintenance.is_on().then(|| "maintenance is on".to_owned());
+        let why = self.maintenance.then(|| "maintenance is on".to_owned());
         let tied = self.config.activation.iter().flat_map(|a| &a.vrrp_instance);
         for name in tied.chain(self.config.pairs.iter().flat_map(|p| &p.vrrp_instance)) {
             self.effects.push(Effect::Tell(Command::Hold(name.clone(), why.clone())));
@@ -292,7 +301,7 @@ impl Resources {
     /// The daemon stops: the virtual routers are about to leave.
     pub(crate) fn stopping(&mut self) {
         self.stopping = true;
-        if self.maintenance.is_on() && !self.is_empty() {
+        if self.maintenance && !self.is_empty() {
             warn!("maintenance is on: resources stay as they are");
             let orders = self.activation.freeze(true);
             self.carry_out(orders);
@@ -301,7 +310,7 @@ impl Resources {
 
     /// After the virtual routers have left: what is up in both roles goes down too.
     pub(crate) fn stop_the_rest(&mut self) {
-        if self.maintenance.is_on() {
+        if self.maintenance {
             return;
         }
         self.input(Input::Target(Target::Lowered));
@@ -316,7 +325,7 @@ impl Resources {
         let status = self.graph.status(clock::now());
         let down = |r: &resource::ResourceStatus| r.level == Level::Stopped && r.running.is_none();
         // Before it is known what runs, nothing can be said to be down.
-        self.maintenance.is_on() || (self.found && status.resources.iter().all(down))
+        self.maintenance || (self.found && status.resources.iter().all(down))
     }
 
     /// Why what is to be down does not get there, if it is so.
@@ -429,11 +438,7 @@ impl Resources {
             Output::Reboot { resource, reason } => self.reboot(&resource, &reason),
             // Told to the virtual routers by `reports`.
             Output::Health { .. } => {}
-            Output::CriticalFailed { resource, reason } => {
-                error!(%resource, "this node cannot serve: {resource}: {reason}");
-                let text = format!("this node cannot serve: {reason}");
-                self.recorder.of_resources(Some(resource.as_str()), Severity::Error, text);
-            }
+            Output::CriticalFailed { resource, reason } => self.cannot_serve(&resource, &reason),
             Output::Reconfigured => {
                 if let Some(config) = self.pending.take() {
                     let new = self.make_agents(&config);

@@ -49,7 +49,7 @@ impl Resources {
             failed: graph.rolled_back.as_ref().map(ToString::to_string),
             critical: failed.map(words),
             data: (replicated, self.data.values().cloned().collect()),
-            maintenance: self.maintenance.is_on(),
+            maintenance: self.maintenance,
             found_up: self.found_up,
         }
     }
@@ -73,12 +73,13 @@ impl Resources {
             target: graph.target,
             condition,
             condition_text,
-            maintenance: self.maintenance.is_on(),
+            maintenance: self.maintenance,
             rolled_back: graph.rolled_back.as_ref().map(ToString::to_string),
             reconfiguring: graph.reconfiguring,
             activation,
             resources: graph.resources.iter().map(|r| self.one(r, wall)).collect(),
             groups: self.config.resources.iter().filter_map(group).collect(),
+            pairs: Vec::new(),
         })
     }
 
@@ -98,6 +99,7 @@ impl Resources {
         ResourceStatus {
             name: name.to_owned(),
             kind: configured.map(|c| c.kind.word().to_owned()).unwrap_or_default(),
+            pair: configured.and_then(|c| c.pair.clone()),
             state: r.state,
             since: ago(r.age),
             reason: r.reason.to_string(),

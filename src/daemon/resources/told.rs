@@ -33,8 +33,18 @@ impl Resources {
     /// Everything is where it should be, or should be but cannot.
     pub(super) fn reached(&mut self, target: Target, without: &[Name]) {
         self.blocked = None;
+        // Where there are none, nobody asks for them.
+        if !self.is_empty() {
+            self.tell_reached(target, without);
+        }
+        let orders = self.activation.reached(target);
+        self.carry_out(orders);
+    }
+
+    fn tell_reached(&self, target: Target, without: &[Name]) {
         let names: Vec<&str> = without.iter().map(Name::as_str).collect();
-        let text = format!("resources are {target}");
+        let of = self.pair.as_ref().map_or_else(String::new, |pair| format!(" of pair {pair}"));
+        let text = format!("resources{of} are {target}");
         match names.is_empty() {
             true => {
                 info!("{text}");
@@ -46,8 +56,14 @@ impl Resources {
                 self.recorder.of_resources(None, Severity::Warning, text);
             }
         }
-        let orders = self.activation.reached(target);
-        self.carry_out(orders);
+    }
+
+    /// Something critical has failed.
+    pub(super) fn cannot_serve(&self, resource: &Name, reason: &Reason) {
+        let of = self.pair.as_ref().map_or_else(String::new, |pair| format!(" in pair {pair}"));
+        error!(%resource, "this node cannot serve{of}: {resource}: {reason}");
+        let text = format!("this node cannot serve{of}: {reason}");
+        self.recorder.of_resources(Some(resource.as_str()), Severity::Error, text);
     }
 
     /// It could not be taken down.

@@ -6,7 +6,7 @@ use crate::control::server::Peer;
 use crate::daemon::backend::Request;
 use crate::daemon::reboot;
 use crate::daemon::record::operator;
-use crate::daemon::resources::{Effect, Happening, Pre};
+use crate::daemon::resources::{Effect, Happened, Happening, Pre};
 use crate::net::clock;
 use crate::notify::Change;
 use crate::resource::Command;
@@ -31,8 +31,8 @@ pub(super) async fn until(deadline: Option<Instant>) {
 
 impl Supervisor {
     /// Something happened to a resource.
-    pub(super) fn take_happening(&mut self, happening: Happening) {
-        if let Happening::Said(instance, which) = &happening {
+    pub(super) fn take_happening(&mut self, happening: Happened) {
+        if let Happening::Said(instance, which) = &happening.what {
             // Unless another one has been started since.
             if self.before.get(instance).is_some_and(|(w, task)| w == which && task.is_finished()) {
                 self.before.remove(instance);
@@ -80,7 +80,7 @@ impl Supervisor {
             Pre::Backup => crate::notify::Target::Backup,
         };
         let known = self.changes.get(&instance).cloned();
-        let sender = self.resources.sender();
+        let sender = self.resources.sender(&instance);
         let done = Happening::Said(instance.clone(), which);
         let Some(change) = known else {
             let _ = sender.send(done);
@@ -105,7 +105,7 @@ impl Supervisor {
         if self.resources.is_empty() {
             return;
         }
-        if let Some(why) = self.resources.blocked() {
+        if let Some(why) = self.resources.stuck() {
             // Nobody knows how long. But it lives, which the guardian has to hear: killed, it would release its peer.
             let status = format!("BLOCKED: {}", why.replace('\n', " "));
             return self.manager.tell(&[NotifyState::Status(&status)]);
@@ -124,7 +124,7 @@ impl Supervisor {
         let mut tick = tokio::time::interval(STOP_TICK);
         while !self.resources.is_down() {
             self.follow_resources();
-            if let Some(why) = self.resources.blocked() {
+            if let Some(why) = self.resources.stuck() {
                 error!("stopping, although a resource is not down: {why}");
                 return;
             }

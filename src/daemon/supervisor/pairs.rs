@@ -34,19 +34,19 @@ impl Supervisor {
         if self.pairs.is_empty() {
             return false;
         }
-        let view = self.resources.view();
-        self.pairs.look(&view);
+        let resources = &self.resources;
+        self.pairs.look(|pair| resources.view(pair));
         let effects = self.pairs.effects();
         let any = !effects.is_empty();
         for effect in effects {
             match effect {
                 Effect::Tell(command) => {
-                    if matches!(command, Command::Pair(_, PairOrder::Yield(_), _)) {
-                        self.resources.yielded();
+                    if let Command::Pair(instance, PairOrder::Yield(_), _) = &command {
+                        self.resources.yielded(instance);
                     }
                     self.tell_protocol(command);
                 }
-                Effect::Serve(serves) => self.resources.serve(serves),
+                Effect::Serve { pair, serves } => self.resources.serve(&pair, serves),
             }
         }
         any
@@ -99,12 +99,9 @@ impl Supervisor {
     }
 
     pub(super) fn pair_order(&mut self, command: PairCommand, who: &Peer) -> Outcome {
-        let Some(pair) = command.pair.or_else(|| self.pairs.only().map(str::to_owned)) else {
-            let message = match self.pairs.is_empty() {
-                true => "no pair is configured",
-                false => "there are several pairs: name one",
-            };
-            return Outcome { ok: false, message: message.into() };
+        let pair = match self.pairs.named(command.pair) {
+            Ok(pair) => pair,
+            Err(message) => return Outcome { ok: false, message },
         };
         let id = command.id.unwrap_or_else(|| format!("{}-{}", std::process::id(), clock::now().as_nanos()));
         let order = Order { id: Id(id), who: describe(who), what: command.what };
@@ -126,9 +123,9 @@ impl Supervisor {
     }
 
     pub(super) fn pair_remove(&mut self, command: PairRemoval, who: &Peer, reply: Reply) {
-        let Some(pair) = command.pair.or_else(|| self.pairs.only().map(str::to_owned)) else {
-            let message = "name one of the configured pairs".into();
-            return drop(reply.send(Ok(Outcome { ok: false, message })));
+        let pair = match self.pairs.named(command.pair) {
+            Ok(pair) => pair,
+            Err(message) => return drop(reply.send(Ok(Outcome { ok: false, message }))),
         };
         self.pairs.remove(&pair, operator(who), reply);
     }
@@ -139,9 +136,9 @@ impl Supervisor {
         who: &Peer,
         reply: oneshot::Sender<Result<Outcome, BackendError>>,
     ) {
-        let Some(pair) = command.pair.clone().or_else(|| self.pairs.only().map(str::to_owned)) else {
-            let message = "name one of the configured pairs".into();
-            return drop(reply.send(Ok(Outcome { ok: false, message })));
+        let pair = match self.pairs.named(command.pair.clone()) {
+            Ok(pair) => pair,
+            Err(message) => return drop(reply.send(Ok(Outcome { ok: false, message }))),
         };
         self.pairs.register(&self.config, &pair, &command, who, reply);
     }

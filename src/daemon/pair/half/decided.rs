@@ -22,7 +22,7 @@ impl Half {
             self.effects.push(Effect::Tell(Command::Pair(instance.clone(), order, self.order)));
         }
         if self.instances.is_empty() {
-            self.effects.push(Effect::Serve(serves));
+            self.effects.push(Effect::Serve { pair: self.name.clone(), serves });
         }
     }
 
