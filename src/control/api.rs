@@ -16,9 +16,9 @@ pub use super::pairs::{
     Obstacle, PairAbout, PairCommand, PairLast, PairLink, PairRegistration, PairRemoval, PairReport,
     PinRemoval, PinReport, PinsReport,
 };
-pub use super::resources::{PairResources, 
-    ActivationStatus, AddressPlace, Condition, LastFailure, LastResult, Maintenance, ResourceCommand,
-    ResourceGroupStatus, ResourceStatus, ResourcesStatus, RunningStep,
+pub use super::resources::{
+    ActivationStatus, AddressPlace, Condition, LastFailure, LastResult, Maintenance, PairResources,
+    ResourceCommand, ResourceGroupStatus, ResourceStatus, ResourcesStatus, RunningStep,
 };
 pub use crate::events::{Event, EventsPage};
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::control::api::{ActivationStatus, Condition, LastFailure, TrackEffect};
+use crate::control::api::{ActivationStatus, Condition, LastFailure, PairResources, TrackEffect};
 use crate::control::samples::{master, pair_report, stack, status_of};
 use crate::resource::State;
 
@@ -113,6 +113,19 @@ fn maintenance_warns_and_what_is_blocked_or_rolled_back_has_failed() {
         r.activation.as_mut().unwrap().blocked = Some("db may still write".into());
     });
     assert_eq!(only(&kept), (HealthLevel::Failed, "resources are blocked: db may still write"));
+    let of_pair = with(|r| {
+        let pair = |name: &str, blocked: Option<&str>| PairResources {
+            pair: name.into(),
+            target: r.target,
+            condition: r.condition,
+            condition_text: r.condition_text.clone(),
+            blocked: blocked.map(str::to_owned),
+            rolled_back: None,
+            reconfiguring: false,
+        };
+        r.pairs = vec![pair("north", None), pair("south", Some("fs: stop failed: busy"))];
+    });
+    assert_eq!(only(&of_pair).1, "pair south: resources are blocked: fs: stop failed: busy");
     let back = with(|r| r.rolled_back = Some("db: start failed".into()));
     assert_eq!(only(&back), (HealthLevel::Failed, "this node could not become active: db: start failed"));
 }

@@ -60,6 +60,16 @@ pub(crate) const LIMITS: Limits = Limits {
     addresses: 1024,
 };
 
+/// Places for each address of a peer: one connection is used, and one more while that is replaced.
+const EACH: usize = 4;
+
+impl Limits {
+    /// With places for so many addresses of peers: one that takes many leaves some to those of other pairs.
+    pub(crate) fn with_peers(self, addresses: usize) -> Self {
+        Limits { peers: self.peers.max(addresses.saturating_mul(EACH)), ..self }
+    }
+}
+
 /// How often quiet addresses are forgotten, when there are too many.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -218,6 +228,12 @@ mod tests {
         gate.leave(&a);
         assert!(gate.enter(ip("192.0.2.1"), false, at(0)).is_ok());
         assert_eq!(gate.enter(ip("192.0.2.1"), false, at(0)), Err(Refused::Rate));
+    }
+
+    #[test]
+    fn a_node_in_many_pairs_has_places_for_all() {
+        assert_eq!(LIMITS.with_peers(2).peers, LIMITS.peers);
+        assert_eq!(LIMITS.with_peers(64).peers, 256);
     }
 
     #[test]

@@ -10,12 +10,18 @@ pub(in crate::cli) enum HaCommand {
     ///
     /// Exit codes: 0 the pair is whole, 1 refused, 2 something keeps it from a takeover by itself.
     Status {
+        /// Which pair [default: all of them]
+        #[arg(long, value_name = "NAME")]
+        pair: Option<String>,
         /// As JSON, for scripts
         #[arg(long)]
         json: bool,
     },
     /// What is configured and how it is, one line for each thing; also while tandemd is down, as it was last
     Info {
+        /// Which pair [default: all of them]
+        #[arg(long, value_name = "NAME")]
+        pair: Option<String>,
         /// As JSON, for scripts
         #[arg(long)]
         json: bool,

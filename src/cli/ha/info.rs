@@ -33,8 +33,13 @@ struct Info {
     stopped_on_purpose: Option<bool>,
 }
 
-pub(super) async fn run(client: &Client, state_dir: &Path, json: bool) -> Result<(), Failure> {
-    let all = match super::pairs(client).await {
+pub(super) async fn run(
+    client: &Client,
+    state_dir: &Path,
+    pair: Option<&str>,
+    json: bool,
+) -> Result<(), Failure> {
+    let all: Vec<Info> = match super::pairs(client).await {
         Ok(pairs) => pairs.iter().map(live).collect(),
         Err(Failure::Client(e @ ClientError::NotReachable { .. })) => {
             eprintln!("tandemadm: {e}; this is what it has kept in {}", state_dir.display());
@@ -42,6 +47,7 @@ pub(super) async fn run(client: &Client, state_dir: &Path, json: bool) -> Result
         }
         Err(e) => return Err(e),
     };
+    let all = super::only(all, pair, |i| &i.pair)?;
     match json {
         true => print_value(&all),
         false => print(&render(&all)),
@@ -123,16 +129,14 @@ fn render(all: &[Info]) -> String {
     if all.iter().any(|i| i.saved) {
         row(&mut out, "Note", "tandemd is down: last saved configuration and state");
     }
-    if let Some(first) = all.iter().find_map(|i| i.about.as_ref()) {
-        let vips: Vec<&str> = all
-            .iter()
-            .filter_map(|i| i.about.as_ref())
-            .flat_map(|a| &a.virtual_addresses)
-            .map(String::as_str)
-            .collect();
-        row(&mut out, "Server role", &title(&first.role.to_string()));
-        row(&mut out, "Health monitor IP", &first.local.map_or_else(|| "any".into(), |a| a.to_string()));
-        row(&mut out, "Virtual IP", &or_none(vips.join(" ")));
+    let abouts: Vec<&PairAbout> = all.iter().filter_map(|i| i.about.as_ref()).collect();
+    if let [first, ..] = abouts.as_slice() {
+        // A node may be the primary of one pair and the secondary of another.
+        let each = |text: fn(&PairAbout) -> String| distinct(abouts.iter().map(|a| text(a)));
+        row(&mut out, "Server role", &each(|a| title(&a.role.to_string())).join(", "));
+        let local = each(|a| a.local.map_or_else(|| "any".into(), |a| a.to_string()));
+        row(&mut out, "Health monitor IP", &local.join(" "));
+        row(&mut out, "Virtual IP", &or_none(each(|a| a.virtual_addresses.join(" ")).join(" ")));
         row(&mut out, "Version", env!("CARGO_PKG_VERSION"));
         row(&mut out, "Unit id", &first.node);
     }
@@ -178,6 +182,17 @@ fn row(out: &mut String, name: &str, value: &str) {
     out.push_str(&format!("{:<24}: {value}\n", name));
 }
 
+/// Each once, in their order; nothing of what is empty.
+fn distinct(all: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = Vec::new();
+    for one in all.filter(|text| !text.is_empty()) {
+        if !seen.contains(&one) {
+            seen.push(one);
+        }
+    }
+    seen
+}
+
 fn or_none(text: String) -> String {
     if text.is_empty() { "none".to_owned() } else { text }
 }
@@ -221,6 +236,21 @@ Generation              : 0
             "0.1.0"
         );
         assert_eq!(render(&[live(&pair_report())]).replace(env!("CARGO_PKG_VERSION"), "0.1.0"), expected);
+        let other = |role| {
+            let mut p = pair_report();
+            (p.name, p.about.role, p.about.virtual_addresses) =
+                ("epn".into(), role, vec!["192.0.2.101/24".into()]);
+            render(&[live(&pair_report()), live(&p)])
+        };
+        let text = other(crate::pair::Role::Primary);
+        assert!(
+            text.starts_with("Server role             : Primary\n")
+                && text.contains("Paired peers            : 2")
+        );
+        assert!(text.contains("Virtual IP              : 192.0.2.100/24 192.0.2.101/24\n"), "{text}");
+        assert!(
+            other(crate::pair::Role::Secondary).starts_with("Server role             : Primary, Secondary\n")
+        );
         let mut p = pair_report();
         p.links[0].direction = Some(Direction::Silent);
         p.links[1].direction = Some(Direction::PeerIsDeaf);

@@ -23,8 +23,8 @@ use std::path::Path;
 
 pub(super) async fn run(client: &Client, state_dir: &Path, command: HaCommand) -> Result<(), Failure> {
     match command {
-        HaCommand::Status { json } => status(client, json).await,
-        HaCommand::Info { json } => info::run(client, state_dir, json).await,
+        HaCommand::Status { pair, json } => status(client, pair.as_deref(), json).await,
+        HaCommand::Info { pair, json } => info::run(client, state_dir, pair.as_deref(), json).await,
         HaCommand::History { pair, limit, json } => {
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
             events::history(client.clone(), state_dir, pair.as_deref(), limit, json).await
@@ -53,9 +53,29 @@ async fn pairs(client: &Client) -> Result<Vec<PairReport>, Failure> {
     Ok(client.get("/v1/pairs").await?)
 }
 
+/// Those that are asked for: all, or the one of this name.
+fn only<T>(mut all: Vec<T>, pair: Option<&str>, name: impl Fn(&T) -> &str) -> Result<Vec<T>, Failure> {
+    let Some(wanted) = pair else { return Ok(all) };
+    let names: Vec<&str> = all.iter().map(&name).collect();
+    if !names.contains(&wanted) {
+        let known = if names.is_empty() { "none is configured".into() } else { names.join(", ") };
+        return Err(Failure::Usage(format!("no pair is called {wanted}: there is {known}")));
+    }
+    all.retain(|one| name(one) == wanted);
+    Ok(all)
+}
+
+/// The pair that is meant where the daemon takes an order only for one; it refuses what is not clear, and says why.
+fn meant<'a>(all: &'a [PairReport], pair: Option<&str>) -> Option<&'a PairReport> {
+    match (pair, all) {
+        (None, [one]) => Some(one),
+        (name, all) => all.iter().find(|p| Some(p.name.as_str()) == name),
+    }
+}
+
 /// The answer is complete either way; the exit code says whether all is well.
-async fn status(client: &Client, json: bool) -> Result<(), Failure> {
-    let all = pairs(client).await?;
+async fn status(client: &Client, pair: Option<&str>, json: bool) -> Result<(), Failure> {
+    let all = only(pairs(client).await?, pair, |p| &p.name)?;
     match json {
         true => print_value(&all)?,
         false => print(&render::status(&all))?,
@@ -101,8 +121,7 @@ async fn tofu(client: &Client, json: bool) -> Result<(), Failure> {
 async fn remove(client: &Client, pair: Option<String>, yes: bool, json: bool) -> Result<(), Failure> {
     if !yes {
         let all = pairs(client).await?;
-        let named = |p: &&PairReport| pair.as_ref().is_none_or(|name| *name == p.name);
-        if let Some(report) = all.iter().find(named) {
+        if let Some(report) = meant(&all, pair.as_deref()) {
             confirm(&consequences(report))?;
         }
     }
@@ -146,6 +165,21 @@ mod tests {
     use super::*;
     use crate::control::samples::pair_report;
     use crate::pair::Role;
+
+    #[test]
+    fn an_order_is_for_one_pair_and_a_question_for_all() {
+        let all: Vec<PairReport> =
+            ["north", "south"].map(|n| PairReport { name: n.into(), ..pair_report() }).into();
+        assert_eq!(meant(&all, None), None);
+        assert_eq!(meant(&all, Some("south")).map(|p| p.name.as_str()), Some("south"));
+        assert_eq!(meant(&all, Some("east")), None);
+        assert_eq!(meant(&all[..1], None), Some(&all[0]));
+        let names = |pair| only(vec!["north", "south"], pair, |n| n);
+        assert_eq!(names(None).unwrap(), ["north", "south"]);
+        assert_eq!(names(Some("south")).unwrap(), ["south"]);
+        let Err(Failure::Usage(text)) = names(Some("east")) else { panic!() };
+        assert_eq!(text, "no pair is called east: there is north, south");
+    }
 
     #[test]
     fn a_removal_says_what_follows_from_it() {

@@ -4,7 +4,7 @@ use super::args::RegisterWish;
 use super::change;
 use crate::cli::exit::Failure;
 use crate::cli::text::print;
-use crate::control::api::{PairAbout, PairRegistration, PairReport};
+use crate::control::api::{PairAbout, PairRegistration};
 use crate::control::client::Client;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
@@ -34,8 +34,7 @@ pub(super) async fn wait(
 pub(super) async fn ask(client: &Client, wish: RegisterWish) -> Result<(), Failure> {
     let key = read_key(&wish.authkey_file).map_err(Failure::File)?;
     let all = super::pairs(client).await?;
-    let named = |p: &&PairReport| wish.pair.as_ref().is_none_or(|name| *name == p.name);
-    if let Some(report) = all.iter().find(named) {
+    if let Some(report) = super::meant(&all, wish.pair.as_deref()) {
         fits(&wish, &report.about).map_err(Failure::Config)?;
     }
     let patient = client.clone().patient(REGISTRATION);
@@ -60,9 +59,7 @@ pub(super) async fn ask(client: &Client, wish: RegisterWish) -> Result<(), Failu
 /// Prints those that are new. Standard output is for the answer where that is JSON.
 async fn milestones(client: &Client, wish: &RegisterWish, seen: &mut usize) -> Result<(), Failure> {
     let all = super::pairs(client).await.unwrap_or_default();
-    let Some(p) = all.iter().find(|p| wish.pair.as_ref().is_none_or(|name| *name == p.name)) else {
-        return Ok(());
-    };
+    let Some(p) = super::meant(&all, wish.pair.as_deref()) else { return Ok(()) };
     for text in p.progress.iter().skip(*seen) {
         *seen += 1;
         let bar = "#".repeat((*seen).min(MILESTONES)) + &".".repeat(MILESTONES.saturating_sub(*seen));

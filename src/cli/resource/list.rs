@@ -2,19 +2,25 @@
 
 use super::super::text::{Moment, Style, cut, width, wrap};
 use super::words::why;
-use crate::control::api::{ResourceGroupStatus, ResourceStatus, ResourcesStatus};
+use crate::control::api::{PairResources, ResourceGroupStatus, ResourceStatus, ResourcesStatus};
 use crate::resource::Level;
 use std::collections::BTreeSet;
 
 /// A line of the table.
 enum Row<'a> {
+    /// What follows is of this pair.
+    Pair(&'a PairResources),
     Group(&'a ResourceGroupStatus),
-    Resource { resource: &'a ResourceStatus, indented: bool },
+    Resource {
+        resource: &'a ResourceStatus,
+        indented: bool,
+    },
 }
 
 impl Row<'_> {
     fn name(&self) -> String {
         match self {
+            Row::Pair(p) => format!("pair {}", p.pair),
             Row::Group(g) => g.name.clone(),
             Row::Resource { resource, indented: true } => format!("  {}", resource.name),
             Row::Resource { resource, .. } => resource.name.clone(),
@@ -26,7 +32,8 @@ impl Row<'_> {
 pub(in crate::cli) fn render(r: &ResourcesStatus, m: &Moment, style: Style) -> String {
     let rows = rows(r);
     let names: Vec<String> = rows.iter().map(Row::name).collect();
-    let name = width(names.iter().map(String::as_str), 4, 20);
+    let named = rows.iter().zip(&names).filter(|(row, _)| !matches!(row, Row::Pair(_)));
+    let name = width(named.map(|(_, n)| n.as_str()), 4, 20);
     let kind = width(r.resources.iter().map(|x| x.kind.as_str()), 5, 10);
     let head = |n: &str, k: &str, state: &str, since: &str| {
         format!("{:name$} {:kind$} {state} {since:7} ", cut(n, name), cut(k, kind))
@@ -34,6 +41,7 @@ pub(in crate::cli) fn render(r: &ResourcesStatus, m: &Moment, style: Style) -> S
     let mut out = head("NAME", "KIND", "STATE    ", "SINCE") + "WHY\n";
     for (row, n) in rows.iter().zip(&names) {
         match row {
+            Row::Pair(p) => out.push_str(&wrap("", &format!("{n}: {}", p.condition_text))),
             Row::Group(g) => {
                 out.push_str(&format!("{:name$} {:kind$} {}\n", cut(n, name), "group", up(r, g)))
             }
@@ -57,11 +65,17 @@ fn up(r: &ResourcesStatus, g: &ResourceGroupStatus) -> String {
     format!("{up} of {} up", members.len())
 }
 
-/// The order of the daemon, but the members of a group stay together, in the order in which they start.
+/// The order of the daemon, which is that of the pairs, but the members of a group stay together, in the order in which they start.
 fn rows(r: &ResourcesStatus) -> Vec<Row<'_>> {
     let mut out = Vec::new();
     let mut done: BTreeSet<&str> = BTreeSet::new();
+    let mut pair = None;
     for x in &r.resources {
+        let of = r.pairs.iter().find(|p| Some(&p.pair) == x.pair.as_ref());
+        if let Some(of) = of.filter(|p| pair != Some(p.pair.as_str())) {
+            pair = Some(of.pair.as_str());
+            out.push(Row::Pair(of));
+        }
         let group = r.groups.iter().find(|g| g.members.contains(&x.name));
         if let Some(group) = group.filter(|_| !done.contains(x.name.as_str())) {
             out.extend(members(r, group, &mut done));

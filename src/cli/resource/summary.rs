@@ -2,8 +2,10 @@
 
 use super::super::text::{Moment, Style, wrap};
 use super::words::{is_trouble, running, why};
-use crate::control::api::{AddressPlace, Condition, ResourceStatus, ResourcesStatus};
+use crate::control::api::{AddressPlace, Condition, PairResources, ResourceStatus, ResourcesStatus};
 use crate::resource::{Level, State};
+
+const RECONFIGURING: &str = "; the new configuration waits for what it removes or changes to go down";
 
 /// What the first line of the status ends with.
 pub(in crate::cli) fn mark(r: Option<&ResourcesStatus>) -> &'static str {
@@ -12,9 +14,13 @@ pub(in crate::cli) fn mark(r: Option<&ResourcesStatus>) -> &'static str {
 
 /// One line, and below it everything that is not as it should be; of each resource only if no details follow.
 pub(in crate::cli) fn render(r: &ResourcesStatus, m: &Moment, details_follow: bool) -> String {
-    let mut out = wrap("", &line(r));
-    if let Some(why) = &r.rolled_back {
-        out.push_str(&wrap("    ! ", &format!("this node could not become active: {why}")));
+    let lines = if r.pairs.is_empty() { vec![(line(r), &r.rolled_back)] } else { lines(r) };
+    let mut out = String::new();
+    for (line, rolled_back) in lines {
+        out.push_str(&wrap("", &line));
+        if let Some(why) = rolled_back {
+            out.push_str(&wrap("    ! ", &format!("this node could not become active: {why}")));
+        }
     }
     if details_follow {
         return out;
@@ -39,37 +45,77 @@ pub(in crate::cli) fn render(r: &ResourcesStatus, m: &Moment, details_follow: bo
     out
 }
 
-fn line(r: &ResourcesStatus) -> String {
-    let up = r.resources.iter().filter(|x| x.level > Level::Stopped).count();
-    let mut text = format!("resources: {}, {up} of {} up", r.condition_text, r.resources.len());
-    let promoted = r.resources.iter().filter(|x| x.level == Level::Promoted).count();
-    if promoted > 0 {
-        text.push_str(&format!(", {promoted} promoted"));
-    }
-    if r.condition == Condition::Blocked {
+/// One for each of several pairs, with why its last raise was undone.
+fn lines(r: &ResourcesStatus) -> Vec<(String, &Option<String>)> {
+    let one = |p: &PairResources| {
+        let of_pair = r.resources.iter().filter(|x| x.pair.as_ref() == Some(&p.pair));
+        let mut text =
+            format!("resources of pair {}: {}", p.pair, count(p.condition, &p.condition_text, of_pair));
+        if p.reconfiguring {
+            text.push_str(RECONFIGURING);
+        }
+        text
+    };
+    r.pairs.iter().map(|p| (one(p), &p.rolled_back)).collect()
+}
+
+/// `raised, 3 of 3 up, 1 promoted`.
+fn count<'a>(condition: Condition, text: &str, all: impl Iterator<Item = &'a ResourceStatus>) -> String {
+    let all: Vec<&ResourceStatus> = all.collect();
+    let up = all.iter().filter(|x| x.level > Level::Stopped).count();
+    if condition == Condition::Blocked {
         // It stands at the top already.
-        text = format!("resources: blocked, {up} of {} up", r.resources.len());
+        return format!("blocked, {up} of {} up", all.len());
     }
+    let promoted = all.iter().filter(|x| x.level == Level::Promoted).count();
+    let promoted = if promoted > 0 { format!(", {promoted} promoted") } else { String::new() };
+    format!("{text}, {up} of {} up{promoted}", all.len())
+}
+
+fn line(r: &ResourcesStatus) -> String {
+    let mut text = format!("resources: {}", count(r.condition, &r.condition_text, r.resources.iter()));
     if let Some(a) = &r.activation {
         let note = if a.place == AddressPlace::Off && r.blocked().is_some() { " (kept off)" } else { "" };
         text.push_str(&format!("; addresses of {}: {}{note}", a.instances.join(", "), a.place));
     }
     if r.reconfiguring {
-        text.push_str("; the new configuration waits for what it removes or changes to go down");
+        text.push_str(RECONFIGURING);
     }
     text
 }
 
 /// What stands right below the first line while nothing can go up; with the remedy.
 pub(in crate::cli) fn alarm(r: &ResourcesStatus, m: &Moment, style: Style) -> String {
-    let Some(why) = r.blocked() else { return String::new() };
+    if r.pairs.is_empty() {
+        let note =
+            "No resource goes up on this node, and no address comes or is released, before this is mended.";
+        return r
+            .blocked()
+            .map_or_else(String::new, |why| one_alarm(why, note, r.resources.iter(), m, style));
+    }
+    let one = |p: &PairResources| {
+        let of_pair = r.resources.iter().filter(|x| x.pair.as_ref() == Some(&p.pair));
+        let note = format!(
+            "No resource of pair {} goes up on this node, and no address of it comes or is released, before this is mended.",
+            p.pair
+        );
+        p.blocked.as_ref().map(|why| one_alarm(why, &note, of_pair, m, style))
+    };
+    r.pairs.iter().filter_map(one).collect()
+}
+
+fn one_alarm<'a>(
+    why: &str,
+    note: &str,
+    all: impl Iterator<Item = &'a ResourceStatus>,
+    m: &Moment,
+    style: Style,
+) -> String {
     let first = wrap("BLOCKED: ", why);
     let rest = first.strip_prefix("BLOCKED").unwrap_or(&first);
     let mut out = format!("{}{rest}", style.alarm("BLOCKED"));
-    let note =
-        "No resource goes up on this node, and no address comes or is released, before this is mended.";
     out.push_str(&wrap("  ", note));
-    let stuck: Vec<&ResourceStatus> = r.resources.iter().filter(|x| x.state == State::Stuck).collect();
+    let stuck: Vec<&ResourceStatus> = all.filter(|x| x.state == State::Stuck).collect();
     for x in &stuck {
         remedy(x, m).iter().for_each(|line| out.push_str(&wrap("  ", line)));
     }

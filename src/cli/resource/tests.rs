@@ -2,7 +2,8 @@ use super::super::text::{Moment, Style};
 use super::*;
 use crate::config::{GroupResource, ResourceKind, SystemdResource};
 use crate::control::api::{
-    AddressPlace, Condition, LastFailure, LastResult, ResourceGroupStatus, ResourcesStatus, RunningStep,
+    AddressPlace, Condition, LastFailure, LastResult, PairResources, ResourceGroupStatus, ResourcesStatus,
+    RunningStep,
 };
 use crate::control::samples::{resource, stack};
 use crate::process::RunningProcess;
@@ -286,6 +287,51 @@ BLOCKED: fs: stop does not end, although it was killed
         text.starts_with("BLOCKED: pre_backup did not end\n") && text.contains("resource list"),
         "{text}"
     );
+}
+
+/// Two pairs; of the second the file system does not go down.
+fn of_two_pairs() -> ResourcesStatus {
+    let mut r = trouble();
+    let pair = |name: &str, condition, blocked: Option<&str>| PairResources {
+        pair: name.into(),
+        target: None,
+        condition,
+        condition_text: "raised".into(),
+        blocked: blocked.map(str::to_owned),
+        rolled_back: None,
+        reconfiguring: false,
+    };
+    r.activation = None;
+    r.resources.truncate(2);
+    r.resources.push(resource("app", "exec", &[]));
+    for x in &mut r.resources {
+        x.pair = Some(if x.name == "app" { "south" } else { "north" }.into());
+    }
+    let why = "fs: stop does not end, although it was killed";
+    r.pairs = vec![pair("north", Condition::Blocked, Some(why)), pair("south", Condition::Reached, None)];
+    r.pairs[1].rolled_back = Some("app: told to fail".into());
+    r
+}
+
+#[test]
+fn several_pairs_are_told_one_by_one() {
+    let r = of_two_pairs();
+    let expected = "\
+resources of pair north: blocked, 2 of 2 up
+resources of pair south: raised, 1 of 1 up
+    ! this node could not become active: app: told to fail
+";
+    assert_eq!(summary(&r, &moment(), false), expected);
+    let text = alarm(&r, &moment(), Style::Plain);
+    let first = "BLOCKED: fs: stop does not end, although it was killed\n  No resource of pair north goes up";
+    assert!(text.starts_with(first) && text.matches("BLOCKED").count() == 1, "{text}");
+    let text = list(&r, &moment(), Style::Plain);
+    let expected = "\
+NAME KIND       STATE     SINCE   WHY
+pair north: raised
+data drbd       promoted  3m 10s  promote succeeded; should be stopped";
+    assert!(text.starts_with(expected), "{text}");
+    assert!(text.contains("\npair south: raised\napp  exec       started"), "{text}");
 }
 
 #[test]

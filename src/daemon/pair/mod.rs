@@ -12,6 +12,7 @@ mod half;
 mod keep;
 mod link;
 mod manage;
+mod queues;
 mod report;
 mod server;
 mod simulate;
@@ -39,9 +40,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
-
-/// Heartbeats that wait to be taken; more than these are dropped, newer ones follow.
-const WAITING: usize = 256;
 
 /// So long a node waits to be asked for a registration.
 const OFFER: Duration = Duration::from_secs(15 * 60);
@@ -86,8 +84,7 @@ pub(crate) struct Pairs {
     recorder: Recorder,
     sender: mpsc::UnboundedSender<Happening>,
     happenings: mpsc::UnboundedReceiver<Happening>,
-    heard: mpsc::Receiver<Happening>,
-    hears: mpsc::Sender<Happening>,
+    heard: queues::Queues,
     servers: Vec<server::Running>,
     effects: Vec<Effect>,
 }
@@ -96,7 +93,6 @@ impl Pairs {
     /// Nothing begins before [`Pairs::start`].
     pub(crate) fn new(state_dir: &Path, recorder: Recorder) -> Self {
         let (sender, happenings) = mpsc::unbounded_channel();
-        let (hears, heard) = mpsc::channel(WAITING);
         Pairs {
             halves: Vec::new(),
             settings: Vec::new(),
@@ -106,8 +102,7 @@ impl Pairs {
             recorder,
             sender,
             happenings,
-            heard,
-            hears,
+            heard: queues::Queues::default(),
             servers: Vec::new(),
             effects: Vec::new(),
         }
@@ -126,8 +121,10 @@ impl Pairs {
         });
         match kept.await.unwrap_or_else(|e| Err(e.to_string())) {
             Ok((identity, pins)) => {
+                let (hears, heard) = queues::Queues::new(&config.pairs);
+                self.heard = heard;
                 self.servers =
-                    server::start(config, &identity, &pins, &self.hears, &self.sender, &self.recorder).await;
+                    server::start(config, &identity, &pins, &hears, &self.sender, &self.recorder).await;
                 (self.identity, self.pins) = (Some(identity), Some(pins));
             }
             Err(e) => error!("no pair can work: {e}"),
@@ -160,8 +157,7 @@ impl Pairs {
     pub(crate) async fn next(&mut self) -> Happening {
         tokio::select! {
             Some(happening) = self.happenings.recv() => happening,
-            Some(heard) = self.heard.recv() => heard,
-            else => std::future::pending().await,
+            heard = self.heard.next() => heard,
         }
     }
 
@@ -282,11 +278,15 @@ impl Pairs {
             if let Some(half) = self.halves.iter_mut().find(|h| h.name() == pair) {
                 half.book.asked("the other node may register", operator(who));
             }
+            let mut replaced = None;
             for server in &self.servers {
-                server.desk.offer(terms.clone(), OFFER);
+                replaced = server.desk.offer(terms.clone(), OFFER).or(replaced);
             }
-            let message =
-                format!("for {} min the other node may register with this key", OFFER.as_secs() / 60);
+            let minutes = OFFER.as_secs() / 60;
+            let instead = replaced.map_or_else(String::new, |old| {
+                format!("; that of pair {old} may not any more: one registration is open at a time")
+            });
+            let message = format!("for {minutes} min the other node may register with this key{instead}");
             return drop(reply.send(Ok(Outcome { ok: true, message })));
         }
         let settings = self.settings.iter().find(|p| p.name == pair);

@@ -2,6 +2,7 @@
 
 use super::Happening;
 use super::link::Envelope;
+use super::queues::Hears;
 use crate::config::Config;
 use crate::daemon::record::Recorder;
 use crate::peer::{self, Caller, Event, Handler, Identity, Pins, ServerOptions};
@@ -25,7 +26,7 @@ pub(super) async fn start(
     config: &Config,
     identity: &Identity,
     pins: &Pins,
-    hears: &mpsc::Sender<Happening>,
+    hears: &Hears,
     news: &mpsc::UnboundedSender<Happening>,
     recorder: &Recorder,
 ) -> Vec<Running> {
@@ -55,7 +56,7 @@ pub(super) async fn start(
 }
 
 /// Passes on what is said.
-struct Ear(mpsc::Sender<Happening>, mpsc::UnboundedSender<Happening>, Recorder);
+struct Ear(Hears, mpsc::UnboundedSender<Happening>, Recorder);
 
 impl Handler for Ear {
     async fn heartbeat(&self, from: Caller, body: Value) -> Result<Value, String> {
@@ -69,10 +70,11 @@ impl Handler for Ear {
         if texts.iter().flatten().any(|t| t.len() > LONGEST_TEXT) || beat.hears.len() > 8 {
             return Err("this heartbeat is too long".into());
         }
+        let queue = self.0.get(&envelope.pair).ok_or("this node is in no such pair any more")?;
         let heard =
             Happening::Heard { pair: envelope.pair, link: envelope.link, beat: Box::new(envelope.beat) };
         // What does not fit is made good by the next one.
-        self.0.try_send(heard).map_err(|_| "this node is too busy to listen".to_owned())?;
+        queue.try_send(heard).map_err(|_| "this node is too busy to listen".to_owned())?;
         Ok(json!({}))
     }
 

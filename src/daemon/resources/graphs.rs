@@ -188,7 +188,10 @@ impl Graphs {
             (had.pair != c.pair).then(|| {
                 let word = |pair: &Option<String>| pair.clone().unwrap_or_else(|| "none".into());
                 let (from, to) = (word(&had.pair), word(&c.pair));
-                format!("resource {} moves from pair {from} to pair {to} only with a restart of tandemd", c.name)
+                format!(
+                    "resource {} moves from pair {from} to pair {to} only with a restart of tandemd",
+                    c.name
+                )
             })
         };
         config.resources.iter().find_map(moves)

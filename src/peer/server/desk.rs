@@ -1,6 +1,7 @@
 //! Where registrations are taken: one at a time, for a time, so many attempts.
 
 use crate::net::clock;
+use crate::peer::Name;
 use crate::peer::limits::{Bucket, Rate};
 use crate::peer::registration::Registration;
 use crate::time::Instant;
@@ -46,9 +47,9 @@ impl fmt::Debug for Desk {
 
 impl Desk {
     /// Takes a registration with these terms for so long. The key is kept until then, or until somebody has registered. An
-    /// earlier offer is replaced.
-    pub fn offer(&self, terms: Registration, life: Duration) {
-        self.offer_at(clock::now(), terms, life);
+    /// earlier offer is replaced; returns its pair if that is another one.
+    pub fn offer(&self, terms: Registration, life: Duration) -> Option<Name> {
+        self.offer_at(clock::now(), terms, life)
     }
 
     /// Takes no registration any more.
@@ -65,12 +66,15 @@ impl Desk {
         f(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn offer_at(&self, now: Instant, terms: Registration, life: Duration) {
+    fn offer_at(&self, now: Instant, terms: Registration, life: Duration) -> Option<Name> {
+        self.current(now);
         self.with(|inner| {
+            let pair = terms.pair.clone();
             inner.last += 1;
             let id = OfferId(inner.last);
-            inner.offer = Some(Offer { id, terms: Arc::new(terms), until: now + life, wrong: 0 });
-        });
+            let old = inner.offer.replace(Offer { id, terms: Arc::new(terms), until: now + life, wrong: 0 });
+            old.map(|o| o.terms.pair.clone()).filter(|of| *of != pair)
+        })
     }
 
     fn current(&self, now: Instant) -> Option<OfferId> {
@@ -143,7 +147,7 @@ pub(super) enum NoAttempt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peer::{AuthKey, Name};
+    use crate::peer::AuthKey;
 
     fn terms() -> Registration {
         let name = |t| Name::new(t).unwrap();
@@ -171,6 +175,16 @@ mod tests {
         let id = desk.attempt(at(0)).unwrap();
         assert!(desk.terms(at(3599), id).is_some() && desk.terms(at(3600), id).is_none());
         assert!(desk.inner.lock().unwrap().offer.is_none());
+    }
+
+    #[test]
+    fn one_offer_stands_at_a_time_and_says_whose_it_replaces() {
+        let desk = Desk::default();
+        let other = || Registration { pair: Name::new("q").unwrap(), ..terms() };
+        assert_eq!(desk.offer_at(at(0), terms(), HOUR), None);
+        assert_eq!(desk.offer_at(at(1), terms(), HOUR), None, "the same pair, another key");
+        assert_eq!(desk.offer_at(at(2), other(), HOUR), Some(terms().pair));
+        assert_eq!(desk.offer_at(at(3602), terms(), HOUR), None, "it was over");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub use desk::Desk;
 use super::journal::{Journal, Kind};
 use super::limits::{Gate, LIMITS, Place, Refused};
 use super::registration::Registration;
-use super::{Fingerprint, Identity, Pin, PinError, Pins, tls};
+use super::{Fingerprint, Identity, Name, Pin, PinError, Pins, tls};
 use crate::net::clock;
 use serde_json::Value;
 use std::io;
@@ -196,7 +196,7 @@ impl<H: Handler> Server<H> {
         let desk = Desk::default();
         let open = desk.clone();
         let config = tls::server(identity, pins.clone(), Arc::new(move || open.is_open()))?;
-        let gate = Arc::new(Mutex::new(Gate::new(LIMITS)));
+        let gate = Arc::new(Mutex::new(Gate::new(LIMITS.with_peers(options.peers.len()))));
         let disk = Arc::new(Semaphore::new(DISK));
         let shared = Shared { handler, own: identity.fingerprint(), pins, desk, gate, disk, options };
         Ok(Server { listener, tls: TlsAcceptor::from(Arc::new(config)), shared: Arc::new(shared) })
@@ -216,8 +216,8 @@ impl<H: Handler> Server<H> {
     }
 
     /// Takes a registration with these terms for so long: [`Desk::offer`].
-    pub fn offer(&self, terms: Registration, life: Duration) {
-        self.shared.desk.offer(terms, life);
+    pub fn offer(&self, terms: Registration, life: Duration) -> Option<Name> {
+        self.shared.desk.offer(terms, life)
     }
 
     /// Serves until `shutdown` is done; then every connection is cut.
