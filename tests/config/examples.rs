@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use tandemd::config::{Source, WitnessKind, load, parse};
+use tandemd::config::{Instance, PairSettings, Source, WitnessKind, load, parse};
 use tandemd::pair::Role;
 
 #[test]
@@ -18,7 +18,7 @@ fn every_example_loads_without_errors_and_warnings() {
         assert!(serves, "{}", path.display());
         seen += 1;
     }
-    assert!(seen >= 11, "only {seen} examples");
+    assert!(seen >= 12, "only {seen} examples");
 }
 
 #[test]
@@ -67,6 +67,16 @@ fn the_nodes_of_the_pairs_agree() {
     let secondary = of("n-to-1.toml");
     assert_eq!(secondary.pairs.len(), 2);
     assert!(secondary.pairs.iter().all(|p| p.role == Role::Secondary));
+    let primary = of("n-to-1-primary.toml");
+    let (own, theirs) = (&primary.pairs[0], secondary.pair("north").unwrap());
+    let expected = PairSettings { role: Role::Primary, peer: own.peer, ..theirs.clone() };
+    assert_eq!(*own, expected);
+    assert_eq!(secondary.pair_server.as_ref().unwrap().listen, [own.peer]);
+    let part = secondary.part_of(Some(theirs));
+    let (a, b) = (&primary.instances[0], &part.instances[0]);
+    let of_router = |i: &Instance| (i.name.clone(), i.router.vrid, i.router.addresses.clone());
+    assert_eq!(of_router(a), of_router(b));
+    assert_eq!(primary.resources, part.resources);
     for pair in &secondary.pairs {
         assert_eq!(secondary.part_of(Some(pair)).resource_settings().resources.len(), 3);
     }

@@ -333,7 +333,7 @@ fn what_is_said_names_the_pair() {
         // A resource of a pair that does not serve is not started, whatever the other pair does.
         let refused = c.adm_text("resource start north-app");
         assert!(refused.contains("this node is not active"), "{refused}");
-        assert!(c.adm("resource restart south-app --wait 20").status.success());
+        assert!(c.adm("resource restart south-app --wait=20").status.success());
         assert_eq!(t.steps_of(&NORTH), ["a north start"]);
 
         // Removed from one pair, it stays in the other one.
