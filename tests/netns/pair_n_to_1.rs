@@ -294,9 +294,15 @@ fn what_is_said_names_the_pair() {
         let t = Trio::new([NORTH, SOUTH]);
         let all = t.registered();
         let c = &all[2];
-        for words in
-            ["ha failover", "ha switchover", "ha standby on", "ha clear", "ha keep local", "ha remove --yes"]
-        {
+        for words in [
+            "ha failover",
+            "ha switchover",
+            "ha standby on",
+            "ha clear",
+            "ha keep local",
+            "ha remove --yes",
+            "ha simulate peer-dies",
+        ] {
             let refused = c.adm(words);
             let text = c.adm_text(words);
             assert!(!refused.status.success() && text.contains("--pair: north, south"), "{words}: {text}");

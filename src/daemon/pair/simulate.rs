@@ -14,15 +14,12 @@ impl Pairs {
         question: PairQuestion,
         reply: oneshot::Sender<Result<Simulated, BackendError>>,
     ) {
-        let half = self.halves.iter().find(|h| question.pair.as_deref() == Some(h.name()));
-        let Some(half) = half else {
-            let why = match &question.pair {
-                Some(name) => format!("no pair is called {name}"),
-                None => "name one of the configured pairs".into(),
-            };
-            return drop(reply.send(Ok(Err(why))));
+        let pair = match self.named(question.pair) {
+            Ok(pair) => pair,
+            Err(why) => return drop(reply.send(Ok(Err(why)))),
         };
-        let Some(controller) = half.controller.clone() else {
+        let half = self.halves.iter().find(|h| h.name() == pair);
+        let Some((half, controller)) = half.and_then(|h| Some((h, h.controller.clone()?))) else {
             let why = "this node is not registered with another one: there is nothing to simulate";
             return drop(reply.send(Ok(Err(why.into()))));
         };

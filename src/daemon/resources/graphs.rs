@@ -227,10 +227,9 @@ impl Graphs {
         self.all().all(Resources::is_down)
     }
 
-    /// Why nothing more goes down by itself: something is blocked, and everything else is down. None: all is down, or on its way.
+    /// Why nothing more goes down by itself: something is blocked, and nothing else moves. None: nothing is blocked, or something moves.
     pub(crate) fn stuck(&self) -> Option<String> {
-        let moves = |r: &Resources| !r.is_down() && r.blocked().is_none();
-        if self.all().any(moves) {
+        if self.all().any(|r| r.blocked().is_none() && r.is_moving()) {
             return None;
         }
         let all: Vec<String> = self.all().filter_map(Resources::blocked).collect();

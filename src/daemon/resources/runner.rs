@@ -328,6 +328,12 @@ impl Resources {
         self.maintenance || (self.found && status.resources.iter().all(down))
     }
 
+    /// Something is on its way up or down, and nobody holds it.
+    pub(super) fn is_moving(&self) -> bool {
+        let condition = self.graph.status(clock::now()).condition;
+        !self.is_down() && (!self.found || condition == resource::Condition::Moving)
+    }
+
     /// Why what is to be down does not get there, if it is so.
     pub(crate) fn blocked(&self) -> Option<String> {
         self.blocked.as_ref().map(|(name, why)| format!("{name}: {why}"))

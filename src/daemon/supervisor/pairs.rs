@@ -115,10 +115,9 @@ impl Supervisor {
 
     pub(super) fn pair_simulate(
         &mut self,
-        mut question: PairQuestion,
+        question: PairQuestion,
         reply: oneshot::Sender<Result<Simulated, BackendError>>,
     ) {
-        question.pair = question.pair.or_else(|| self.pairs.only().map(str::to_owned));
         self.pairs.simulate(question, reply);
     }
 
