@@ -161,7 +161,7 @@ impl Tandemd {
     /// Writes the configuration, starts it, and waits until it answers.
     pub fn start(lab: &Lab, node: &str, config: &str) -> Self {
         let t = Self::launch(lab, node, config);
-        wait_until(secs(5), "tandemd answers", || t.adm("status --json").status.success());
+        wait_until(secs(20), "tandemd answers", || t.adm("status --json").status.success());
         t
     }
 
@@ -178,7 +178,7 @@ impl Tandemd {
     /// As `start`, with a command before it that ends in running it: `setpriv ...`, `prlimit ...`.
     pub fn start_under(lab: &Lab, node: &str, config: &str, under: &[&str]) -> Self {
         let t = Self::spawn(lab, node, config, under, &[]);
-        wait_until(secs(5), "tandemd answers", || t.adm("status --json").status.success());
+        wait_until(secs(20), "tandemd answers", || t.adm("status --json").status.success());
         t
     }
 
