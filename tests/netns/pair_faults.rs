@@ -209,7 +209,7 @@ fn a_takeover_that_loses_its_interface_is_called_off() {
 #[test]
 fn a_service_that_cannot_be_restarted_moves() {
     isolated("pair_faults::a_service_that_cannot_be_restarted_moves", || {
-        let p = Pair::new("");
+        let p = Pair::calm("");
         let (mut a, b) = p.registered();
         let from = p.mark();
         p.fail("a", "monitor");
@@ -243,7 +243,7 @@ fn a_service_that_cannot_be_restarted_moves() {
 #[test]
 fn a_manual_pair_stays_uncertain_until_an_operator_moves_it() {
     isolated("pair_faults::a_manual_pair_stays_uncertain_until_an_operator_moves_it", || {
-        let p = Pair::new("failover = \"manual\"");
+        let p = Pair::calm("failover = \"manual\"");
         let (a, b) = p.registered();
         let from = p.mark();
         p.fail("a", "monitor");

@@ -72,7 +72,8 @@ fn a_thousand_connections_are_refused_told_once_and_cost_no_memory() {
         assert_eq!(on_c(|| flood(to)), CONNECTIONS, "each has its end");
         assert_eq!(states(&a, &b), ("primary_active".into(), "secondary_syncing".into()));
         sleep(1000);
-        let (memory, log, from, began) = (b.process.own_memory(), b.process.log().len(), p.mark(), Instant::now());
+        let (memory, log, from, began) =
+            (b.process.own_memory(), b.process.log().len(), p.mark(), Instant::now());
         for _ in 0..3 {
             assert_eq!(on_c(|| flood(to)), CONNECTIONS);
         }

@@ -81,7 +81,7 @@ fn registration() {
 #[test]
 fn the_primary_restarts_manual() {
     isolated("pair_rows::the_primary_restarts_manual", || {
-        let p = Pair::new("failover = \"manual\"");
+        let p = Pair::calm("failover = \"manual\"");
         let (mut a, b) = p.registered();
         // A loss of power: nothing stays, and nobody says farewell.
         p.power_cut("a", &mut a);
@@ -102,7 +102,7 @@ fn the_primary_restarts_manual() {
 #[test]
 fn forced_failover_as_a_drill() {
     isolated("pair_rows::forced_failover_as_a_drill", || {
-        let p = Pair::new("");
+        let p = Pair::calm("");
         let (a, b) = p.registered();
         let from = p.mark();
         assert!(a.adm("ha force-failover").status.success());
@@ -127,7 +127,7 @@ fn forced_failover_as_a_drill() {
 #[test]
 fn the_active_node_is_stopped_on_purpose() {
     isolated("pair_rows::the_active_node_is_stopped_on_purpose", || {
-        let p = Pair::new("");
+        let p = Pair::calm("");
         let (mut a, b) = p.registered();
         let from = p.mark();
         assert_eq!(a.process.stop(), Some(0));
@@ -149,7 +149,7 @@ fn the_active_node_is_stopped_on_purpose() {
 #[test]
 fn new_hardware_for_the_primary() {
     isolated("pair_rows::new_hardware_for_the_primary", || {
-        let p = Pair::new("");
+        let p = Pair::calm("");
         let (mut a, b) = p.registered();
         p.power_cut("a", &mut a);
         p.wait("b serves", || state(&b) == "secondary_active");

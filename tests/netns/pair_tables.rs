@@ -10,7 +10,7 @@ use std::time::Instant;
 #[test]
 fn network_lost_automatic() {
     isolated("pair_tables::network_lost_automatic", || {
-        let p = Pair::new("");
+        let p = Pair::calm("");
         let (a, b) = p.registered();
         let from = p.mark();
         p.part();
@@ -39,7 +39,7 @@ fn network_lost_automatic() {
 #[test]
 fn network_lost_manual() {
     isolated("pair_tables::network_lost_manual", || {
-        let p = Pair::new("failover = \"manual\"");
+        let p = Pair::calm("failover = \"manual\"");
         let (a, b) = p.registered();
         let from = p.mark();
         p.part();
@@ -141,7 +141,7 @@ fn the_network_of_the_active_node_fails() {
 #[test]
 fn failback() {
     isolated("pair_tables::failback", || {
-        let p = Pair::new("");
+        let p = Pair::calm("");
         let (a, b) = p.registered();
         let from = p.mark();
         assert!(b.adm("ha failover").status.success());
@@ -183,7 +183,7 @@ fn a_stop_with_a_handover() {
 #[test]
 fn the_secondary_restarts() {
     isolated("pair_tables::the_secondary_restarts", || {
-        let p = Pair::new("");
+        let p = Pair::calm("");
         let (a, mut b) = p.registered();
         assert_eq!(b.process.stop(), Some(0));
         p.wait("a knows", || state(&a) == "primary_lost_secondary");
@@ -202,7 +202,7 @@ fn the_secondary_restarts() {
 #[test]
 fn both_down_the_secondary_comes_first() {
     isolated("pair_tables::both_down_the_secondary_comes_first", || {
-        let p = Pair::new("");
+        let p = Pair::calm("");
         let b = both_down(&p, p.registered()).start("b");
         sleep(3000);
         assert_eq!(state(&b), "secondary_lost_primary", "{}", p.told());
