@@ -26,6 +26,7 @@ mod pair;
 mod pair_clocks;
 mod pair_commands;
 mod pair_cuts;
+mod pair_data;
 mod pair_disk;
 mod pair_faults;
 mod pair_flood;

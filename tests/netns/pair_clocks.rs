@@ -7,10 +7,10 @@ use crate::pair_lab::{Pair, pair, state, states};
 use nix::sys::signal::{Signal, kill};
 use std::path::PathBuf;
 
-const DAY: i64 = 24 * 3600;
+pub(crate) const DAY: i64 = 24 * 3600;
 
 /// A wall clock that goes wrong by as many seconds as a file says, for the processes that are given it.
-struct Clock {
+pub(crate) struct Clock {
     library: String,
     offset: PathBuf,
 }
@@ -42,7 +42,7 @@ int clock_gettime(clockid_t clock, struct timespec *t) {
 "#;
 
 impl Clock {
-    fn new(lab: &Lab, node: &str) -> Self {
+    pub(crate) fn new(lab: &Lab, node: &str) -> Self {
         let source = lab.path("clock.c");
         std::fs::write(&source, SOURCE).expect("source");
         let library = lab.path("clock.so").display().to_string();
@@ -59,7 +59,7 @@ impl Clock {
     }
 
     /// The step: what the clock shows is so many seconds away from the true time.
-    fn set(&self, seconds: i64) {
+    pub(crate) fn set(&self, seconds: i64) {
         use std::os::unix::fs::FileExt;
         let file = std::fs::File::options().write(true).open(&self.offset).expect("offset");
         file.write_all_at(&seconds.to_ne_bytes(), 0).expect("offset");
@@ -67,7 +67,7 @@ impl Clock {
 }
 
 impl Pair {
-    fn start_with(&self, node: &str, clock: &Clock) -> Tandemd {
+    pub(crate) fn start_with(&self, node: &str, clock: &Clock) -> Tandemd {
         let t = Tandemd::launch_with(&self.lab, node, &self.config(node), &clock.environment());
         wait_until(secs(20), "tandemd answers", || t.adm("status --json").status.success());
         t

@@ -253,7 +253,7 @@ fn a_manual_pair_stays_uncertain_until_an_operator_moves_it() {
         let table =
             [("primary_active", "secondary_syncing"), ("primary_uncertain", "secondary_lost_primary")];
         p.shows(from, &table);
-        let from = p.mark();
+        let from = p.mark_at("primary_uncertain", "secondary_lost_primary");
         assert!(!p.steps().contains(&"b start".to_owned()));
         let text = a.adm_text("ha status");
         assert!(text.contains("app"), "it says what failed: {text}");

@@ -85,8 +85,7 @@ fn the_primary_restarts_manual() {
         let (mut a, b) = p.registered();
         // A loss of power: nothing stays, and nobody says farewell.
         p.power_cut("a", &mut a);
-        p.wait("b knows", || state(&b) == "secondary_lost_primary");
-        let from = p.mark() + 1;
+        let from = p.mark_at("", "secondary_lost_primary") + 1;
         p.power_back("a");
         let a = p.start("a");
         p.wait_states(&a, "primary_active", &b, "secondary_syncing");
@@ -170,7 +169,7 @@ fn new_hardware_for_the_primary() {
         p.wait_states(&a, "primary_syncing", &b, "secondary_active");
         assert!(a.adm("maintenance off").status.success());
         assert_eq!(p.steps().last().map(String::as_str), Some("b start"), "{:?}", p.steps());
-        let from = p.mark();
+        let from = p.mark_at("primary_syncing", "secondary_active");
         p.wait("a may", || a.adm("ha failback").status.success());
         p.wait_states(&a, "primary_active", &b, "secondary_syncing");
         p.lab.wait_holder("a", VIP, secs(5));

@@ -186,8 +186,7 @@ fn the_secondary_restarts() {
         let p = Pair::calm("");
         let (a, mut b) = p.registered();
         assert_eq!(b.process.stop(), Some(0));
-        p.wait("a knows", || state(&a) == "primary_lost_secondary");
-        let from = p.mark() + 1;
+        let from = p.mark_at("primary_lost_secondary", "") + 1;
         let b = p.start("b");
         p.wait_states(&a, "primary_active", &b, "secondary_syncing");
         p.shows(
@@ -207,7 +206,7 @@ fn both_down_the_secondary_comes_first() {
         sleep(3000);
         assert_eq!(state(&b), "secondary_lost_primary", "{}", p.told());
         assert!(p.lab.holders(VIP).is_empty());
-        let from = p.mark() + 1;
+        let from = p.mark_at("", "secondary_lost_primary") + 1;
         let a = p.start("a");
         p.wait_states(&a, "primary_active", &b, "secondary_syncing");
         p.lab.wait_holder("a", VIP, secs(5));
