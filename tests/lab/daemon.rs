@@ -88,10 +88,12 @@ impl Process {
     /// All at once, as when the power fails: nobody is left to hand over.
     pub fn kill9(&mut self) {
         let tree = self.tree();
-        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
-            for pid in &tree {
-                let _ = kill(*pid, signal);
-            }
+        for pid in &tree {
+            let _ = kill(*pid, Signal::SIGSTOP);
+        }
+        // Children first: if the parent of a stopped process group ends, the kernel has the group continue (setpgid(2)).
+        for pid in tree.iter().rev() {
+            let _ = kill(*pid, Signal::SIGKILL);
         }
         // Nobody reaps the orphans here; dead they are all the same. The first thread may be dead before the others,
         // which still hold the control socket.

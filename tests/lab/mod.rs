@@ -40,10 +40,17 @@ pub fn isolated(name: &str, body: impl FnOnce()) {
 }
 
 /// As [`isolated`], once for each of these words at the same time, each in namespaces of its own. What they print is printed.
+/// With `LAB_IN_TURN=N` in the environment one after the other, so many times each, while no other test runs.
 pub fn isolated_each(name: &str, kinds: &[&'static str], body: impl FnOnce(&str)) {
     if let Ok(kind) = std::env::var(MARK) {
         enter();
         return body(&kind);
+    }
+    let in_turn = std::env::var("LAB_IN_TURN").ok().and_then(|n| n.parse::<usize>().ok());
+    if let Some(times) = in_turn {
+        let _lock = locked(FlockArg::LockExclusive);
+        let all = kinds.iter().flat_map(|kind| std::iter::repeat_n(kind, times));
+        return all.for_each(|kind| println!("{}", in_child(name, kind)));
     }
     let _lock = locked(FlockArg::LockShared);
     let texts: Vec<String> = std::thread::scope(|s| {

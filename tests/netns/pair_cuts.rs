@@ -80,7 +80,8 @@ fn fenced() -> Pair {
              off) [ ! -e {dir}/broken ] || {{ echo 'the board does not answer' >&2; exit 1; }}\n\
              [ ! -e {dir}/off ] || exit 0\n\
              ip -n sw link set pa nomaster; ip -n sw link set qa nomaster\n\
-             all=$(ip netns pids a); kill -STOP $all; kill -9 $all\n\
+             all=; for p in $(ip netns pids a); do all=\"$p $all\"; done\n\
+             kill -STOP $all; kill -9 $all\n\
              ip -n a addr del {VIP}/24 dev eth0\n\
              rm -f {dir}/a.up\n\
              echo 'a off' >> {dir}/steps; touch {dir}/off ;;\n\

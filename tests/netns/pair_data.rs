@@ -150,6 +150,7 @@ fn a_full_copy_and_one_that_fails() {
         p.wait_states(&a, "primary_failback", &b, "secondary_failback");
         sleep(1500);
         assert_eq!(states(&a, &b), ("primary_failback".into(), "secondary_failback".into()));
+        assert!(b.process.log().contains("Secondary Failback: the other node is Primary Failback"));
         assert_eq!((d.role("b"), p.steps().last().cloned()), ("Primary".into(), Some("b start".into())));
         d.of("a", "disk", "UpToDate");
         for node in ["a", "b"] {
@@ -223,7 +224,9 @@ fn what_lost_a_split_brain_is_not_promoted() {
         p.wait("both serve", || (d.role("a"), d.role("b")) == ("Primary".into(), "Primary".into()));
         p.wait("both are up", || ["a.up", "b.up"].iter().all(|f| p.lab.path(f).exists()));
         p.rejoin();
-        p.wait("it is found", || words(&b).contains("SPLIT BRAIN: both nodes serve"));
+        for node in [&a, &b] {
+            p.wait("it is found", || words(node).contains("SPLIT BRAIN: both nodes serve"));
+        }
         assert!(a.adm("ha keep local").status.success(), "{}", words(&a));
         p.wait("b is down", || d.role("b") == "Secondary" && !p.lab.path("b.up").exists());
         p.wait("a serves", || p.lab.holders(crate::lab::VIP) == ["a"]);

@@ -71,10 +71,25 @@ fn registration() {
         }
 
         std::fs::write(key("a"), "Correct-Horse-7\n").expect("key");
-        let seen = watched(&a, &b, || p.register(&a, &b));
-        let shown = |x: &str, y: &str| seen.iter().any(|(p, s)| p == x && s == y);
-        assert_eq!(seen.first(), Some(&("stand_alone".into(), "stand_alone".into())));
-        assert!(shown("primary_active", "secondary_syncing"), "{seen:?}");
+        let seen = watched(&a, &b, || {
+            assert!(b.adm(&format!("ha authkey {}", key("b"))).status.success());
+            // The other node thinks about it, so that what is shown meanwhile can be seen.
+            b.process.freeze();
+            std::thread::scope(|s| {
+                let order = s.spawn(|| a.adm(&format!("ha register --authkey-file {}", key("a"))));
+                wait_until(secs(10), "a says so", || state(&a) == "ha_initializing");
+                b.process.thaw();
+                let done = order.join().expect("register");
+                assert!(done.status.success(), "{}", p.told());
+            });
+            p.wait_states(&a, "primary_active", &b, "secondary_syncing");
+        });
+        let on_the_way =
+            ["stand_alone", "ha_initializing", "primary_alone", "primary_lost_secondary", "primary_active"];
+        assert!(seen.iter().all(|(x, _)| on_the_way.contains(&&**x)), "{seen:?}");
+        assert_eq!(seen.last(), Some(&("primary_active".into(), "secondary_syncing".into())));
+        p.lab.wait_holder("a", VIP, secs(10));
+        assert_eq!(p.steps(), ["a start"]);
     });
 }
 
