@@ -88,10 +88,12 @@ impl Process {
     /// All at once, as when the power fails: nobody is left to hand over.
     pub fn kill9(&mut self) {
         let tree = self.tree();
-        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
-            for pid in &tree {
-                let _ = kill(*pid, signal);
-            }
+        for pid in &tree {
+            let _ = kill(*pid, Signal::SIGSTOP);
+        }
+        // Children first: if the parent of a stopped process group ends, the kernel has the group continue (setpgid(2)).
+        for pid in tree.iter().rev() {
+            let _ = kill(*pid, Signal::SIGKILL);
         }
         // Nobody reaps the orphans here; dead they are all the same. The first thread may be dead before the others,
         // which still hold the control socket.
@@ -161,7 +163,7 @@ impl Tandemd {
     /// Writes the configuration, starts it, and waits until it answers.
     pub fn start(lab: &Lab, node: &str, config: &str) -> Self {
         let t = Self::launch(lab, node, config);
-        wait_until(secs(5), "tandemd answers", || t.adm("status --json").status.success());
+        wait_until(secs(20), "tandemd answers", || t.adm("status --json").status.success());
         t
     }
 
@@ -178,7 +180,7 @@ impl Tandemd {
     /// As `start`, with a command before it that ends in running it: `setpriv ...`, `prlimit ...`.
     pub fn start_under(lab: &Lab, node: &str, config: &str, under: &[&str]) -> Self {
         let t = Self::spawn(lab, node, config, under, &[]);
-        wait_until(secs(5), "tandemd answers", || t.adm("status --json").status.success());
+        wait_until(secs(20), "tandemd answers", || t.adm("status --json").status.success());
         t
     }
 

@@ -39,18 +39,55 @@ pub fn isolated(name: &str, body: impl FnOnce()) {
     in_namespaces(name, FlockArg::LockShared, body);
 }
 
+/// As [`isolated`], once for each of these words at the same time, each in namespaces of its own. What they print is printed.
+/// With `LAB_IN_TURN=N` in the environment one after the other, so many times each, while no other test runs.
+pub fn isolated_each(name: &str, kinds: &[&'static str], body: impl FnOnce(&str)) {
+    if let Ok(kind) = std::env::var(MARK) {
+        enter();
+        return body(&kind);
+    }
+    let in_turn = std::env::var("LAB_IN_TURN").ok().and_then(|n| n.parse::<usize>().ok());
+    if let Some(times) = in_turn {
+        let _lock = locked(FlockArg::LockExclusive);
+        let all = kinds.iter().flat_map(|kind| std::iter::repeat_n(kind, times));
+        return all.for_each(|kind| println!("{}", in_child(name, kind)));
+    }
+    let _lock = locked(FlockArg::LockShared);
+    let texts: Vec<String> = std::thread::scope(|s| {
+        let all: Vec<_> = kinds.iter().map(|kind| s.spawn(move || in_child(name, kind))).collect();
+        all.into_iter().map(|t| t.join().expect("in its namespaces")).collect()
+    });
+    texts.iter().for_each(|text| println!("{text}"));
+}
+
 fn in_namespaces(name: &str, lock: FlockArg, body: impl FnOnce()) {
-    const MARK: &str = "TANDEM_LAB";
     if std::env::var_os(MARK).is_some() {
-        if !has_other_users() {
-            own_root();
-        }
-        run("mount -t tmpfs none /run");
-        std::fs::create_dir("/run/netns").expect("mkdir /run/netns");
+        enter();
         return body();
     }
+    let _lock = locked(lock);
+    in_child(name, "1");
+}
+
+/// Set in the process that is in its namespaces.
+const MARK: &str = "TANDEM_LAB";
+
+fn locked(lock: FlockArg) -> Flock<std::fs::File> {
     let file = std::fs::File::create(concat!(env!("CARGO_TARGET_TMPDIR"), "/lab.lock")).expect("lock file");
-    let _lock = Flock::lock(file, lock).expect("lock");
+    Flock::lock(file, lock).expect("lock")
+}
+
+/// What the process does first that is in its namespaces.
+fn enter() {
+    if !has_other_users() {
+        own_root();
+    }
+    run("mount -t tmpfs none /run");
+    std::fs::create_dir("/run/netns").expect("mkdir /run/netns");
+}
+
+/// Runs this test in a process of its own; what it said.
+fn in_child(name: &str, mark: &str) -> String {
     let root = nix::unistd::geteuid().is_root();
     let mut c = Command::new("unshare");
     if !root {
@@ -58,11 +95,12 @@ fn in_namespaces(name: &str, lock: FlockArg, body: impl FnOnce()) {
     }
     c.args(["--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]);
     c.arg(std::env::current_exe().expect("own path"));
-    c.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(MARK, "1").stdin(Stdio::null());
+    c.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(MARK, mark).stdin(Stdio::null());
     let out = c.output().expect("unshare (util-linux) is needed");
     let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success(), "in its namespaces:\n{text}");
     assert!(text.contains("1 passed"), "the test {name:?} does not exist under this name:\n{text}");
+    text
 }
 
 /// A root directory that belongs to this namespace's only user, with everything of the old one in it. There the old

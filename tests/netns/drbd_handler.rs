@@ -35,7 +35,7 @@ fn alone(role: &str) -> String {
 
 /// A kernel with DRBD, for this mount namespace: a file system cannot be laid over /proc, so another directory with
 /// everything of it stands in its place, processes to come included.
-fn load_module(lab: &Lab) {
+pub(crate) fn load_module(lab: &Lab) {
     const PROCESSES: u32 = 10_000;
     let (real, new) = (lab.path("proc"), lab.path("new-proc"));
     for dir in [&real, &new] {

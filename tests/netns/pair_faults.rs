@@ -209,9 +209,9 @@ fn a_takeover_that_loses_its_interface_is_called_off() {
 #[test]
 fn a_service_that_cannot_be_restarted_moves() {
     isolated("pair_faults::a_service_that_cannot_be_restarted_moves", || {
-        let p = Pair::new("");
+        let p = Pair::calm("");
         let (mut a, b) = p.registered();
-        let from = p.history().len();
+        let from = p.mark();
         p.fail("a", "monitor");
         p.fail("a", "start");
         p.wait("b serves", || state(&b) == "secondary_active");
@@ -220,9 +220,10 @@ fn a_service_that_cannot_be_restarted_moves() {
         let (down, up) =
             (steps.iter().rposition(|s| s == "a stop"), steps.iter().position(|s| s == "b start"));
         assert!(down.is_some() && down < up, "never both: {steps:?}");
-        p.went_through(
+        p.shows(
             from,
             &[
+                ("primary_active", "secondary_syncing"),
                 ("primary_uncertain", "secondary_lost_primary"),
                 ("primary_failover", "secondary_failover"),
                 ("primary_failover", "secondary_active"),
@@ -242,24 +243,31 @@ fn a_service_that_cannot_be_restarted_moves() {
 #[test]
 fn a_manual_pair_stays_uncertain_until_an_operator_moves_it() {
     isolated("pair_faults::a_manual_pair_stays_uncertain_until_an_operator_moves_it", || {
-        let p = Pair::new("failover = \"manual\"");
+        let p = Pair::calm("failover = \"manual\"");
         let (a, b) = p.registered();
+        let from = p.mark();
         p.fail("a", "monitor");
         p.fail("a", "start");
         p.wait_states(&a, "primary_uncertain", &b, "secondary_lost_primary");
         sleep(2500);
-        assert_eq!(
-            states(&a, &b),
-            ("primary_uncertain".into(), "secondary_lost_primary".into()),
-            "{}",
-            p.told()
-        );
+        let table =
+            [("primary_active", "secondary_syncing"), ("primary_uncertain", "secondary_lost_primary")];
+        p.shows(from, &table);
+        let from = p.mark_at("primary_uncertain", "secondary_lost_primary");
         assert!(!p.steps().contains(&"b start".to_owned()));
         let text = a.adm_text("ha status");
         assert!(text.contains("app"), "it says what failed: {text}");
         assert!(b.adm("ha failover").status.success(), "{}", b.adm_text("ha status"));
         p.wait_states(&a, "primary_failover", &b, "secondary_active");
         p.lab.wait_holder("b", VIP, secs(5));
+        p.shows(
+            from,
+            &[
+                ("primary_uncertain", "secondary_lost_primary"),
+                ("primary_failover", "secondary_failover"),
+                ("primary_failover", "secondary_active"),
+            ],
+        );
     });
 }
 

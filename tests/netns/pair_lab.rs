@@ -4,6 +4,7 @@ use crate::lab::daemon::Tandemd;
 use crate::lab::{Lab, VIP, run, secs, sleep};
 use serde_json::Value;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The states of both nodes at one moment, without the names of their roles.
@@ -12,27 +13,45 @@ pub(crate) type Both = (String, String);
 /// How long any condition may take on a busy machine.
 pub(crate) const LIMIT: Duration = secs(20);
 
+/// A peer counts as dead after 2 s.
+const TIMERS: &str = "heartbeat_interval = \"200ms\"\nheartbeat_misses = 5\nlong_failover_wait = \"1s\"\n";
+
+/// See [`Pair::calm`].
+const CALM: &str = "heartbeat_interval = \"200ms\"\nheartbeat_misses = 15\nlong_failover_wait = \"1s\"\n";
+
+/// What fails is found soon, and not started again.
+const CHECKS: &str = "monitor_interval = \"200ms\"\nrestart_attempts = 0\n";
+
 /// Both nodes: `a` is the primary, `b` the secondary.
 pub(crate) struct Pair {
     pub(crate) lab: Lab,
-    /// Further keys of the pair.
-    more: &'static str,
+    /// Further keys of the pair, and tables after it; `{node}` in it is the name of the node.
+    pub(crate) more: String,
+    /// How long everything waits; empty: the defaults.
+    pub(crate) timers: &'static str,
+    /// How the service is looked after; empty: the defaults.
+    pub(crate) checks: &'static str,
     /// With a virtual router and its address.
     routed: bool,
     script: String,
 }
 
 impl Pair {
-    pub(crate) fn new(more: &'static str) -> Self {
+    pub(crate) fn new(more: &str) -> Self {
         Self::make(more, true)
     }
 
+    /// A peer counts as silent after 3 s only: where each state is looked at, a busy machine must not add one.
+    pub(crate) fn calm(more: &str) -> Self {
+        Pair { timers: CALM, ..Self::make(more, true) }
+    }
+
     /// No virtual router.
-    pub(crate) fn bare(more: &'static str) -> Self {
+    pub(crate) fn bare(more: &str) -> Self {
         Self::make(more, false)
     }
 
-    fn make(more: &'static str, routed: bool) -> Self {
+    fn make(more: &str, routed: bool) -> Self {
         let lab = Lab::new();
         lab.add_eth1();
         let dir = lab.dir.path().display().to_string();
@@ -55,10 +74,10 @@ impl Pair {
             std::fs::write(&key, "Correct-Horse-7\n").expect("key");
             run(&format!("chmod 600 {}", key.display()));
         }
-        Pair { lab, more, routed, script }
+        Pair { lab, more: more.to_owned(), timers: TIMERS, checks: CHECKS, routed, script }
     }
 
-    fn config(&self, node: &str) -> String {
+    pub(crate) fn config(&self, node: &str) -> String {
         let (role, own, other, priority) = match node {
             "a" => ("primary", 1, 2, 200),
             _ => ("secondary", 2, 1, 100),
@@ -79,10 +98,12 @@ impl Pair {
             "[node]\nname = \"{node}\"\n{router}\
              [[pair]]\nname = \"esc\"\nrole = \"{role}\"\npeer = \"192.0.2.{other}\"\n{tied}\
              direct_link = {{ interface = \"eth1\", local = \"198.51.100.{own}\", peer = \"198.51.100.{other}\" }}\n\
-             heartbeat_interval = \"200ms\"\nheartbeat_misses = 5\nlong_failover_wait = \"1s\"\n{}\n\
-             [[resource]]\nname = \"app\"\nkind = \"exec\"\nmonitor_interval = \"200ms\"\nrestart_attempts = 0\n\
+             {}{}\n\
+             [[resource]]\nname = \"app\"\nkind = \"exec\"\n{}\
              start_timeout = \"5s\"\nstop_timeout = \"5s\"\nmonitor_timeout = \"5s\"\n{steps}",
-            self.more
+            self.timers,
+            self.more.replace("{node}", node),
+            self.checks
         )
     }
 
@@ -98,17 +119,21 @@ impl Pair {
     /// Both, registered, and the primary serves.
     pub(crate) fn registered(&self) -> (Tandemd, Tandemd) {
         let (a, b) = (self.start("a"), self.start("b"));
+        self.register(&a, &b);
+        (a, b)
+    }
+
+    pub(crate) fn register(&self, a: &Tandemd, b: &Tandemd) {
         let key = |node: &str| self.lab.path(&format!("{node}.key")).display().to_string();
         let text = b.adm_text(&format!("ha authkey {}", key("b")));
         assert!(text.contains("may register"), "{text}");
         let done = a.adm(&format!("ha register --authkey-file {}", key("a")));
         assert!(done.status.success(), "{}", a.process.log());
-        self.wait_states(&a, "primary_active", &b, "secondary_syncing");
+        self.wait_states(a, "primary_active", b, "secondary_syncing");
         if self.routed {
             self.lab.wait_holder("a", VIP, secs(10));
         }
         assert_eq!(self.steps(), ["a start"]);
-        (a, b)
     }
 
     /// What the service was told on both nodes.
@@ -163,6 +188,24 @@ impl Pair {
         run(&format!("ip netns exec sw nft add rule bridge cut f ether saddr {mac} oifname q{to} drop"));
     }
 
+    /// The machine has no power any more: nothing is said, and nothing stays but the disk.
+    pub(crate) fn power_cut(&self, node: &str, daemon: &mut Tandemd) {
+        for port in ["p", "q"] {
+            run(&format!("ip -n sw link set {port}{node} nomaster"));
+        }
+        daemon.process.kill9();
+        let _ = std::fs::remove_file(self.lab.path(&format!("{node}.up")));
+        let _ = std::fs::remove_dir_all(self.lab.path(&format!("{node}.d/run")));
+        if self.lab.has(node, VIP) {
+            run(&format!("ip -n {node} addr del {VIP}/24 dev eth0"));
+        }
+    }
+
+    pub(crate) fn power_back(&self, node: &str) {
+        self.lab.heal(node);
+        run(&format!("ip -n sw link set q{node} master br1"));
+    }
+
     /// The direct link alone.
     pub(crate) fn unplug(&self) {
         run("ip -n sw link set qa nomaster");
@@ -212,6 +255,31 @@ impl Pair {
         all.join("\n")
     }
 
+    /// Whatever happens while this is done, never is the service up on both nodes, nor the address.
+    pub(crate) fn never_two<T>(&self, work: impl FnOnce() -> T) -> T {
+        let over = AtomicBool::new(false);
+        std::thread::scope(|s| {
+            let watch = s.spawn(|| {
+                let up = |node: &str| self.lab.path(&format!("{node}.up")).exists();
+                let mut looks = 0_u32;
+                while !over.load(Ordering::Relaxed) {
+                    assert!(!(up("a") && up("b")), "both serve: {:?}\n{}", self.steps(), self.told());
+                    // This one takes a while.
+                    if looks.is_multiple_of(50) {
+                        assert!(self.lab.holders(VIP).len() < 2, "both have the address\n{}", self.told());
+                    }
+                    looks += 1;
+                    sleep(1);
+                }
+                looks
+            });
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            over.store(true, Ordering::Relaxed);
+            assert!(watch.join().expect("never two") > 0);
+            done.unwrap_or_else(|why| std::panic::resume_unwind(why))
+        })
+    }
+
     /// The states of both, whenever one of them changed, from their logs.
     pub(crate) fn history(&self) -> Vec<Both> {
         let mut all = Vec::new();
@@ -235,6 +303,53 @@ impl Pair {
             all.push(now.clone());
         }
         all
+    }
+
+    /// Where [`Pair::shows`] begins: when both are as they should be.
+    pub(crate) fn mark(&self) -> usize {
+        self.mark_at("primary_active", "secondary_syncing")
+    }
+
+    /// When both are in these states, one of which may be left open. The logs are a moment behind what the daemons answer.
+    pub(crate) fn mark_at(&self, a: &str, b: &str) -> usize {
+        let fits = |now: &str, wanted: &str| wanted.is_empty() || now == wanted;
+        let mut length = 0;
+        self.wait("the logs say so too", || {
+            let history = self.history();
+            length = history.len();
+            history.last().is_some_and(|(x, y)| fits(x, a) && fits(y, b))
+        });
+        length - 1
+    }
+
+    /// A table of the states page: all that both have shown since the mark is in it, in this order and up to its end. Between two
+    /// of its lines one node may be where it was while the other one is there already: they hear of each other. And a primary that
+    /// serves has lost its secondary until that one answers.
+    pub(crate) fn shows(&self, from: usize, table: &[(&str, &str)]) {
+        let end = table.last().expect("a table");
+        self.mark_at(end.0, end.1);
+        let history = self.history();
+        let wrong = |what: &str| {
+            panic!("{what}\nof {history:#?}\nfrom {from} on, against {table:#?}\n{}", self.told())
+        };
+        let mut at = 0;
+        for (n, (a, b)) in history.iter().enumerate().skip(from) {
+            let (a, b) = (a.as_str(), b.as_str());
+            let (now, next) = (table[at], table.get(at + 1).copied());
+            let on_the_way = next.is_some_and(|next| {
+                let answers = a == "primary_lost_secondary" && next.0 == "primary_active";
+                n > from && ([now.0, next.0].contains(&a) || answers) && [now.1, next.1].contains(&b)
+            });
+            match next {
+                _ if (a, b) == now => {}
+                Some(next) if (a, b) == next => at += 1,
+                _ if on_the_way => {}
+                _ => wrong(&format!("{a}, {b} at {n} is not in the table")),
+            }
+        }
+        if at + 1 != table.len() {
+            wrong("the end is missing");
+        }
     }
 
     /// Both went through these, in this order, perhaps with others between.

@@ -10,9 +10,9 @@ use std::time::Instant;
 #[test]
 fn network_lost_automatic() {
     isolated("pair_tables::network_lost_automatic", || {
-        let p = Pair::new("");
+        let p = Pair::calm("");
         let (a, b) = p.registered();
-        let from = p.history().len();
+        let from = p.mark();
         p.part();
         p.wait_states(&a, "primary_lost_secondary", &b, "secondary_active");
         p.wait("both serve", || p.lab.holders(VIP) == ["a", "b"]);
@@ -20,9 +20,10 @@ fn network_lost_automatic() {
         p.wait_states(&a, "primary_syncing", &b, "secondary_active");
         p.lab.wait_holder("b", VIP, secs(5));
         assert_eq!(p.steps(), ["a start", "b start", "a stop"], "{}", p.told());
-        p.went_through(
+        p.shows(
             from,
             &[
+                ("primary_active", "secondary_syncing"),
                 ("primary_lost_secondary", "secondary_lost_primary"),
                 ("primary_lost_secondary", "secondary_failover"),
                 ("primary_lost_secondary", "secondary_active"),
@@ -38,8 +39,9 @@ fn network_lost_automatic() {
 #[test]
 fn network_lost_manual() {
     isolated("pair_tables::network_lost_manual", || {
-        let p = Pair::new("failover = \"manual\"");
+        let p = Pair::calm("failover = \"manual\"");
         let (a, b) = p.registered();
+        let from = p.mark();
         p.part();
         p.wait_states(&a, "primary_lost_secondary", &b, "secondary_lost_primary");
         sleep(2500);
@@ -48,8 +50,16 @@ fn network_lost_manual() {
         p.wait_states(&a, "primary_active", &b, "secondary_syncing");
         assert_eq!(p.steps(), ["a start"]);
         assert_eq!(p.lab.holders(VIP), ["a"]);
+        p.shows(
+            from,
+            &[
+                ("primary_active", "secondary_syncing"),
+                ("primary_lost_secondary", "secondary_lost_primary"),
+                ("primary_active", "secondary_syncing"),
+            ],
+        );
 
-        let from = p.history().len();
+        let from = p.mark();
         p.part();
         p.wait_states(&a, "primary_lost_secondary", &b, "secondary_lost_primary");
         // Refused as long as the last advertisement of a counts.
@@ -58,12 +68,15 @@ fn network_lost_manual() {
         p.rejoin();
         p.wait_states(&a, "primary_syncing", &b, "secondary_active");
         p.lab.wait_holder("b", VIP, secs(5));
-        p.went_through(
+        p.shows(
             from,
             &[
+                ("primary_active", "secondary_syncing"),
+                ("primary_lost_secondary", "secondary_lost_primary"),
                 ("primary_lost_secondary", "secondary_failover"),
                 ("primary_lost_secondary", "secondary_active"),
                 ("primary_failover", "secondary_active"),
+                ("primary_syncing", "secondary_active"),
             ],
         );
     });
@@ -128,17 +141,18 @@ fn the_network_of_the_active_node_fails() {
 #[test]
 fn failback() {
     isolated("pair_tables::failback", || {
-        let p = Pair::new("");
+        let p = Pair::calm("");
         let (a, b) = p.registered();
-        let from = p.history().len();
+        let from = p.mark();
         assert!(b.adm("ha failover").status.success());
         p.wait_states(&a, "primary_syncing", &b, "secondary_active");
         assert!(a.adm("ha failback").status.success());
         p.wait_states(&a, "primary_active", &b, "secondary_syncing");
         p.lab.wait_holder("a", VIP, secs(5));
-        p.went_through(
+        p.shows(
             from,
             &[
+                ("primary_active", "secondary_syncing"),
                 ("primary_failover", "secondary_failover"),
                 ("primary_syncing", "secondary_active"),
                 ("primary_failback", "secondary_failback"),
@@ -169,14 +183,16 @@ fn a_stop_with_a_handover() {
 #[test]
 fn the_secondary_restarts() {
     isolated("pair_tables::the_secondary_restarts", || {
-        let p = Pair::new("");
+        let p = Pair::calm("");
         let (a, mut b) = p.registered();
         assert_eq!(b.process.stop(), Some(0));
-        p.wait("a knows", || state(&a) == "primary_lost_secondary");
-        let from = p.history().len();
+        let from = p.mark_at("primary_lost_secondary", "") + 1;
         let b = p.start("b");
         p.wait_states(&a, "primary_active", &b, "secondary_syncing");
-        p.went_through(from, &[("primary_active", "secondary_syncing")]);
+        p.shows(
+            from,
+            &[("primary_lost_secondary", "secondary_lost_primary"), ("primary_active", "secondary_syncing")],
+        );
         assert_eq!((p.steps(), p.lab.holders(VIP)), (vec!["a start".to_owned()], vec!["a"]));
     });
 }
@@ -185,18 +201,23 @@ fn the_secondary_restarts() {
 #[test]
 fn both_down_the_secondary_comes_first() {
     isolated("pair_tables::both_down_the_secondary_comes_first", || {
-        let p = Pair::new("");
+        let p = Pair::calm("");
         let b = both_down(&p, p.registered()).start("b");
         sleep(3000);
         assert_eq!(state(&b), "secondary_lost_primary", "{}", p.told());
         assert!(p.lab.holders(VIP).is_empty());
-        let from = p.history().len();
+        let from = p.mark_at("", "secondary_lost_primary") + 1;
         let a = p.start("a");
         p.wait_states(&a, "primary_active", &b, "secondary_syncing");
         p.lab.wait_holder("a", VIP, secs(5));
-        p.went_through(
+        p.shows(
             from,
-            &[("primary_lost_secondary", "secondary_lost_primary"), ("primary_active", "secondary_syncing")],
+            &[
+                // It has not heard anything yet.
+                ("primary_alone", "secondary_lost_primary"),
+                ("primary_lost_secondary", "secondary_lost_primary"),
+                ("primary_active", "secondary_syncing"),
+            ],
         );
         assert_eq!(p.steps(), ["a start", "a stop", "a start"]);
     });

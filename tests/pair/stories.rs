@@ -166,6 +166,13 @@ fn equal_generations_are_a_split_brain_that_the_policy_decides() {
             w.order_of(on, What::Keep { own });
             let done = if (on == P) == own { World::is_normal } else { World::is_swapped };
             assert!(w.until(secs(30), done));
+            // It is over on both, also on the one that went down: nobody can decide it once more.
+            for n in [P, S] {
+                assert!(!w.status(n).split_brain, "{:?}", w.status(n));
+                let before = w.status(n).saved;
+                w.order_of(n, What::Keep { own: true });
+                assert_eq!(w.status(n).saved, before);
+            }
         }
     }
 }

@@ -311,6 +311,13 @@ fn forced_failover_as_a_drill() {
              Primary Failover | Secondary Failover
              Primary Syncing | Secondary Active",
         );
+        // There is nothing to drill now.
+        for n in [P, S] {
+            w.order_of(n, What::Drill);
+            w.run(secs(20));
+        }
+        assert!(w.is_swapped());
+        w.shows("Primary Syncing | Secondary Active");
     }
 }
 

@@ -5,7 +5,7 @@ use crate::agents::data::{DataRole, DataState};
 use crate::config::{Config, Failback, PairSettings, ResourceKind};
 use crate::control::api::PairAbout;
 use crate::net::clock;
-use crate::pair::{Data, Mode};
+use crate::pair::{Data, Life, Mode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -62,6 +62,13 @@ pub(super) fn digest(agreed: &Value) -> String {
     hash.iter().take(8).map(|b| format!("{b:02x}")).collect()
 }
 
+/// The number of a life that begins: seconds since 1970, so that it is higher also if the disk has forgotten the former one; and
+/// higher than that whatever the clock says, which may have been set back.
+pub(super) fn next_life(wall: jiff::Timestamp, before: Life) -> Life {
+    let seconds = u64::try_from(wall.as_second()).unwrap_or(0);
+    Life(seconds.max(before.0.saturating_add(1)))
+}
+
 /// Minutes since midnight, local time.
 pub(super) fn minute_of_day() -> u16 {
     let time = clock::wall().to_zoned(jiff::tz::TimeZone::system()).time();
@@ -69,12 +76,18 @@ pub(super) fn minute_of_day() -> u16 {
     hours * 60 + u16::try_from(time.minute()).unwrap_or(0)
 }
 
-/// The data of a node: the worst of all that is replicated.
-pub(super) fn data<'s>(configured: usize, seen: impl Iterator<Item = &'s DataStatus>) -> Data {
+/// The data of a node: the worst of all that is replicated. `before`: what it was last; a copy that was under way then and is
+/// neither whole nor under way any more has failed.
+pub(super) fn data<'s>(
+    configured: usize,
+    seen: impl Iterator<Item = &'s DataStatus>,
+    before: Option<&Data>,
+) -> Data {
     if configured == 0 {
         return Data::None;
     }
-    let all: Vec<Data> = seen.map(of_one).collect();
+    let copied = matches!(before, Some(Data::Syncing { .. } | Data::CopyFailed(_)));
+    let all: Vec<Data> = seen.map(|status| of_one(status, copied)).collect();
     if all.len() < configured {
         return Data::Unknown;
     }
@@ -89,7 +102,7 @@ pub(super) fn data<'s>(configured: usize, seen: impl Iterator<Item = &'s DataSta
     all.into_iter().max_by_key(rank).unwrap_or(Data::Unknown)
 }
 
-fn of_one(status: &DataStatus) -> Data {
+fn of_one(status: &DataStatus, copied: bool) -> Data {
     let name = &status.name;
     match &status.local {
         // On the node that is written to there is nothing that could be missing.
@@ -101,6 +114,7 @@ fn of_one(status: &DataStatus) -> Data {
             percent: percent.map(|p| p.clamp(0.0, 100.0) as u8),
         },
         DataState::Stale => Data::Stale(format!("{name} lacks newer writes")),
+        DataState::Inconsistent if copied => Data::CopyFailed(format!("that of {name} was broken off")),
         DataState::Inconsistent => Data::Stale(format!("the copy of {name} was not finished")),
         DataState::Unsure => Data::Stale(format!("nobody knows whether {name} lacks newer writes")),
         DataState::Diskless => Data::Stale(format!("{name} has no disk here")),
@@ -129,6 +143,7 @@ mod tests {
 
     #[test]
     fn the_worst_copy_counts() {
+        let data = |configured, seen: std::slice::Iter<'_, DataStatus>| super::data(configured, seen, None);
         assert_eq!(data(0, [].iter()), Data::None);
         assert_eq!(data(1, [].iter()), Data::Unknown, "not looked at yet");
         assert_eq!(data(1, [status(DataState::UpToDate)].iter()), Data::Current);
@@ -142,5 +157,30 @@ mod tests {
         );
         let both = [status(DataState::Stale), status(DataState::Unknown)];
         assert_eq!(data(2, both.iter()), Data::Stale("r0 lacks newer writes".into()));
+    }
+
+    #[test]
+    fn a_copy_that_is_broken_off_has_failed_until_one_is_whole() {
+        let (half, whole) = ([status(DataState::Inconsistent)], [status(DataState::UpToDate)]);
+        let never = data(1, half.iter(), None);
+        assert!(matches!(never, Data::Stale(_)), "it has not begun: {never:?}");
+        assert_eq!(data(1, half.iter(), Some(&never)), never);
+        let failed = data(1, half.iter(), Some(&Data::Syncing { percent: Some(40) }));
+        assert_eq!(failed, Data::CopyFailed("that of r0 was broken off".into()));
+        assert_eq!(data(1, half.iter(), Some(&failed)), failed);
+        let again = [status(DataState::Syncing { percent: None, seconds_left: None })];
+        assert_eq!(data(1, again.iter(), Some(&failed)), Data::Syncing { percent: None });
+        assert_eq!(data(1, whole.iter(), Some(&failed)), Data::Current);
+    }
+
+    #[test]
+    fn a_later_life_has_a_higher_number_whatever_the_clock_says() {
+        let at = |second| jiff::Timestamp::from_second(second).unwrap();
+        assert_eq!(next_life(at(1000), Life(0)), Life(1000));
+        assert_eq!(next_life(at(2000), Life(1000)), Life(2000));
+        assert_eq!(next_life(at(1000), Life(1000)), Life(1001), "twice in one second");
+        assert_eq!(next_life(at(400), Life(1001)), Life(1002), "set back");
+        assert_eq!(next_life(at(-400), Life(0)), Life(1), "before 1970");
+        assert_eq!(next_life(at(5), Life(u64::MAX)), Life(u64::MAX));
     }
 }

@@ -91,10 +91,16 @@ impl Controller {
             What::Drill => (own_role == Role::Secondary, false),
             _ => (serving == Serving::No, false),
         };
-        if own && serving == Serving::Yes {
+        // A drill shows what happens from a pair that is whole.
+        let drill = order.what == What::Drill;
+        if own && serving == Serving::Yes && !drill {
             return Ok(Some("this node serves already".into()));
         }
-        if !own && self.peer_serving() == Serving::Yes && self.links.both_ways(now) && serving == Serving::No
+        if !own
+            && !drill
+            && self.peer_serving() == Serving::Yes
+            && self.links.both_ways(now)
+            && serving == Serving::No
         {
             return Ok(Some("the other node serves already".into()));
         }
@@ -109,7 +115,7 @@ impl Controller {
         if let Some(why) = self.peer_moves(now) {
             return Err(format!("a change is under way: {why}"));
         }
-        if order.what == What::Drill {
+        if drill {
             self.all_is_well(now)?;
         }
         match own {

@@ -297,6 +297,8 @@ impl Controller {
         let served = self.saved.serves;
         self.saved.serves = false;
         self.resumes = false;
+        // Not both serve any more.
+        self.split_brain = false;
         self.forced = false;
         self.stepped |= served;
         self.release(out);

@@ -109,6 +109,7 @@ impl Controller {
             State::PrimaryUncertain | State::SecondaryUncertain => {
                 (self.trouble.clone().unwrap_or_default(), Who::Node)
             }
+            State::SecondaryFailback if matches!(self.phase, Phase::Active) => self.why_failback(),
             State::PrimaryLostSecondary | State::SecondaryLostPrimary | State::PrimaryAlone
                 if self.peer_left() =>
             {
@@ -128,6 +129,18 @@ impl Controller {
                 None => silent(),
             },
             _ => self.cause.clone(),
+        }
+    }
+
+    /// This node serves, and the peer is to.
+    fn why_failback(&self) -> (String, Who) {
+        if let Some(p) = self.pending.as_ref().filter(|p| !p.own) {
+            let who = p.order.who.clone();
+            return (format!("{} by {who}", p.order.what), Who::Operator(who));
+        }
+        match self.peer.as_ref().and_then(|p| p.beat.wish.as_ref()) {
+            Some(wish) => (format!("the other node is to serve: {}", wish.why), Who::Peer),
+            None => (format!("the other node is {}", State::PrimaryFailback), Who::Peer),
         }
     }
 }

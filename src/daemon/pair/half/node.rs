@@ -4,7 +4,7 @@ use super::super::convert;
 use super::{Half, NOT_REGISTERED};
 use crate::daemon::resources::{Place, View};
 use crate::net::clock;
-use crate::pair::{Controller, Found, Input, Life, Role, Service};
+use crate::pair::{Controller, Found, Input, Role, Service};
 use std::time::Duration;
 use tracing::warn;
 
@@ -55,7 +55,7 @@ impl Half {
             self.in_hours = in_hours;
             self.input(Input::FailbackHours(in_hours));
         }
-        let data = convert::data(view.data.0, view.data.1.iter());
+        let data = convert::data(view.data.0, view.data.1.iter(), self.data.as_ref());
         if self.data.as_ref() != Some(&data) {
             self.data = Some(data.clone());
             self.input(Input::Data(data));
@@ -102,8 +102,7 @@ impl Half {
         }
         self.kept.stopped = false;
         let now = clock::now();
-        let seconds = u64::try_from(clock::wall().as_second()).unwrap_or(0);
-        let life = Life(seconds.max(self.kept.saved.life.0.saturating_add(1)));
+        let life = convert::next_life(clock::wall(), self.kept.saved.life);
         let (settings, saved) = (self.core_settings.clone(), self.kept.saved.clone());
         // A primary that stood alone serves already.
         let alone = std::mem::take(&mut self.alone) && view.place == Place::Up;
