@@ -29,8 +29,29 @@ pub struct PairReport {
     pub progress: Vec<String>,
     /// The ways to the other node.
     pub links: Vec<PairLink>,
+    /// What ends this machine if its right to serve is over and it is not down; none: there is no witness.
+    #[serde(default)]
+    pub watchdog: Option<WatchdogReport>,
     /// Everything else; none in Stand Alone.
     pub status: Option<Status>,
+}
+
+/// See [`PairReport::watchdog`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum WatchdogReport {
+    /// The guardian reboots it.
+    Reboot,
+    /// It does, and a hardware watchdog.
+    Device {
+        /// Such as /dev/watchdog0.
+        path: String,
+    },
+    /// Nothing.
+    Missing {
+        /// Why.
+        why: String,
+    },
 }
 
 /// What is configured of a pair, as far as people ask for it.

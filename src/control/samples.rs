@@ -175,6 +175,7 @@ pub(crate) fn pair_report() -> PairReport {
         grade: Some("best".into()),
     };
     PairReport {
+        watchdog: None,
         name: "esc".into(),
         peer: "192.0.2.2".into(),
         state: status.state,

@@ -15,7 +15,7 @@ use super::protocol::{self, Handle};
 use super::record::{Recorder, operator};
 use super::resources::{Pre, Resources, advice};
 use super::start::NO_RESOURCES;
-use super::{data, leftovers, privileges, remains};
+use super::{data, leftovers, privileges, remains, watchdog};
 use crate::config::{self, Config, Loaded, TrackKind};
 use crate::control::api::{BfdStatus, LogLevel, Outcome, Stats, Status, TrackerStatus};
 use crate::control::server::{BackendError, Peer, Server};
@@ -111,7 +111,8 @@ impl Supervisor {
         let user = config.node.script_user.as_ref();
         let trackers = Trackers::start(&config.tracks, user, report_sender);
         let notifier = Notifier::start(NotifierSettings::new(&config, &args.run_dir));
-        let pairs = Pairs::new(&args.state_dir, recorder.clone());
+        let pairs =
+            Pairs::new(&args.state_dir, recorder.clone(), watchdog::Former::new(&config, ward.as_ref()));
         let resources = Resources::start(&config, &args.run_dir, &args.state_dir, recorder.clone());
         advice::ask(&config, None);
         let now = clock::wall();

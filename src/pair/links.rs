@@ -37,6 +37,9 @@ pub enum Direction {
 pub(super) struct Links {
     ways: Vec<Way>,
     sent: VecDeque<(u64, Instant)>,
+    /// When the newest of the own heartbeats was sent that any life of the peer has acknowledged. One that starts anew begins
+    /// by itself later than the one that acknowledged would have.
+    promised: Option<Instant>,
     silence: Duration,
     interval: Duration,
 }
@@ -46,6 +49,7 @@ impl Links {
         Links {
             ways: vec![Way::default(); settings.links.len().max(1)],
             sent: VecDeque::with_capacity(REMEMBERED),
+            promised: None,
             silence: settings.silence(),
             interval: settings.heartbeat_interval,
         }
@@ -93,6 +97,7 @@ impl Links {
             let at = self.sent.iter().rev().find(|(s, _)| s == sequence).map(|(_, at)| *at);
             if *life == own && at > way.acknowledged {
                 way.acknowledged = at;
+                self.promised = self.promised.max(at);
             }
         }
         true
@@ -139,7 +144,7 @@ impl Links {
 
     /// When the newest heartbeat was sent that the peer has acknowledged.
     pub(super) fn acknowledged(&self) -> Option<Instant> {
-        self.ways.iter().filter_map(|w| w.acknowledged).max()
+        self.promised
     }
 
     /// When the next link falls silent in some direction.

@@ -38,6 +38,7 @@ mod split;
 mod tracking;
 mod vmac;
 mod vmac_guardian;
+mod watchdog;
 
 /// A configuration with one instance `web`; `more` are further keys of it, and tables after it.
 fn config(node: &str, priority: u8, advert_int: &str, more: &str) -> String {

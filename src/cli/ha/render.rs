@@ -1,7 +1,7 @@
 //! `ha status` for people: first what is in the way.
 
 use crate::cli::text::{Moment, Style, wrap};
-use crate::control::api::{Obstacle, PairLink, PairReport, PinsReport};
+use crate::control::api::{Obstacle, PairLink, PairReport, PinsReport, WatchdogReport};
 use crate::pair::{Data, Direction, Serving, Status};
 use std::fmt::Write;
 
@@ -37,7 +37,20 @@ fn one(p: &PairReport) -> String {
     if let Some(left) = s.right {
         row(&mut out, "right to serve", &format!("for {:.1} s more", left.as_secs_f64()));
     }
+    if let Some(watchdog) = &p.watchdog {
+        row(&mut out, "watchdog", &ends(watchdog));
+    }
     out
+}
+
+fn ends(watchdog: &WatchdogReport) -> String {
+    match watchdog {
+        WatchdogReport::Reboot => "this machine is rebooted if it is not down when its right is over".into(),
+        WatchdogReport::Device { path } => format!("as \"reboot\", and {path} if the guardian does not run"),
+        WatchdogReport::Missing { why } => {
+            format!("NONE ({why}): a way down that takes longer than the right lasts may make two that serve")
+        }
+    }
 }
 
 /// `pair esc: Primary Active; a takeover by itself is possible`

@@ -12,7 +12,8 @@ use super::link::{Sender, Trips, Way};
 use super::witness::Asker;
 use super::{Effect, Happening};
 use crate::config::{Config, DayWindow, Failback, PairSettings};
-use crate::control::api::{PairAbout, PairReport};
+use crate::control::api::{PairAbout, PairReport, WatchdogReport};
+use crate::guardian::Right;
 use crate::pair::{Controller, Data, Id, Identity as Says, Input, Link, Role, Service, State};
 use crate::peer::{ClientOptions, Identity, Pin};
 use crate::time::Instant;
@@ -75,6 +76,11 @@ pub(crate) struct Half {
     pub(super) about: PairAbout,
     /// Milestones of the registration.
     pub(super) progress: Vec<String>,
+    /// The end of the right that an earlier daemon of this node had.
+    pub(super) former: Option<Instant>,
+    pub(super) watchdog: Option<WatchdogReport>,
+    /// What the guardian was told last; none: nothing yet, so it holds what it was told before this daemon.
+    guarded: Option<Option<Right>>,
     pub(super) effects: Vec<Effect>,
 }
 
@@ -137,6 +143,9 @@ impl Half {
             progress: Vec::new(),
             book,
             decisions,
+            former: None,
+            watchdog: None,
+            guarded: None,
             effects: Vec::new(),
         }
     }
@@ -185,6 +194,7 @@ impl Half {
             (self.data, self.trouble, self.maintenance, self.in_hours) = (None, None, false, true);
             self.replies.clear();
             self.keeper.forget();
+            self.tell_guardian();
         }
     }
 

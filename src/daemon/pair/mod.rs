@@ -23,10 +23,12 @@ pub(crate) use manage::Reply;
 use super::messages::Command;
 use super::record::{Recorder, operator};
 use super::resources::View;
+use super::watchdog::Former;
 use crate::config::{Config, PairSettings};
 use crate::control::api::{Outcome, PairRegistration};
 use crate::control::server::{BackendError, Peer};
 use crate::events::Who;
+use crate::guardian::Right;
 use crate::net::clock;
 use crate::notify::{Change, Target as Vrrp};
 use crate::pair::{Beat, Input, Order, WitnessAnswer};
@@ -74,6 +76,8 @@ pub(crate) enum Effect {
     Tell(Command),
     /// A pair without virtual routers serves, or does not.
     Serve(bool),
+    /// Tell the guardian how long the pair may serve.
+    Right(String, Option<Right>),
 }
 
 /// All pairs of this node.
@@ -89,12 +93,13 @@ pub(crate) struct Pairs {
     heard: mpsc::Receiver<Happening>,
     hears: mpsc::Sender<Happening>,
     servers: Vec<server::Running>,
+    former: Former,
     effects: Vec<Effect>,
 }
 
 impl Pairs {
     /// Nothing begins before [`Pairs::start`].
-    pub(crate) fn new(state_dir: &Path, recorder: Recorder) -> Self {
+    pub(crate) fn new(state_dir: &Path, recorder: Recorder, former: Former) -> Self {
         let (sender, happenings) = mpsc::unbounded_channel();
         let (hears, heard) = mpsc::channel(WAITING);
         Pairs {
@@ -109,6 +114,7 @@ impl Pairs {
             heard,
             hears,
             servers: Vec::new(),
+            former,
             effects: Vec::new(),
         }
     }
@@ -136,7 +142,9 @@ impl Pairs {
         for pair in &config.pairs {
             let noted = decisions::Decisions::new(&pair.name, decisions.clone());
             let book = book::Book::new(self.recorder.clone(), &pair.name, &pair.peer.to_string());
-            let half = Half::new(config, pair, &self.state_dir, self.sender.clone(), book, noted);
+            let mut half = Half::new(config, pair, &self.state_dir, self.sender.clone(), book, noted);
+            half.former = self.former.of(&pair.name);
+            half.watchdog = self.former.watchdog.clone();
             self.halves.push(half);
         }
         self.settings = config.pairs.clone();

@@ -29,6 +29,7 @@ pub(super) fn report(half: &Half, now: Instant) -> PairReport {
         registered: None,
         progress: half.progress.clone(),
         links: links.collect(),
+        watchdog: half.watchdog.clone(),
         status,
     }
 }

@@ -271,7 +271,7 @@ impl Controller {
                 self.follow_data(now);
             }
             Input::PeerAdvertises(heard) => self.peer_advertises = heard,
-            Input::Witness { number, answer } => self.witness_answers(number, answer, out),
+            Input::Witness { number, answer } => self.witness_answers(now, number, answer, out),
             Input::Fenced(result) => self.fenced(now, result, out),
             Input::Saved(number, result) => self.was_saved(now, number, result, out),
             Input::Order(order) => self.obey(now, order, out),
