@@ -26,6 +26,7 @@ mod reader;
 mod render;
 mod report;
 mod resource;
+mod restart;
 mod routing;
 mod tie;
 mod tracks;

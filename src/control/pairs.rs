@@ -150,6 +150,10 @@ pub struct PairLink {
     pub loss_percent: Option<f64>,
     /// `best`, `good`, `acceptable` or `unsafe`.
     pub grade: Option<String>,
+    /// For how long the next heartbeat is overdue that much that it was warned of, in milliseconds since the last one; none: it
+    /// is not, or the link is silent already.
+    #[serde(default)]
+    pub late_ms: Option<u64>,
 }
 
 /// Something that stands between a failure and the takeover, or that an operator has to mend.

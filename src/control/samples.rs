@@ -138,6 +138,7 @@ pub(crate) fn pair_report() -> PairReport {
         blockers: Vec::new(),
         waits_for: None,
         links: vec![Direction::Both, Direction::Both],
+        late: vec![None, None],
         saved: Saved::default(),
         data: Data::Current,
         peer: Some(peer),
@@ -172,6 +173,7 @@ pub(crate) fn pair_report() -> PairReport {
         mean_us: Some(400),
         p99_us: Some(900),
         loss_percent: Some(0.0),
+        late_ms: None,
         grade: Some("best".into()),
     };
     PairReport {

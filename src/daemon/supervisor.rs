@@ -389,10 +389,11 @@ impl Supervisor {
             }
             Err(e) => return Outcome { ok: false, message: e.to_string() },
         };
-        let pairs = (!self.config.decides_as(&loaded.config)).then_some(
-            "[[pair]], [pair_server], [witness] and [[fence]] change only with a restart of tandemd",
-        );
-        if let Some(why) = loaded.config.not_run_yet().or(loaded.config.only_a_witness()).or(pairs) {
+        let diff = config::diff(&self.config, &loaded.config);
+        let restart = Some(diff.needs_restart()).filter(|all| !all.is_empty());
+        let restart = restart.map(|all| format!("only a restart of tandemd takes over: {}", all.join("; ")));
+        let not_run = loaded.config.not_run_yet().or(loaded.config.only_a_witness()).map(str::to_owned);
+        if let Some(why) = not_run.or(restart) {
             error!(%who, "reload refused, everything stays as it was: {why}");
             return Outcome { ok: false, message: format!("nothing was changed: {why}") };
         }
@@ -405,7 +406,7 @@ impl Supervisor {
         {
             warn!("{NO_RESOURCES}");
         }
-        let summary = config::diff(&self.config, &loaded.config).summary();
+        let summary = diff.summary();
         let new = Arc::new(loaded.config);
         self.remember(&[&new]);
         let old = std::mem::replace(&mut self.config, new.clone());
@@ -418,6 +419,7 @@ impl Supervisor {
         self.trackers.reload(&self.config.tracks, self.config.node.script_user.as_ref());
         self.apply_bfd();
         self.resources.reload(&self.config);
+        self.pairs.reload(&self.config);
         self.follow_resources();
         advice::ask(&self.config, Some(&old));
         drop(old);

@@ -27,6 +27,7 @@ mod pair_commands;
 mod pair_faults;
 mod pair_lab;
 mod pair_tables;
+mod pair_upkeep;
 mod pair_witness;
 mod prefix;
 mod reload;

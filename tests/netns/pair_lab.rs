@@ -58,7 +58,7 @@ impl Pair {
         Pair { lab, more, routed, script }
     }
 
-    fn config(&self, node: &str) -> String {
+    pub(crate) fn config(&self, node: &str) -> String {
         let (role, own, other, priority) = match node {
             "a" => ("primary", 1, 2, 200),
             _ => ("secondary", 2, 1, 100),

@@ -134,8 +134,15 @@ fn way(link: &PairLink) -> String {
         Some(Direction::Silent) => "silent",
         None => "not used",
     };
+    let direction = match link.late_ms {
+        Some(late) => {
+            let seconds = std::time::Duration::from_millis(late).as_secs_f64();
+            format!("{direction}, LATE: no heartbeat for {seconds:.1} s")
+        }
+        None => direction.to_owned(),
+    };
     let Some(((mean, p99), loss)) = link.mean_us.zip(link.p99_us).zip(link.loss_percent) else {
-        return direction.to_owned();
+        return direction;
     };
     let grade = link.grade.as_deref().unwrap_or("-");
     format!("{direction}, {grade}: mean {:.1} ms, p99 {:.1} ms, {loss:.0} % lost", ms(mean), ms(p99))

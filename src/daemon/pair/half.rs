@@ -129,10 +129,7 @@ impl Half {
             trouble: None,
             data: None,
             maintenance: false,
-            hours: match &pair.failback {
-                Failback::Automatic { hours, .. } => hours.clone(),
-                Failback::Manual => Vec::new(),
-            },
+            hours: hours(pair),
             in_hours: true,
             alone: false,
             registering: false,
@@ -162,6 +159,34 @@ impl Half {
             error!(pair = self.name, "{}: the witness cannot be asked: {e}", self.name);
         }
         self.fence.start(pin.node.as_str(), self.news.clone());
+        self.relink(pair, Some(pin), identity);
+    }
+
+    /// Other settings. True if the links have to be made anew: they wait for another time.
+    pub(super) fn reconfigure(&mut self, config: &Config, pair: &PairSettings) -> bool {
+        self.about = convert::about(config, pair);
+        self.hours = hours(pair);
+        let settings = config.controller_settings(pair);
+        let slower = settings.silence() != self.core_settings.silence();
+        if settings != self.core_settings {
+            self.core_settings = settings.clone();
+            self.input(Input::Configure(Box::new(settings)));
+        }
+        let agreed = convert::digest(&convert::agreed(config, pair));
+        if agreed != self.says.settings {
+            self.says.settings.clone_from(&agreed);
+            self.input(Input::Agreed(agreed));
+        }
+        if self.controller.is_some() {
+            self.keep_shown();
+        }
+        slower
+    }
+
+    /// Makes the links, the former ones are gone.
+    pub(super) fn relink(&mut self, pair: &PairSettings, pin: Option<&Pin>, identity: &Identity) {
+        let Some(pin) = pin else { return };
+        self.links.clear();
         let mut way = self.way(0, SocketAddr::new(pair.peer, pair.port));
         way.options.local = pair.local;
         let mut ways = vec![way];
@@ -257,5 +282,13 @@ impl Half {
 
     pub(super) fn report(&self, now: Instant) -> PairReport {
         super::report::report(self, now)
+    }
+}
+
+/// When a failback may happen by itself; empty: at any time.
+fn hours(pair: &PairSettings) -> Vec<DayWindow> {
+    match &pair.failback {
+        Failback::Automatic { hours, .. } => hours.clone(),
+        Failback::Manual => Vec::new(),
     }
 }

@@ -151,6 +151,21 @@ impl Pairs {
         self.connect();
     }
 
+    /// Other settings to decide by; who the nodes are stays as it is.
+    pub(crate) fn reload(&mut self, config: &Config) {
+        for pair in &config.pairs {
+            let identity = self.identity.clone();
+            let pin = Name::new(&pair.name).ok().and_then(|name| self.pins.as_ref()?.of_pair(&name));
+            let Some(half) = self.halves.iter_mut().find(|h| h.name() == pair.name) else { continue };
+            let slower = half.reconfigure(config, pair);
+            if let (true, Some(identity), true) = (slower, identity, half.is_connected()) {
+                half.relink(pair, pin.as_ref(), &identity);
+            }
+        }
+        self.settings = config.pairs.clone();
+        self.gather();
+    }
+
     /// Gives each half that is registered its links.
     fn connect(&mut self) {
         let (Some(identity), Some(pins)) = (&self.identity, &self.pins) else { return };

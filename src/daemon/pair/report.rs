@@ -10,6 +10,7 @@ pub(super) fn report(half: &Half, now: Instant) -> PairReport {
     let status = half.controller.as_ref().map(|c: &Controller| c.status(now));
     let names = half.link_names();
     let directions = status.as_ref().map(|s| s.links.clone()).unwrap_or_default();
+    let late = status.as_ref().map(|s| s.late.clone()).unwrap_or_default();
     let links = names.iter().enumerate().map(|(n, name)| {
         let measured = half.trips.get(n).and_then(Trips::measured);
         PairLink {
@@ -18,6 +19,7 @@ pub(super) fn report(half: &Half, now: Instant) -> PairReport {
             mean_us: measured.map(|m| micros(m.mean)),
             p99_us: measured.map(|m| micros(m.p99)),
             loss_percent: measured.map(|m| m.loss),
+            late_ms: late.get(n).copied().flatten().map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
             grade: measured.map(|m| m.grade.word().to_owned()),
         }
     });

@@ -113,9 +113,11 @@ impl Half {
         let resumes = (found_up && saved.serves) || alone;
         let saved = crate::pair::Saved { serves: saved.serves || alone, ..saved };
         let right = self.former.filter(|_| !alone).unwrap_or_else(|| {
-            // One that stood alone has just been registered, and its peer does not serve. Otherwise nobody knows how long the
-            // right of the daemon that died would last: there is time for the way down, and for no more.
-            let lasts = |terms: crate::pair::Terms| if alone { terms.own } else { terms.way_down };
+            // One that stood alone has just been registered, and its peer does not serve. What was left up in maintenance was
+            // told to the peer. Otherwise nobody knows how long the right of the daemon that died would last: there is time
+            // for the way down, and for no more.
+            let known = alone || view.maintenance;
+            let lasts = |terms: crate::pair::Terms| if known { terms.own } else { terms.way_down };
             now + settings.witness.map_or(Duration::ZERO, lasts)
         });
         let found = if resumes { Found::Up { right } } else { Found::Down };
