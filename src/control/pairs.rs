@@ -150,6 +150,12 @@ pub struct PairLink {
     pub loss_percent: Option<f64>,
     /// `best`, `good`, `acceptable` or `unsafe`.
     pub grade: Option<String>,
+    /// How fast the interface is that it leaves by, in Mbit/s: it is no faster than that; none: the interface does not say.
+    #[serde(default)]
+    pub speed_mbits: Option<u32>,
+    /// Name of that interface.
+    #[serde(default)]
+    pub interface: Option<String>,
     /// For how long the next heartbeat is overdue that much that it was warned of, in milliseconds since the last one; none: it
     /// is not, or the link is silent already.
     #[serde(default)]

@@ -174,6 +174,8 @@ pub(crate) fn pair_report() -> PairReport {
         p99_us: Some(900),
         loss_percent: Some(0.0),
         late_ms: None,
+        speed_mbits: Some(1000),
+        interface: Some("eth0".into()),
         grade: Some("best".into()),
     };
     PairReport {

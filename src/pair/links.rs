@@ -18,7 +18,7 @@ struct Way {
     heard: Option<(Instant, Life, u64)>,
     /// When the newest of the own heartbeats was sent that the peer says it heard here.
     acknowledged: Option<Instant>,
-    /// The heartbeat after which it was said that the next one is late, and when.
+    /// The heartbeat after which the next one was late, and when that was last told.
     #[serde(default)]
     late: Option<(Instant, Instant)>,
 }
@@ -172,8 +172,12 @@ impl Links {
         let mut all = Vec::new();
         for (n, (way, late)) in self.ways.iter_mut().zip(late).enumerate() {
             let (Some(since), Some((heard, ..))) = (late, way.heard) else { continue };
-            if way.late.is_none_or(|(of, at)| of != heard && now.since(at) >= LATE_PAUSE) {
-                way.late = Some((heard, now));
+            if way.late.is_some_and(|(of, _)| of == heard) {
+                continue;
+            }
+            let told = way.late.map(|(_, at)| at).filter(|at| now.since(*at) < LATE_PAUSE);
+            way.late = Some((heard, told.unwrap_or(now)));
+            if told.is_none() {
                 all.push((n, since));
             }
         }

@@ -145,7 +145,9 @@ fn way(link: &PairLink) -> String {
         return direction;
     };
     let grade = link.grade.as_deref().unwrap_or("-");
-    format!("{direction}, {grade}: mean {:.1} ms, p99 {:.1} ms, {loss:.0} % lost", ms(mean), ms(p99))
+    let speed = link.speed_mbits.zip(link.interface.as_ref());
+    let speed = speed.map(|(s, name)| format!(", at most {s} Mbit/s ({name})")).unwrap_or_default();
+    format!("{direction}, {grade}: mean {:.1} ms, p99 {:.1} ms, {loss:.0} % lost{speed}", ms(mean), ms(p99))
 }
 
 fn ms(us: u64) -> f64 {

@@ -9,6 +9,7 @@ use super::decisions::Decisions;
 use super::fence::Fencer;
 use super::keep::{self, Keeper, Kept};
 use super::link::{Sender, Trips, Way};
+use super::speed::Speed;
 use super::witness::Asker;
 use super::{Effect, Happening};
 use crate::config::{Config, DayWindow, Failback, PairSettings};
@@ -48,6 +49,7 @@ pub(crate) struct Half {
     witness: Asker,
     fence: Fencer,
     pub(super) trips: Vec<Trips>,
+    pub(super) speeds: Vec<Option<Speed>>,
     /// The order that is being carried out, and the virtual routers that have not taken it yet.
     order: u64,
     outstanding: BTreeSet<String>,
@@ -108,6 +110,7 @@ impl Half {
             instances: pair.vrrp_instance.clone(),
             role: pair.role,
             trips: vec![Trips::default(); core_settings.links.len()],
+            speeds: vec![None; core_settings.links.len()],
             core_settings,
             says: Says { version: env!("CARGO_PKG_VERSION").into(), settings },
             kept,
@@ -246,6 +249,11 @@ impl Half {
             Happening::Measured { link, trip, .. } => {
                 if let Some(trips) = self.trips.get_mut(link) {
                     trips.add(trip);
+                }
+            }
+            Happening::Speed { link, speed, .. } => {
+                if let Some(known) = self.speeds.get_mut(link) {
+                    *known = speed;
                 }
             }
             Happening::Saved { number, result, .. } => self.input(Input::Saved(number, result)),

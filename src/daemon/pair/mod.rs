@@ -15,6 +15,7 @@ mod manage;
 mod report;
 mod server;
 mod simulate;
+mod speed;
 mod witness;
 
 pub(crate) use half::Half;
@@ -55,6 +56,8 @@ pub(crate) enum Happening {
     Heard { pair: String, link: usize, beat: Box<Beat> },
     /// A heartbeat was answered after so long, or not.
     Measured { pair: String, link: usize, trip: Option<Duration> },
+    /// How fast the interface of a link is, if it says so.
+    Speed { pair: String, link: usize, speed: Option<speed::Speed> },
     /// What was to be kept is on the disk, or not.
     Saved { pair: String, number: u64, result: Result<(), String> },
     /// A registration is so far.
@@ -207,6 +210,7 @@ impl Pairs {
         let name = match &happening {
             Happening::Heard { pair, .. }
             | Happening::Measured { pair, .. }
+            | Happening::Speed { pair, .. }
             | Happening::Saved { pair, .. }
             | Happening::Milestone { pair, .. }
             | Happening::Witness { pair, .. }
