@@ -26,6 +26,7 @@ mod reader;
 mod render;
 mod report;
 mod resource;
+mod restart;
 mod routing;
 mod tie;
 mod tracks;
@@ -44,8 +45,8 @@ pub use model::{
 };
 pub use pair::{
     DIRECT_LINK, DayWindow, DirectLink, Failback, Fence, FenceAction, FenceAgent, Fingerprint, FlapLimit,
-    NETWORK_LINK, PAIR_PORT, PairServer, PairSettings, WITNESS_PORT, Witness, WitnessKind, WitnessPair,
-    WitnessServer,
+    NETWORK_LINK, PAIR_PORT, PairServer, PairSettings, WITNESS_PORT, Watchdog, Witness, WitnessKind,
+    WitnessPair, WitnessServer,
 };
 pub use render::effective_toml;
 pub use report::Source;

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 pub use super::health::{Health, HealthLevel, Problem};
 pub use super::pairs::{
     Obstacle, PairAbout, PairCommand, PairLast, PairLink, PairRegistration, PairRemoval, PairReport,
-    PinRemoval, PinReport, PinsReport,
+    PinRemoval, PinReport, PinsReport, WatchdogReport,
 };
 pub use super::resources::{
     ActivationStatus, AddressPlace, Condition, LastFailure, LastResult, Maintenance, PairResources,

@@ -29,8 +29,29 @@ pub struct PairReport {
     pub progress: Vec<String>,
     /// The ways to the other node.
     pub links: Vec<PairLink>,
+    /// What ends this machine if its right to serve is over and it is not down; none: there is no witness.
+    #[serde(default)]
+    pub watchdog: Option<WatchdogReport>,
     /// Everything else; none in Stand Alone.
     pub status: Option<Status>,
+}
+
+/// See [`PairReport::watchdog`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum WatchdogReport {
+    /// The guardian reboots it.
+    Reboot,
+    /// It does, and a hardware watchdog.
+    Device {
+        /// Such as /dev/watchdog0.
+        path: String,
+    },
+    /// Nothing.
+    Missing {
+        /// Why.
+        why: String,
+    },
 }
 
 /// What is configured of a pair, as far as people ask for it.
@@ -129,6 +150,16 @@ pub struct PairLink {
     pub loss_percent: Option<f64>,
     /// `best`, `good`, `acceptable` or `unsafe`.
     pub grade: Option<String>,
+    /// How fast the interface is that it leaves by, in Mbit/s: it is no faster than that; none: the interface does not say.
+    #[serde(default)]
+    pub speed_mbits: Option<u32>,
+    /// Name of that interface.
+    #[serde(default)]
+    pub interface: Option<String>,
+    /// For how long the next heartbeat is overdue that much that it was warned of, in milliseconds since the last one; none: it
+    /// is not, or the link is silent already.
+    #[serde(default)]
+    pub late_ms: Option<u64>,
 }
 
 /// Something that stands between a failure and the takeover, or that an operator has to mend.

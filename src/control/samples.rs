@@ -140,6 +140,7 @@ pub(crate) fn pair_report() -> PairReport {
         blockers: Vec::new(),
         waits_for: None,
         links: vec![Direction::Both, Direction::Both],
+        late: vec![None, None],
         saved: Saved::default(),
         data: Data::Current,
         peer: Some(peer),
@@ -174,9 +175,13 @@ pub(crate) fn pair_report() -> PairReport {
         mean_us: Some(400),
         p99_us: Some(900),
         loss_percent: Some(0.0),
+        late_ms: None,
+        speed_mbits: Some(1000),
+        interface: Some("eth0".into()),
         grade: Some("best".into()),
     };
     PairReport {
+        watchdog: None,
         name: "esc".into(),
         peer: "192.0.2.2".into(),
         state: status.state,

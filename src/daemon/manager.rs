@@ -1,7 +1,7 @@
 //! To those above: the guardian process, and through it the service manager (sd_notify(3)).
 
 use crate::config::Config;
-use crate::guardian::{Link, Places, Ward};
+use crate::guardian::{Link, Places, Right, Ward};
 use crate::net;
 use sd_notify::NotifyState;
 use std::io;
@@ -44,6 +44,13 @@ impl Manager {
                 let addresses = i.all_addresses().map(|a| (a.address, a.prefix_len)).collect();
                 (i.name.as_str(), Places { addresses, prefixes })
             }));
+        }
+    }
+
+    /// Tells the guardian how long a pair may serve here.
+    pub(super) fn right(&mut self, pair: &str, right: Option<Right>) {
+        if let Some(guardian) = &mut self.guardian {
+            guardian.right(pair, right);
         }
     }
 

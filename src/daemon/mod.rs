@@ -26,6 +26,7 @@ mod routing;
 mod routing_leftovers;
 mod start;
 mod supervisor;
+mod watchdog;
 mod witness;
 
 pub use args::Args;

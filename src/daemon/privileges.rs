@@ -47,14 +47,16 @@ pub(super) enum Duty {
     Resources,
 }
 
-/// Before the first fork: drops what neither the guardian nor any daemon that it may start will need.
-pub(super) fn drop_for_guardian(duty: Duty) -> Result<(), PrivilegeError> {
+/// Before the first fork: drops what neither the guardian nor any daemon that it may start will need. `resets`: it may have
+/// to end the machine.
+pub(super) fn drop_for_guardian(duty: Duty, resets: bool) -> Result<(), PrivilegeError> {
     if duty == Duty::Resources {
         return Ok(());
     }
     let refused = |set| move |source| PrivilegeError::Refused { set, source };
     let have = caps::read(None, CapSet::Permitted).map_err(refused(CapSet::Permitted))?;
     let all = NEEDED.into_iter().chain(FOR_SCRIPTS).chain(FOR_START).chain(for_realtime());
+    let all = all.chain(resets.then_some(Capability::CAP_SYS_BOOT));
     let keep: CapsHashSet = all.filter(|c| have.contains(c)).collect();
     caps::set(None, CapSet::Effective, &keep).map_err(refused(CapSet::Effective))?;
     caps::set(None, CapSet::Permitted, &keep).map_err(refused(CapSet::Permitted))

@@ -1,6 +1,6 @@
 //! The last resort of `on_stop_failure = "reboot"`.
 
-use nix::sys::reboot::{RebootMode, reboot};
+use crate::net::machine;
 use std::time::Duration;
 use tracing::error;
 
@@ -12,13 +12,6 @@ pub(super) fn now(why: &str) {
     error!("rebooting this machine: {why}");
     tokio::spawn(async {
         let _ = tokio::time::timeout(SYNC, tokio::task::spawn_blocking(nix::unistd::sync)).await;
-        let refused = match reboot(RebootMode::RB_AUTOBOOT) {
-            Ok(never) => match never {},
-            Err(e) => e,
-        };
-        error!("reboot(2): {refused}; trying sysrq");
-        if let Err(e) = std::fs::write("/proc/sysrq-trigger", "b") {
-            error!("cannot reboot: /proc/sysrq-trigger: {e}; this node has to be switched off by hand");
-        }
+        error!("cannot reboot: {}; this node has to be switched off by hand", machine::reboot());
     });
 }

@@ -3,12 +3,12 @@
 use super::logging::LogControl;
 use super::privileges::Duty;
 use super::remains::Keep;
-use super::{Args, leftovers, logging, privileges, remains, supervisor::Supervisor, witness};
+use super::{Args, leftovers, logging, privileges, remains, supervisor::Supervisor, watchdog, witness};
 use crate::config::{self, Config, Realtime};
 use crate::control;
 use crate::control::server::{self, Server};
 use crate::events;
-use crate::guardian::{self, Role, Ward};
+use crate::guardian::{self, LastResort, Plan, Role, Ward};
 use crate::net::realtime;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
@@ -40,17 +40,26 @@ pub fn run(args: Args) -> ExitCode {
         return daemon(args, log, None).into();
     }
     // A look only: what is wrong with the configuration is said by the daemon.
-    let duty = config::load(&args.config).map_or(Duty::Addresses, |loaded| duty(&loaded.config));
-    if let Err(e) = privileges::drop_for_guardian(duty) {
+    let config = config::load(&args.config).map(|loaded| loaded.config).ok();
+    let duty = config.as_ref().map_or(Duty::Addresses, duty);
+    let plan = config.as_ref().map_or(Plan::Off, watchdog::plan);
+    if let Err(e) = privileges::drop_for_guardian(duty, plan != Plan::Off) {
         error!("{e}");
         return EX_NOPERM.into();
     }
+    let last = match LastResort::arm(plan) {
+        Ok(last) => last,
+        Err(e) => {
+            error!("not started: {e}");
+            return EX_CONFIG.into();
+        }
+    };
     let run_dir = args.run_dir.clone();
     let clean = |keep: &[String]| {
         leftovers::clean(&run_dir, None, keep).log("the dead daemon");
         clean_remains(&run_dir, Keep { instances: keep, config: None }, "the dead daemon");
     };
-    match guardian::guard(&clean) {
+    match guardian::guard(&clean, last) {
         Ok(Role::Daemon(ward)) => daemon(args, log, Some(ward)).into(),
         Ok(Role::Ended(code)) => code.into(),
         Err(e) => {

@@ -15,7 +15,7 @@ use super::protocol::{self, Handle};
 use super::record::{Recorder, operator};
 use super::resources::{Graphs, Pre, advice};
 use super::start::NO_RESOURCES;
-use super::{data, leftovers, privileges, remains};
+use super::{data, leftovers, privileges, remains, watchdog};
 use crate::config::{self, Config, Loaded, TrackKind};
 use crate::control::api::{BfdStatus, LogLevel, Outcome, Stats, Status, TrackerStatus};
 use crate::control::server::{BackendError, Peer, Server};
@@ -111,7 +111,8 @@ impl Supervisor {
         let user = config.node.script_user.as_ref();
         let trackers = Trackers::start(&config.tracks, user, report_sender);
         let notifier = Notifier::start(NotifierSettings::new(&config, &args.run_dir));
-        let pairs = Pairs::new(&args.state_dir, recorder.clone());
+        let pairs =
+            Pairs::new(&args.state_dir, recorder.clone(), watchdog::Former::new(&config, ward.as_ref()));
         let resources = Graphs::start(&config, &args.run_dir, &args.state_dir, &recorder);
         advice::ask(&config, None);
         let now = clock::wall();
@@ -388,11 +389,11 @@ impl Supervisor {
             }
             Err(e) => return Outcome { ok: false, message: e.to_string() },
         };
-        let pairs = (!self.config.decides_as(&loaded.config)).then_some(
-            "[[pair]], [pair_server], [witness] and [[fence]] change only with a restart of tandemd",
-        );
-        let refused = loaded.config.only_a_witness().or(pairs).map(str::to_owned);
-        if let Some(why) = refused.or_else(|| self.resources.refuses(&loaded.config)) {
+        let diff = config::diff(&self.config, &loaded.config);
+        let restart = Some(diff.needs_restart()).filter(|all| !all.is_empty());
+        let restart = restart.map(|all| format!("only a restart of tandemd takes over: {}", all.join("; ")));
+        let not_run = loaded.config.only_a_witness().map(str::to_owned);
+        if let Some(why) = not_run.or(restart).or_else(|| self.resources.refuses(&loaded.config)) {
             error!(%who, "reload refused, everything stays as it was: {why}");
             return Outcome { ok: false, message: format!("nothing was changed: {why}") };
         }
@@ -405,7 +406,7 @@ impl Supervisor {
         {
             warn!("{NO_RESOURCES}");
         }
-        let summary = config::diff(&self.config, &loaded.config).summary();
+        let summary = diff.summary();
         let new = Arc::new(loaded.config);
         self.remember(&[&new]);
         let old = std::mem::replace(&mut self.config, new.clone());
@@ -418,6 +419,7 @@ impl Supervisor {
         self.trackers.reload(&self.config.tracks, self.config.node.script_user.as_ref());
         self.apply_bfd();
         self.resources.reload(&self.config);
+        self.pairs.reload(&self.config);
         self.follow_resources();
         advice::ask(&self.config, Some(&old));
         drop(old);

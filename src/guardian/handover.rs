@@ -186,6 +186,16 @@ impl Handover {
         }
     }
 
+    /// Nobody may wait for a successor any more: all that is still in place goes.
+    pub(super) fn abandon(&mut self) {
+        let holders: Vec<Holder> =
+            self.waiting.drain(..).map(|w| w.holder).chain(self.alone.drain(..)).collect();
+        remove(&holders);
+        for name in holders.iter().map(|h| &h.instance) {
+            warn!(instance = %name, "{name}: its addresses are removed, as its pair may not serve here");
+        }
+    }
+
     /// True when nothing is left to wait for.
     pub(super) fn is_over(&self) -> bool {
         self.waiting.is_empty()

@@ -1,5 +1,6 @@
 //! What the daemon tells its guardian: one message a packet, on a pair of sockets made before the fork.
 
+use super::rights::Right;
 use crate::vrrp::Farewell;
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -88,6 +89,13 @@ pub(super) enum News {
     Manager(String),
     /// The protocol thread runs with this real-time priority, and so should the guardian.
     Realtime(u8),
+    /// How long a pair may serve here; none: nothing of it is up, or nobody lends it a right.
+    Right {
+        /// Its name.
+        pair: String,
+        /// The right.
+        right: Option<Right>,
+    },
 }
 
 /// The daemon's end. Clones speak on the same line; each keeps its own messages that had to wait.
@@ -131,6 +139,11 @@ impl Link {
     /// The protocol thread runs with this real-time priority.
     pub fn realtime(&mut self, priority: u8) {
         self.tell(&News::Realtime(priority));
+    }
+
+    /// How long a pair may serve here; none: nothing of it is up, or nobody lends it a right.
+    pub fn right(&mut self, pair: &str, right: Option<Right>) {
+        self.tell(&News::Right { pair: pair.to_owned(), right });
     }
 
     fn tell(&mut self, news: &News) {

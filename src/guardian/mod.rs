@@ -5,19 +5,26 @@
 //! leaves in its place as a clean stop would (`handover`), and starts it again with back-off. So a crash costs the
 //! clients nothing and the peers the skew time, instead of three advertisement intervals.
 //!
+//! It also keeps until when the service of each pair may be up here (`rights`): over the death of a daemon, for the next
+//! one, and beyond that for nobody, as it ends the machine then (`last`).
+//!
 //! It has one thread, reads no configuration, and parses nothing from the network except advertisements during a
 //! handover. When the guardian itself is killed, the daemon sees its end of the link closed and leaves cleanly.
 
 mod children;
 mod handover;
 mod judge;
+mod last;
 mod link;
 mod pulse;
 mod restart;
+mod rights;
 mod signals;
 
+pub use last::{LastResort, Plan};
 pub use link::{Link, Place, Places, Seat, VirtualMac};
 pub use pulse::Pulse;
+pub use rights::Right;
 
 use crate::net::clock;
 use crate::net::ffi::{self, Fork};
@@ -77,6 +84,12 @@ pub struct Ward {
     pub watchdog: Option<Duration>,
     /// Instances whose addresses an earlier daemon left in place, since nobody took over.
     pub resume: Vec<String>,
+    /// The rights to serve that an earlier daemon had, by pair: what it left up may stay for so long.
+    pub rights: BTreeMap<String, Right>,
+    /// What ends the machine when a right is over.
+    pub plan: Plan,
+    /// The guardian may do that.
+    pub able: bool,
 }
 
 /// Cleans up all that a dead daemon may have left, except what belongs to these instances.
@@ -87,7 +100,7 @@ pub type Clean<'a> = &'a dyn Fn(&[String]);
 ///
 /// # Errors
 /// Too many open files or processes, or no memory; the text names what was tried.
-pub fn guard(clean: Clean<'_>) -> Result<Role, String> {
+pub fn guard(clean: Clean<'_>, last: LastResort) -> Result<Role, String> {
     let signals = Signals::block().map_err(|e| format!("cannot watch signals: {e}"))?;
     let pulse = Pulse::new().map_err(|e| format!("cannot share memory with the daemon: {e}"))?;
     let mut guardian = Guardian {
@@ -98,10 +111,20 @@ pub fn guard(clean: Clean<'_>) -> Result<Role, String> {
         stop_by: None,
         was_ready: false,
         left: Vec::new(),
+        last,
+        ended: false,
         clean,
     };
     loop {
-        match guardian.start()? {
+        let started = match guardian.start() {
+            Ok(started) => started,
+            Err(why) => {
+                guardian.answer_for_rights();
+                guardian.last.disarm();
+                return Err(why);
+            }
+        };
+        match started {
             Start::Daemon(ward) => {
                 guardian.signals.unblock();
                 wake_when_guardian_dies();
@@ -135,6 +158,9 @@ struct Guardian<'a> {
     was_ready: bool,
     /// What dead daemons held and nobody has taken over: still in place, until a daemon is up that looks after it.
     left: Vec<Holder>,
+    last: LastResort,
+    /// The machine was to end and did not: no address of a dead daemon stays here.
+    ended: bool,
     clean: Clean<'a>,
 }
 
@@ -168,9 +194,15 @@ impl Guardian<'_> {
             link::pair().map_err(|e| format!("cannot make the guardian's sockets: {e}"))?;
         self.pulse.promise(None);
         match ffi::fork().map_err(|e| format!("cannot start the daemon process: {e}"))? {
-            Fork::Child => {
-                Ok(Start::Daemon(Ward { link, pulse: self.pulse, watchdog: self.watchdog, resume }))
-            }
+            Fork::Child => Ok(Start::Daemon(Ward {
+                link,
+                pulse: self.pulse,
+                watchdog: self.watchdog,
+                resume,
+                rights: self.last.rights(),
+                plan: self.last.plan().clone(),
+                able: self.last.is_able(),
+            })),
             Fork::Parent(pid) => Ok(Start::Guardian(Daemon {
                 pid,
                 listener,
@@ -206,6 +238,8 @@ impl Guardian<'_> {
             children::kill(daemon.pid, Signal::SIGKILL);
         }
         let after = self.after(&daemon, held, ending, died);
+        // The rights that were over meanwhile.
+        self.enforce();
         self.see_through(&mut handover, None);
         if let Some(code) = after {
             return Some(self.leave(ending, code));
@@ -230,12 +264,39 @@ impl Guardian<'_> {
     }
 
     /// The end of everything: nothing stays behind.
-    fn leave(&self, ending: Option<Ending>, code: u8) -> u8 {
+    fn leave(&mut self, ending: Option<Ending>, code: u8) -> u8 {
+        self.answer_for_rights();
         // What lies there may belong to another daemon that uses the same run directory now.
         if self.was_ready && !matches!(ending, Some(Ending::Exited(restart::EX_CANTCREAT))) {
             (self.clean)(&[]);
         }
+        self.last.disarm();
         code
+    }
+
+    /// However the last daemon ended: what may still be up of a pair is ended in time.
+    fn answer_for_rights(&mut self) {
+        let mut told = false;
+        while let Some(until) = self.last.owes() {
+            let left = until.since(clock::now()).as_secs_f64();
+            if !std::mem::replace(&mut told, true) {
+                warn!(
+                    "guardian: the daemon has ended, and its service is not known to be down: rebooting in {left:.1} s"
+                );
+            }
+            let wake = self.enforce().into_iter().chain([until, clock::now() + FEED]).min();
+            self.feed_manager();
+            self.wait_for_signal(wake.unwrap_or(until));
+        }
+    }
+
+    /// Ends the machine if it is time. When to come again.
+    fn enforce(&mut self) -> Option<Instant> {
+        if let Some(why) = self.last.over(clock::now()) {
+            self.last.end(&why);
+            self.ended = true;
+        }
+        self.last.turn()
     }
 
     /// Until the daemon is dead: how it ended, if that is known yet.
@@ -250,7 +311,14 @@ impl Guardian<'_> {
                 error!("guardian: {why}: killed it");
                 return Ok(self.reap(daemon.pid, DYING));
             }
-            let wake = [planned, self.stop_by, self.feed_limit(daemon)].into_iter().flatten().min();
+            if self.last.over(clock::now()).is_some() {
+                // Should the machine go on, nothing goes up again by what this one believes.
+                children::kill(daemon.pid, Signal::SIGKILL);
+                self.enforce();
+                return Ok(self.reap(daemon.pid, DYING));
+            }
+            let last = self.last.turn();
+            let wake = [planned, self.stop_by, self.feed_limit(daemon), last].into_iter().flatten().min();
             let _ = poller.arm(wake);
             let tokens: Vec<Token> = poller.wait().map(Iterator::collect).unwrap_or_default();
             let now = clock::now();
@@ -348,6 +416,7 @@ impl Guardian<'_> {
                     tell_manager(&line);
                 }
             }
+            News::Right { pair, right } => self.last.take(pair, right),
             News::Realtime(priority) => {
                 if priority > 0 {
                     // Where the daemon's memory may not be locked it has said so.
@@ -380,7 +449,8 @@ impl Guardian<'_> {
             if clock::now() >= end {
                 return None;
             }
-            self.wait_for_signal(end);
+            let wake = self.enforce().into_iter().chain([end]).min();
+            self.wait_for_signal(wake.unwrap_or(end));
         }
     }
 
@@ -421,6 +491,10 @@ impl Guardian<'_> {
         };
         let mut feed = clock::now();
         loop {
+            let wake = self.enforce();
+            if std::mem::take(&mut self.ended) {
+                handover.abandon();
+            }
             let now = clock::now();
             handover.step(now);
             let done = end.map_or(handover.is_over(), |end| now >= end || self.stop_by.is_some());
@@ -431,7 +505,7 @@ impl Guardian<'_> {
                 self.feed_manager();
                 feed = now + FEED;
             }
-            let _ = poller.arm(handover.deadline().into_iter().chain(end).chain([feed]).min());
+            let _ = poller.arm(handover.deadline().into_iter().chain(end).chain(wake).chain([feed]).min());
             let tokens: Vec<Token> = poller.wait().map(Iterator::collect).unwrap_or_default();
             if tokens.contains(&Token::Source(SIGNALS)) {
                 self.take_signals(None);

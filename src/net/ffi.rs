@@ -256,6 +256,15 @@ pub(super) fn async_fd(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     registered.map_err(io::Error::from)
 }
 
+/// Asks a hardware watchdog for a timeout, in seconds: the one that it took (WDIOC_SETTIMEOUT of the kernel's watchdog-api).
+pub(super) fn watchdog_timeout(fd: BorrowedFd<'_>, seconds: i32) -> Result<i32, Errno> {
+    const SET_TIMEOUT: libc::Ioctl = libc::_IOWR::<libc::c_int>(b'W' as u32, 6);
+    let mut value: libc::c_int = seconds;
+    // SAFETY: the request is for a pointer to one integer, which is live and ours; the kernel reads and writes no more.
+    let done = unsafe { libc::ioctl(fd.as_raw_fd(), SET_TIMEOUT, ptr::from_mut(&mut value)) };
+    Errno::result(done).map(|_| value)
+}
+
 /// Which process [`fork`] returned to.
 pub(crate) enum Fork {
     /// The new one.

@@ -13,6 +13,7 @@ mod error;
 pub(crate) mod ffi;
 pub mod frame;
 pub mod interface;
+pub mod machine;
 pub mod macvlan;
 pub mod monitor;
 pub mod netlink;

@@ -51,6 +51,8 @@ pub enum Input {
     Stop,
     /// The settings are others now. The role of a node stays as it was.
     Configure(Box<Settings>),
+    /// The digest of the settings that both nodes have to agree on is this one now.
+    Agreed(String),
     /// A deadline may have passed.
     Timer,
 }

@@ -18,7 +18,13 @@ struct Way {
     heard: Option<(Instant, Life, u64)>,
     /// When the newest of the own heartbeats was sent that the peer says it heard here.
     acknowledged: Option<Instant>,
+    /// The heartbeat after which the next one was late, and when that was last told.
+    #[serde(default)]
+    late: Option<(Instant, Instant)>,
 }
+
+/// So seldom it is said of a link that heartbeats come late.
+const LATE_PAUSE: Duration = Duration::from_secs(60);
 
 /// Which way a link works.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -37,6 +43,10 @@ pub enum Direction {
 pub(super) struct Links {
     ways: Vec<Way>,
     sent: VecDeque<(u64, Instant)>,
+    /// When the newest of the own heartbeats was sent that any life of the peer has acknowledged. One that starts anew begins
+    /// by itself later than the one that acknowledged would have.
+    #[serde(default)]
+    promised: Option<Instant>,
     silence: Duration,
     interval: Duration,
 }
@@ -46,6 +56,7 @@ impl Links {
         Links {
             ways: vec![Way::default(); settings.links.len().max(1)],
             sent: VecDeque::with_capacity(REMEMBERED),
+            promised: None,
             silence: settings.silence(),
             interval: settings.heartbeat_interval,
         }
@@ -65,7 +76,11 @@ impl Links {
     pub(super) fn mirrored(&self, now: Instant, life: Life, sequence: u64) -> Self {
         let turned = |w: &Way| {
             let works = self.direction(now, w) == Direction::Both;
-            Way { heard: works.then_some((now, life, sequence)), acknowledged: works.then_some(now) }
+            Way {
+                heard: works.then_some((now, life, sequence)),
+                acknowledged: works.then_some(now),
+                late: false,
+            }
         };
         Links { ways: self.ways.iter().map(turned).collect(), sent: VecDeque::new(), ..self.clone() }
     }
@@ -93,6 +108,7 @@ impl Links {
             let at = self.sent.iter().rev().find(|(s, _)| s == sequence).map(|(_, at)| *at);
             if *life == own && at > way.acknowledged {
                 way.acknowledged = at;
+                self.promised = self.promised.max(at);
             }
         }
         true
@@ -139,16 +155,47 @@ impl Links {
 
     /// When the newest heartbeat was sent that the peer has acknowledged.
     pub(super) fn acknowledged(&self) -> Option<Instant> {
-        self.ways.iter().filter_map(|w| w.acknowledged).max()
+        self.promised
     }
 
-    /// When the next link falls silent in some direction.
+    /// How long a link may say nothing before that is worth a word: two thirds of what makes it silent.
+    fn patience(&self) -> Duration {
+        self.silence * 2 / 3
+    }
+
+    /// For how long nothing was heard on each link, where that is longer than it should be and not yet silence.
+    pub(super) fn late(&self, now: Instant) -> Vec<Option<Duration>> {
+        let late = |since: &Duration| *since >= self.patience() && *since < self.silence;
+        self.ways.iter().map(|w| w.heard.map(|(at, ..)| now.since(at)).filter(late)).collect()
+    }
+
+    /// Those of them that were not told before: which, and for how long. Each once, until it is heard again, and not more often
+    /// than once a minute.
+    pub(super) fn newly_late(&mut self, now: Instant) -> Vec<(usize, Duration)> {
+        let late = self.late(now);
+        let mut all = Vec::new();
+        for (n, (way, late)) in self.ways.iter_mut().zip(late).enumerate() {
+            let (Some(since), Some((heard, ..))) = (late, way.heard) else { continue };
+            if way.late.is_some_and(|(of, _)| of == heard) {
+                continue;
+            }
+            let told = way.late.map(|(_, at)| at).filter(|at| now.since(*at) < LATE_PAUSE);
+            way.late = Some((heard, told.unwrap_or(now)));
+            if told.is_none() {
+                all.push((n, since));
+            }
+        }
+        all
+    }
+
+    /// When the next link falls silent in some direction, or is late.
     pub(super) fn next_change(&self, now: Instant) -> Option<Instant> {
         let window = self.silence.saturating_add(self.interval);
-        let ends = self
-            .ways
-            .iter()
-            .flat_map(|w| [w.heard.map(|(at, ..)| at + self.silence), w.acknowledged.map(|at| at + window)]);
+        let ends = self.ways.iter().flat_map(|w| {
+            let heard = w.heard.map(|(at, ..)| at);
+            let late = heard.map(|at| at + self.patience());
+            [late, heard.map(|at| at + self.silence), w.acknowledged.map(|at| at + window)]
+        });
         ends.flatten().filter(|at| *at > now).min()
     }
 }

@@ -80,6 +80,22 @@ fn times_of_the_witness() {
 }
 
 #[test]
+fn the_watchdog_of_the_witness() {
+    use tandemd::config::Watchdog;
+    let of = |line: &str| loaded(&(pair("") + WITNESS + line)).config.witness.unwrap().watchdog;
+    assert_eq!(of(""), Watchdog::Reboot);
+    assert_eq!(of("watchdog = \"reboot\""), Watchdog::Reboot);
+    assert_eq!(of("watchdog = \"/dev/watchdog1\""), Watchdog::Device("/dev/watchdog1".into()));
+    assert_eq!(of("watchdog = \"none\""), Watchdog::None);
+    let text = "may serve then as well";
+    says(&warning(&(pair("") + WITNESS + "watchdog = \"none\"")), "witness: watchdog", text);
+    for wrong in ["\"\"", "\"off\"", "\"/dev/\"", "\"/etc/x\"", "\"/dev/../etc/x\"", "true", "1"] {
+        let d = error(&(pair("") + WITNESS + &format!("watchdog = {wrong}")));
+        assert_eq!(d.key, "witness: watchdog", "{d}");
+    }
+}
+
+#[test]
 fn nobody_begins_within_the_other_ones_lease() {
     for (pair_lines, lines, key, text) in [
         ("long_failover_wait = \"6s\"", "", "long_failover_wait", "7s and more"),

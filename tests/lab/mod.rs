@@ -82,6 +82,7 @@ fn enter() {
     if !has_other_users() {
         own_root();
     }
+    keep_the_machine_up();
     run("mount -t tmpfs none /run");
     std::fs::create_dir("/run/netns").expect("mkdir /run/netns");
 }
@@ -101,6 +102,25 @@ fn in_child(name: &str, mark: &str) -> String {
     assert!(out.status.success(), "in its namespaces:\n{text}");
     assert!(text.contains("1 passed"), "the test {name:?} does not exist under this name:\n{text}");
     text
+}
+
+/// Whatever a daemon under test wants, this machine is not rebooted: without CAP_SYS_BOOT, which no program that is started
+/// from here gets back, reboot(2) says EPERM; and what is written to /proc/sysrq-trigger goes nowhere.
+fn keep_the_machine_up() {
+    use caps::{CapSet, Capability::CAP_SYS_BOOT};
+    const TRIGGER: &str = "/proc/sysrq-trigger";
+    for set in [CapSet::Bounding, CapSet::Effective, CapSet::Inheritable, CapSet::Permitted] {
+        caps::drop(None, set, CAP_SYS_BOOT).expect("CAP_SYS_BOOT is dropped");
+        assert!(!caps::has_cap(None, set, CAP_SYS_BOOT).expect("capabilities"), "CAP_SYS_BOOT is left");
+    }
+    // A kernel without it needs nothing.
+    if std::path::Path::new(TRIGGER).exists() {
+        run(&format!("mount --bind /dev/null {TRIGGER}"));
+        let now = std::fs::metadata(TRIGGER).expect("its metadata");
+        let null = std::fs::metadata("/dev/null").expect("its metadata");
+        use std::os::unix::fs::MetadataExt;
+        assert_eq!(now.rdev(), null.rdev(), "{TRIGGER} could reboot this machine");
+    }
 }
 
 /// A root directory that belongs to this namespace's only user, with everything of the old one in it. There the old

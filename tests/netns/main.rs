@@ -36,6 +36,7 @@ mod pair_rows;
 mod pair_split;
 mod pair_tables;
 mod pair_times;
+mod pair_upkeep;
 mod pair_witness;
 mod prefix;
 mod reload;
@@ -47,6 +48,7 @@ mod split;
 mod tracking;
 mod vmac;
 mod vmac_guardian;
+mod watchdog;
 
 /// A configuration with one instance `web`; `more` are further keys of it, and tables after it.
 fn config(node: &str, priority: u8, advert_int: &str, more: &str) -> String {

@@ -7,11 +7,13 @@ use std::process::Command;
 use std::time::Instant;
 
 /// T_peer is 5 s, T_self 4 s. A node that was heard last 5 s ago counts as dead.
-const TIMES: &str = "lease = \"5s\"\nmargin = \"1s\"\ntimeout = \"1s\"";
+pub(crate) const TIMES: &str = "lease = \"5s\"\nmargin = \"1s\"\ntimeout = \"1s\"";
 
-struct Pair {
-    lab: Lab,
-    more: String,
+pub(crate) struct Pair {
+    pub(crate) lab: Lab,
+    pub(crate) more: String,
+    /// `long_failover_wait`.
+    pub(crate) wait: &'static str,
 }
 
 impl Pair {
@@ -22,40 +24,46 @@ impl Pair {
             std::fs::write(&key, "Correct-Horse-7\n").expect("key");
             run(&format!("chmod 600 {}", key.display()));
         }
-        Pair { lab, more }
+        Pair { lab, more, wait: "4s" }
     }
 
-    /// With a witness on c, which has nothing to wait for.
+    /// With a witness on c, which has nothing to wait for. No machine is ended.
     fn with_witness() -> (Self, Process) {
+        Self::watched("watchdog = \"none\"")
+    }
+
+    /// As `with_witness`, with a watchdog.
+    pub(crate) fn watched(watchdog: &str) -> (Self, Process) {
         let lab = Lab::new();
         let process = start_witness(&lab);
         let more = format!(
-            "[witness]\nkind = \"tandemd\"\naddress = \"192.0.2.9\"\nfingerprint = \"{}\"\n{TIMES}\n",
+            "[witness]\nkind = \"tandemd\"\naddress = \"192.0.2.9\"\nfingerprint = \"{}\"\n{TIMES}\n{watchdog}\n",
             own_fingerprint(&lab)
         );
         (Pair::new(lab, more), process)
     }
 
-    fn config(&self, node: &str) -> String {
+    pub(crate) fn config(&self, node: &str) -> String {
         let (role, other, priority) = if node == "a" { ("primary", 2, 200) } else { ("secondary", 1, 100) };
         let mark = self.lab.path(&format!("{node}.up")).display().to_string();
         let log = self.lab.path("steps").display().to_string();
+        let stuck = self.lab.path("stuck").display().to_string();
         format!(
             "[node]\nname = \"{node}\"\n\
              [[vrrp_instance]]\nname = \"kad\"\ninterface = \"eth0\"\nvirtual_router_id = 51\npriority = {priority}\n\
              virtual_ipaddress = [\"{VIP}/24\"]\n\
              [[resource]]\nname = \"app\"\nkind = \"exec\"\nmonitor_interval = \"1s\"\nrestart_attempts = 0\n\
              start = [\"/bin/sh\", \"-c\", \"echo {node} up >> {log}; touch {mark}\"]\n\
-             stop = [\"/bin/sh\", \"-c\", \"echo {node} down >> {log}; rm -f {mark}\"]\n\
+             stop = [\"/bin/sh\", \"-c\", \"echo {node} down >> {log}; [ ! -e {stuck} ] || exit 1; rm -f {mark}\"]\n\
              monitor = [\"/bin/sh\", \"-c\", \"test -e {mark} || exit 7\"]\n\
              [[pair]]\nname = \"esc\"\nrole = \"{role}\"\npeer = \"192.0.2.{other}\"\nvrrp_instance = [\"kad\"]\n\
-             heartbeat_interval = \"200ms\"\nheartbeat_misses = 5\nlong_failover_wait = \"4s\"\n{}\n",
-            self.more
+             heartbeat_interval = \"200ms\"\nheartbeat_misses = 5\nlong_failover_wait = \"{}\"\n{}\n",
+            self.wait, self.more
         )
     }
 
     /// Both, registered; a serves.
-    fn registered(&self) -> (Tandemd, Tandemd) {
+    pub(crate) fn registered(&self) -> (Tandemd, Tandemd) {
         let start = |node: &str| Tandemd::start(&self.lab, node, &self.config(node));
         let (a, b) = (start("a"), start("b"));
         let key = |node: &str| self.lab.path(&format!("{node}.key")).display().to_string();
@@ -72,13 +80,13 @@ impl Pair {
         (a, b)
     }
 
-    fn steps(&self) -> Vec<String> {
+    pub(crate) fn steps(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.lab.path("steps")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
     /// Waits for a state; whatever happens meanwhile, never do both have the address.
-    fn wait(&self, node: &Tandemd, wanted: &str) {
+    pub(crate) fn wait(&self, node: &Tandemd, wanted: &str) {
         let begin = Instant::now();
         while state(node) != wanted {
             assert!(self.lab.holders(VIP).len() < 2, "both serve");
@@ -93,7 +101,7 @@ impl Pair {
     }
 
     /// Waits until a node says these words of its pair.
-    fn wait_words(&self, node: &Tandemd, words: &str) {
+    pub(crate) fn wait_words(&self, node: &Tandemd, words: &str) {
         wait_until(secs(40), words, || {
             assert!(self.lab.holders(VIP).len() < 2, "both serve");
             sleep(50);
@@ -102,7 +110,7 @@ impl Pair {
     }
 
     /// The two nodes hear each other no more; both reach c.
-    fn part(&self) {
+    pub(crate) fn part(&self) {
         run("ip netns exec sw nft add table bridge apart");
         run("ip netns exec sw nft add chain bridge apart f { type filter hook forward priority 0 ; }");
         for (from, to) in [("a", "b"), ("b", "a")] {
@@ -125,7 +133,7 @@ impl Pair {
     }
 }
 
-fn state(node: &Tandemd) -> String {
+pub(crate) fn state(node: &Tandemd) -> String {
     let out = node.adm("ha status --json");
     assert!(matches!(out.status.code(), Some(0 | 2)), "{}", String::from_utf8_lossy(&out.stderr));
     let all: Value = serde_json::from_slice(&out.stdout).expect("JSON");

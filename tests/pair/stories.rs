@@ -89,6 +89,35 @@ fn kill_of_the_daemon_on_the_active_node() {
 }
 
 #[test]
+fn the_standby_starts_again_while_the_witness_is_away() {
+    let mut w = World::healthy(1, with_witness);
+    w.witness.up = false;
+    w.run(secs(30));
+    assert!(w.is_normal());
+    // What it promised before it died it keeps, as it knows less now.
+    w.crash(S);
+    assert!(!w.until(secs(30), |w| !w.nodes[P].powered || w.nodes[P].service != Real::Up));
+    assert!(w.is_normal());
+    assert_eq!(w.promoted, [1, 0]);
+}
+
+#[test]
+fn who_serves_by_an_operators_word_has_time_to_go_down_when_the_witness_denies() {
+    let mut w = World::healthy(1, with_witness);
+    w.cut();
+    w.witness.up = false;
+    assert!(w.until(secs(30), |w| w.nodes[P].service == Real::Down));
+    w.order_of(S, What::Failover { force: true });
+    assert!(w.until(secs(60), |w| w.serves(S)));
+    w.nodes[S].witness_reached = false;
+    w.witness.restart(w.now, terms().peer);
+    (w.witness.holder, w.witness.until) = (Some(P), w.now + secs(600));
+    w.nodes[S].witness_reached = true;
+    assert!(w.until(secs(20), |w| w.nodes[S].service == Real::Down));
+    assert!(w.nodes[S].powered, "the watchdog was faster than the way down");
+}
+
+#[test]
 fn a_frozen_node_finds_that_its_right_is_over_before_it_says_a_word() {
     let mut w = World::healthy(1, with_witness);
     // What the watchdog would do is left out, to see what the daemon does by itself.

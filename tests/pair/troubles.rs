@@ -44,19 +44,62 @@ fn a_service_that_does_not_stop_calls_the_change_off() {
     w.nodes[P].stop_fails = true;
     w.order_of(P, What::Switchover);
     assert!(w.until(secs(10), |w| w.answer(P).is_err()));
-    assert!(w.until(secs(10), |w| w.serves(P)));
     assert!(w.answer(P).unwrap_err().contains("it is busy"));
-    w.run(secs(20));
-    assert!(w.is_normal() && w.promoted == [1, 0]);
-    // By itself it is tried again, with a pause.
+    // Nobody begins while it is stuck, and nothing is started on top of it.
+    w.run(secs(60));
+    assert_eq!((w.nodes[P].service, w.promoted), (Real::Stuck, [1, 0]));
+    assert!(w.blockers(P).contains(&Blocker::Stuck("it is busy".into())));
+    // Nor by itself.
     w.trouble(P, Some("db has failed"));
     w.run(secs(60));
-    assert_eq!(w.promoted, [1, 0]);
-    let tries =
-        w.said.iter().filter(|(_, o)| matches!(o, Output::Notice { text, .. } if text.contains("busy")));
-    assert!(tries.count() < 12);
-    w.nodes[P].stop_fails = false;
+    assert_eq!((w.nodes[P].service, w.promoted), (Real::Stuck, [1, 0]));
+    let busy = |(_, o): &&(usize, Output)| matches!(o, Output::Notice { text, .. } if text.contains("busy"));
+    assert!(w.said.iter().filter(busy).count() < 12);
+    w.unstick(P);
     assert!(w.until(secs(60), |w| w.serves(S)));
+    // Mended, the one that served last goes on, if it can.
+    let mut w = World::healthy(1, plain);
+    w.nodes[P].stop_fails = true;
+    w.order_of(P, What::Switchover);
+    assert!(w.until(secs(10), |w| w.nodes[P].service == Real::Stuck));
+    w.run(secs(20));
+    w.unstick(P);
+    assert!(w.until(secs(60), |w| w.serves(P)));
+    assert_eq!(w.promoted, [2, 0]);
+}
+
+#[test]
+fn late_heartbeats_are_told_before_the_link_counts_as_silent() {
+    let late = |w: &World| {
+        let says =
+            |(_, o): &&(usize, Output)| matches!(o, Output::Notice { text, .. } if text.contains("late"));
+        w.said.iter().filter(says).count()
+    };
+    let mut w = World::healthy(1, plain);
+    assert_eq!(late(&w), 0);
+    // Three seconds are silence, two are late.
+    w.cut();
+    let told = w.until(secs(3), |w| w.warned(P, "link network: heartbeats are late: none for 2.0 s"));
+    assert!(told && w.status(P).late[0].is_some() && w.status(P).links[0] == Direction::Both);
+    w.mend();
+    w.run(secs(5));
+    assert_eq!((w.status(P).late.clone(), late(&w)), (vec![None], 2), "once on each node");
+    // Again and again: one word a minute.
+    for _ in 0..10 {
+        w.cut();
+        w.run(ms(2500));
+        w.mend();
+        w.run(secs(3));
+    }
+    assert!((2..=4).contains(&late(&w)), "{}", late(&w));
+    assert!(w.is_normal() && w.promoted == [1, 0]);
+    // One that has said farewell is not waited for.
+    let before = late(&w);
+    w.run(secs(60));
+    w.stop(S);
+    assert!(w.ended(S));
+    w.run(secs(30));
+    assert_eq!(late(&w), before);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `ha status` for people: first what is in the way.
 
 use crate::cli::text::{Moment, Style, wrap};
-use crate::control::api::{Obstacle, PairLink, PairReport, PinsReport};
+use crate::control::api::{Obstacle, PairLink, PairReport, PinsReport, WatchdogReport};
 use crate::pair::{Data, Direction, Serving, Status};
 use std::fmt::Write;
 
@@ -37,7 +37,20 @@ fn one(p: &PairReport) -> String {
     if let Some(left) = s.right {
         row(&mut out, "right to serve", &format!("for {:.1} s more", left.as_secs_f64()));
     }
+    if let Some(watchdog) = &p.watchdog {
+        row(&mut out, "watchdog", &ends(watchdog));
+    }
     out
+}
+
+fn ends(watchdog: &WatchdogReport) -> String {
+    match watchdog {
+        WatchdogReport::Reboot => "this machine is rebooted if it is not down when its right is over".into(),
+        WatchdogReport::Device { path } => format!("as \"reboot\", and {path} if the guardian does not run"),
+        WatchdogReport::Missing { why } => {
+            format!("NONE ({why}): a way down that takes longer than the right lasts may make two that serve")
+        }
+    }
 }
 
 /// `pair esc: Primary Active; a takeover by itself is possible`
@@ -121,11 +134,20 @@ fn way(link: &PairLink) -> String {
         Some(Direction::Silent) => "silent",
         None => "not used",
     };
+    let direction = match link.late_ms {
+        Some(late) => {
+            let seconds = std::time::Duration::from_millis(late).as_secs_f64();
+            format!("{direction}, LATE: no heartbeat for {seconds:.1} s")
+        }
+        None => direction.to_owned(),
+    };
     let Some(((mean, p99), loss)) = link.mean_us.zip(link.p99_us).zip(link.loss_percent) else {
-        return direction.to_owned();
+        return direction;
     };
     let grade = link.grade.as_deref().unwrap_or("-");
-    format!("{direction}, {grade}: mean {:.1} ms, p99 {:.1} ms, {loss:.0} % lost", ms(mean), ms(p99))
+    let speed = link.speed_mbits.zip(link.interface.as_ref());
+    let speed = speed.map(|(s, name)| format!(", at most {s} Mbit/s ({name})")).unwrap_or_default();
+    format!("{direction}, {grade}: mean {:.1} ms, p99 {:.1} ms, {loss:.0} % lost{speed}", ms(mean), ms(p99))
 }
 
 fn ms(us: u64) -> f64 {

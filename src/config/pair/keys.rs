@@ -77,7 +77,7 @@ pub(super) const PAIR_SERVER: Keys = Keys {
 };
 
 pub(super) const WITNESS: Keys = Keys {
-    known: &["kind", "address", "port", "fingerprint", "command", "lease", "margin", "timeout"],
+    known: &["kind", "address", "port", "fingerprint", "command", "lease", "margin", "timeout", "watchdog"],
     elsewhere: &[
         ("type", "write `kind`"),
         ("host", "write `address`"),

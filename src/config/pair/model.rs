@@ -137,6 +137,20 @@ pub struct Witness {
     pub margin: Duration,
     /// `timeout`: how long an answer is waited for, 100 ms and more, less than T_self.
     pub timeout: Duration,
+    /// `watchdog`.
+    pub watchdog: Watchdog,
+}
+
+/// What ends this machine when the right to serve is over and the service is not down.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Watchdog {
+    /// Nothing.
+    None,
+    /// tandemd's guardian reboots it.
+    Reboot,
+    /// It does, and this hardware watchdog as well, should the guardian not run any more.
+    Device(PathBuf),
 }
 
 impl Witness {

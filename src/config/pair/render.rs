@@ -1,8 +1,8 @@
 //! Pairs and what belongs to them, written out again.
 
 use super::model::{
-    DirectLink, Failback, Fence, FenceAction, FenceAgent, PairServer, PairSettings, Witness, WitnessKind,
-    WitnessPair, WitnessServer,
+    DirectLink, Failback, Fence, FenceAction, FenceAgent, PairServer, PairSettings, Watchdog, Witness,
+    WitnessKind, WitnessPair, WitnessServer,
 };
 use crate::config::render::{Pairs, Rendered, command, kept, one, path, quoted, span, string, strings};
 use crate::config::resource::{address_order_word, stop_failure_word};
@@ -102,6 +102,14 @@ pub(in crate::config) fn witness(witness: &Witness) -> Pairs {
         ("lease", span(witness.lease)),
         ("margin", span(witness.margin)),
         ("timeout", span(witness.timeout)),
+        (
+            "watchdog",
+            match &witness.watchdog {
+                Watchdog::None => string("none"),
+                Watchdog::Reboot => string("reboot"),
+                Watchdog::Device(file) => path(file),
+            },
+        ),
     ]));
     pairs
 }

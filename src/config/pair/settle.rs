@@ -45,12 +45,6 @@ impl Config {
         self.witness_server.as_ref().map(|_| why)
     }
 
-    /// Whether anything that a pair decides with differs; a reload does not change that.
-    pub fn decides_as(&self, other: &Config) -> bool {
-        (&self.pairs, &self.pair_server, &self.witness, &self.fences)
-            == (&other.pairs, &other.pair_server, &other.witness, &other.fences)
-    }
-
     /// The pair with this name.
     pub fn pair(&self, name: &str) -> Option<&PairSettings> {
         self.pairs.iter().find(|p| p.name == name)

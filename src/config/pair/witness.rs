@@ -2,7 +2,7 @@
 
 use super::keys;
 use super::links::far;
-use super::model::{Fingerprint, WITNESS_PORT, Witness, WitnessKind};
+use super::model::{Fingerprint, WITNESS_PORT, Watchdog, Witness, WitnessKind};
 use super::server::read_port;
 use crate::config::duration;
 use crate::config::names;
@@ -44,8 +44,14 @@ fn read_one(table: &Table<'_>) -> WitnessDraft {
         check_own(table, word);
         if word == "exec" { read_exec(table) } else { read_tandemd(table, address.as_ref()) }
     });
-    let built =
-        kind.zip(times).map(|(kind, (lease, margin, timeout))| Witness { kind, lease, margin, timeout });
+    let watchdog = read_watchdog(table);
+    let built = kind.zip(times).zip(watchdog).map(|((kind, (lease, margin, timeout)), watchdog)| Witness {
+        kind,
+        lease,
+        margin,
+        timeout,
+        watchdog,
+    });
     WitnessDraft { at: table.at(), address, built }
 }
 
@@ -105,6 +111,29 @@ fn parse_pin(text: &str) -> Option<Fingerprint> {
     let digits = digits.filter(|d| d.len() == 64)?;
     let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, d| byte << 4 | d)).collect();
     Some(Fingerprint(bytes.try_into().ok()?))
+}
+
+/// `watchdog`; none: it is wrong.
+fn read_watchdog(table: &Table<'_>) -> Option<Watchdog> {
+    const ALLOWED: &str = "\"reboot\", \"none\", or a device such as \"/dev/watchdog0\"";
+    let Some(value) = table.get("watchdog") else { return Some(Watchdog::Reboot) };
+    match value.string()? {
+        "reboot" => Some(Watchdog::Reboot),
+        "none" => {
+            let message = "nothing ends this machine if its service is not down when its right to serve is over: \
+                           the other node may serve then as well";
+            let problem = value.warn(message);
+            value.add(problem.help("write \"reboot\", or remove the line"));
+            Some(Watchdog::None)
+        }
+        text if text.strip_prefix("/dev/").is_some_and(|rest| !rest.is_empty() && !rest.contains("..")) => {
+            Some(Watchdog::Device(text.into()))
+        }
+        _ => {
+            value.add(value.refuse("is no watchdog").allowed(ALLOWED));
+            None
+        }
+    }
 }
 
 /// `lease`, `margin` and `timeout`, in their relations.

@@ -9,10 +9,12 @@ use super::decisions::Decisions;
 use super::fence::Fencer;
 use super::keep::{self, Keeper, Kept};
 use super::link::{Sender, Trips, Way};
+use super::speed::Speed;
 use super::witness::Asker;
 use super::{Effect, Happening};
 use crate::config::{Config, DayWindow, Failback, PairSettings};
-use crate::control::api::{PairAbout, PairReport};
+use crate::control::api::{PairAbout, PairReport, WatchdogReport};
+use crate::guardian::Right;
 use crate::pair::{Controller, Data, Id, Identity as Says, Input, Link, Role, Service, State};
 use crate::peer::{ClientOptions, Identity, Pin};
 use crate::time::Instant;
@@ -47,6 +49,7 @@ pub(crate) struct Half {
     witness: Asker,
     fence: Fencer,
     pub(super) trips: Vec<Trips>,
+    pub(super) speeds: Vec<Option<Speed>>,
     /// The order that is being carried out, and the virtual routers that have not taken it yet.
     order: u64,
     outstanding: BTreeSet<String>,
@@ -75,6 +78,11 @@ pub(crate) struct Half {
     pub(super) about: PairAbout,
     /// Milestones of the registration.
     pub(super) progress: Vec<String>,
+    /// The end of the right that an earlier daemon of this node had.
+    pub(super) former: Option<Instant>,
+    pub(super) watchdog: Option<WatchdogReport>,
+    /// What the guardian was told last; none: nothing yet, so it holds what it was told before this daemon.
+    guarded: Option<Option<Right>>,
     pub(super) effects: Vec<Effect>,
 }
 
@@ -102,6 +110,7 @@ impl Half {
             instances: pair.vrrp_instance.clone(),
             role: pair.role,
             trips: vec![Trips::default(); core_settings.links.len()],
+            speeds: vec![None; core_settings.links.len()],
             core_settings,
             says: Says { version: env!("CARGO_PKG_VERSION").into(), settings },
             kept,
@@ -123,10 +132,7 @@ impl Half {
             trouble: None,
             data: None,
             maintenance: false,
-            hours: match &pair.failback {
-                Failback::Automatic { hours, .. } => hours.clone(),
-                Failback::Manual => Vec::new(),
-            },
+            hours: hours(pair),
             in_hours: true,
             alone: false,
             registering: false,
@@ -137,6 +143,9 @@ impl Half {
             progress: Vec::new(),
             book,
             decisions,
+            former: None,
+            watchdog: None,
+            guarded: None,
             effects: Vec::new(),
         }
     }
@@ -153,6 +162,34 @@ impl Half {
             error!(pair = self.name, "{}: the witness cannot be asked: {e}", self.name);
         }
         self.fence.start(pin.node.as_str(), self.news.clone());
+        self.relink(pair, Some(pin), identity);
+    }
+
+    /// Other settings. True if the links have to be made anew: they wait for another time.
+    pub(super) fn reconfigure(&mut self, config: &Config, pair: &PairSettings) -> bool {
+        self.about = convert::about(config, pair);
+        self.hours = hours(pair);
+        let settings = config.controller_settings(pair);
+        let slower = settings.silence() != self.core_settings.silence();
+        if settings != self.core_settings {
+            self.core_settings = settings.clone();
+            self.input(Input::Configure(Box::new(settings)));
+        }
+        let agreed = convert::digest(&convert::agreed(config, pair));
+        if agreed != self.says.settings {
+            self.says.settings.clone_from(&agreed);
+            self.input(Input::Agreed(agreed));
+        }
+        if self.controller.is_some() {
+            self.keep_shown();
+        }
+        slower
+    }
+
+    /// Makes the links, the former ones are gone.
+    pub(super) fn relink(&mut self, pair: &PairSettings, pin: Option<&Pin>, identity: &Identity) {
+        let Some(pin) = pin else { return };
+        self.links.clear();
         let mut way = self.way(0, SocketAddr::new(pair.peer, pair.port));
         way.options.local = pair.local;
         let mut ways = vec![way];
@@ -185,6 +222,7 @@ impl Half {
             (self.data, self.trouble, self.maintenance, self.in_hours) = (None, None, false, true);
             self.replies.clear();
             self.keeper.forget();
+            self.tell_guardian();
         }
     }
 
@@ -211,6 +249,11 @@ impl Half {
             Happening::Measured { link, trip, .. } => {
                 if let Some(trips) = self.trips.get_mut(link) {
                     trips.add(trip);
+                }
+            }
+            Happening::Speed { link, speed, .. } => {
+                if let Some(known) = self.speeds.get_mut(link) {
+                    *known = speed;
                 }
             }
             Happening::Saved { number, result, .. } => self.input(Input::Saved(number, result)),
@@ -247,5 +290,13 @@ impl Half {
 
     pub(super) fn report(&self, now: Instant) -> PairReport {
         super::report::report(self, now)
+    }
+}
+
+/// When a failback may happen by itself; empty: at any time.
+fn hours(pair: &PairSettings) -> Vec<DayWindow> {
+    match &pair.failback {
+        Failback::Automatic { hours, .. } => hours.clone(),
+        Failback::Manual => Vec::new(),
     }
 }

@@ -1,20 +1,23 @@
 //! One way to the other node: heartbeats go out, and how long their answers take is measured.
 
-use super::Happening;
+use super::{Happening, speed};
 use crate::net::clock;
 use crate::pair::Beat;
 use crate::peer::{Client, ClientOptions, Identity, Pin};
+use crate::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tracing::{info, warn};
 
 /// So many round trips are remembered.
 const REMEMBERED: usize = 200;
+/// So often the speed of an interface is looked up.
+const LOOK: Duration = Duration::from_secs(3600);
 
 /// What goes from node to node.
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,11 +75,15 @@ async fn run(
     news: mpsc::UnboundedSender<Happening>,
 ) {
     let mut failing = None;
+    let mut look = Look::default();
     while beats.changed().await.is_ok() {
         let Some(beat) = beats.borrow_and_update().clone() else { continue };
         let body = json!({ "pair": way.pair, "link": way.link, "beat": *beat });
         let begun = clock::now();
         let result = client.heartbeat(&body).await;
+        if result.is_ok() {
+            look.at(&way, begun, failing.is_some(), &news);
+        }
         let trip = result.is_ok().then(|| clock::now().since(begun));
         match result {
             Ok(_) if failing.take().is_some() => {
@@ -96,21 +103,43 @@ async fn run(
     }
 }
 
+/// The speed of a link is looked up when it begins to answer, and then from time to time.
+#[derive(Default)]
+struct Look {
+    last: Option<Instant>,
+    running: Option<JoinHandle<()>>,
+}
+
+impl Look {
+    fn at(&mut self, way: &Way, now: Instant, back: bool, news: &mpsc::UnboundedSender<Happening>) {
+        let due = back || self.last.is_none_or(|at| now.since(at) >= LOOK);
+        if !due || self.running.as_ref().is_some_and(|r| !r.is_finished()) {
+            return;
+        }
+        self.last = Some(now);
+        let (options, pair, link, news) = (way.options.clone(), way.pair.clone(), way.link, news.clone());
+        self.running = Some(tokio::task::spawn_blocking(move || {
+            // The receiver ends with the daemon.
+            let _ = news.send(Happening::Speed { pair, link, speed: speed::look(&options) });
+        }));
+    }
+}
+
 /// Round trips of one link.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trips {
     all: VecDeque<Option<Duration>>,
 }
 
-/// How good a link is (PI-3), as far as round trips tell.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// How good a link is (PI-3), as far as round trips and the speed of the interface tell; the later, the worse.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Grade {
-    /// Below 1 ms.
+    /// Below 1 ms, 977 Mbit/s and more.
     Best,
-    /// Up to 70 ms.
+    /// Up to 70 ms, 255 Mbit/s and more.
     Good,
-    /// Up to 220 ms.
+    /// Up to 220 ms, 86 Mbit/s and more.
     Acceptable,
     /// Slower, or a tenth and more is lost.
     Unsafe,
@@ -127,6 +156,16 @@ pub(crate) struct Measured {
 }
 
 impl Grade {
+    /// The best that an interface of this speed, in Mbit/s, allows.
+    pub(super) fn of_speed(mbits: u32) -> Self {
+        match mbits {
+            977.. => Grade::Best,
+            255.. => Grade::Good,
+            86.. => Grade::Acceptable,
+            _ => Grade::Unsafe,
+        }
+    }
+
     pub(super) fn word(self) -> &'static str {
         match self {
             Grade::Best => "best",
@@ -186,5 +225,15 @@ mod tests {
         assert_eq!(of(220, 0).map(|m| m.grade), Some(Grade::Acceptable));
         assert_eq!(of(221, 0).map(|m| m.grade), Some(Grade::Unsafe));
         assert_eq!(of(1, 2).map(|m| (m.grade, m.loss)), Some((Grade::Unsafe, 10.0)));
+    }
+
+    #[test]
+    fn an_interface_is_no_better_than_its_speed() {
+        let of = |mbits: [u32; 2]| mbits.map(Grade::of_speed);
+        assert_eq!(of([1000, 977]), [Grade::Best, Grade::Best]);
+        assert_eq!(of([976, 255]), [Grade::Good, Grade::Good]);
+        assert_eq!(of([254, 100]), [Grade::Acceptable, Grade::Acceptable]);
+        assert_eq!(of([85, 10]), [Grade::Unsafe, Grade::Unsafe]);
+        assert_eq!(Grade::Best.max(Grade::of_speed(100)), Grade::Acceptable, "the worse one counts");
     }
 }

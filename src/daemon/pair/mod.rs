@@ -16,6 +16,7 @@ mod queues;
 mod report;
 mod server;
 mod simulate;
+mod speed;
 mod witness;
 
 pub(crate) use half::Half;
@@ -24,10 +25,12 @@ pub(crate) use manage::Reply;
 use super::messages::Command;
 use super::record::{Recorder, operator};
 use super::resources::View;
+use super::watchdog::Former;
 use crate::config::{Config, PairSettings};
 use crate::control::api::{Outcome, PairRegistration};
 use crate::control::server::{BackendError, Peer};
 use crate::events::Who;
+use crate::guardian::Right;
 use crate::net::clock;
 use crate::notify::{Change, Target as Vrrp};
 use crate::pair::{Beat, Input, Order, WitnessAnswer};
@@ -51,6 +54,8 @@ pub(crate) enum Happening {
     Heard { pair: String, link: usize, beat: Box<Beat> },
     /// A heartbeat was answered after so long, or not.
     Measured { pair: String, link: usize, trip: Option<Duration> },
+    /// How fast the interface of a link is, if it says so.
+    Speed { pair: String, link: usize, speed: Option<speed::Speed> },
     /// What was to be kept is on the disk, or not.
     Saved { pair: String, number: u64, result: Result<(), String> },
     /// A registration is so far.
@@ -72,6 +77,8 @@ pub(crate) enum Effect {
     Tell(Command),
     /// This pair, which has no virtual routers, serves, or does not.
     Serve { pair: String, serves: bool },
+    /// Tell the guardian how long the pair may serve.
+    Right(String, Option<Right>),
 }
 
 /// All pairs of this node.
@@ -86,12 +93,13 @@ pub(crate) struct Pairs {
     happenings: mpsc::UnboundedReceiver<Happening>,
     heard: queues::Queues,
     servers: Vec<server::Running>,
+    former: Former,
     effects: Vec<Effect>,
 }
 
 impl Pairs {
     /// Nothing begins before [`Pairs::start`].
-    pub(crate) fn new(state_dir: &Path, recorder: Recorder) -> Self {
+    pub(crate) fn new(state_dir: &Path, recorder: Recorder, former: Former) -> Self {
         let (sender, happenings) = mpsc::unbounded_channel();
         Pairs {
             halves: Vec::new(),
@@ -104,6 +112,7 @@ impl Pairs {
             happenings,
             heard: queues::Queues::default(),
             servers: Vec::new(),
+            former,
             effects: Vec::new(),
         }
     }
@@ -133,11 +142,28 @@ impl Pairs {
         for pair in &config.pairs {
             let noted = decisions::Decisions::new(&pair.name, decisions.clone());
             let book = book::Book::new(self.recorder.clone(), &pair.name, &pair.peer.to_string());
-            let half = Half::new(config, pair, &self.state_dir, self.sender.clone(), book, noted);
+            let mut half = Half::new(config, pair, &self.state_dir, self.sender.clone(), book, noted);
+            half.former = self.former.of(&pair.name);
+            half.watchdog = self.former.watchdog.clone();
             self.halves.push(half);
         }
         self.settings = config.pairs.clone();
         self.connect();
+    }
+
+    /// Other settings to decide by; who the nodes are stays as it is.
+    pub(crate) fn reload(&mut self, config: &Config) {
+        for pair in &config.pairs {
+            let identity = self.identity.clone();
+            let pin = Name::new(&pair.name).ok().and_then(|name| self.pins.as_ref()?.of_pair(&name));
+            let Some(half) = self.halves.iter_mut().find(|h| h.name() == pair.name) else { continue };
+            let slower = half.reconfigure(config, pair);
+            if let (true, Some(identity), true) = (slower, identity, half.is_connected()) {
+                half.relink(pair, pin.as_ref(), &identity);
+            }
+        }
+        self.settings = config.pairs.clone();
+        self.gather();
     }
 
     /// Gives each half that is registered its links.
@@ -180,6 +206,7 @@ impl Pairs {
         let name = match &happening {
             Happening::Heard { pair, .. }
             | Happening::Measured { pair, .. }
+            | Happening::Speed { pair, .. }
             | Happening::Saved { pair, .. }
             | Happening::Milestone { pair, .. }
             | Happening::Witness { pair, .. }

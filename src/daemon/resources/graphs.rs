@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 pub(crate) struct Graphs {
     /// What belongs to no pair; with it every configured thing is in one of the graphs.
     rest: Resources,
-    /// One for each pair, in configuration order. A reload changes no pair.
+    /// One for each pair, in configuration order. A reload makes no pair and removes none.
     pairs: Vec<(PairSettings, Resources)>,
     maintenance: Maintenance,
     /// Who is asked first for the next happening, so that a busy one does not keep the others waiting.
@@ -201,6 +201,9 @@ impl Graphs {
     pub(crate) fn reload(&mut self, config: &Config) {
         self.rest.reload(config.part_of(None));
         for (pair, resources) in &mut self.pairs {
+            if let Some(new) = config.pair(&pair.name) {
+                *pair = new.clone();
+            }
             resources.reload(config.part_of(Some(pair)));
         }
     }

@@ -47,6 +47,7 @@ impl Supervisor {
                     self.tell_protocol(command);
                 }
                 Effect::Serve { pair, serves } => self.resources.serve(&pair, serves),
+                Effect::Right(pair, right) => self.manager.right(&pair, right),
             }
         }
         any

@@ -252,8 +252,27 @@ impl Controller {
                 break;
             }
         }
+        self.warn_of_late_links(now, &mut out);
         self.tell(now, &mut out);
         out
+    }
+
+    /// Before a link counts as silent. A peer that has said farewell is not waited for.
+    fn warn_of_late_links(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if self.peer_left() {
+            return;
+        }
+        let limit = self.settings.silence().as_secs_f64();
+        for (n, since) in self.links.newly_late(now) {
+            let name = self.settings.links.get(n).map_or("-", String::as_str);
+            let since = since.as_secs_f64();
+            out.push(self.notice(
+                true,
+                format!(
+                    "link {name}: heartbeats are late: none for {since:.1} s; after {limit:.1} s the link counts as silent"
+                ),
+            ));
+        }
     }
 
     fn take(&mut self, now: Instant, input: Input, out: &mut Vec<Output>) {
@@ -271,7 +290,7 @@ impl Controller {
                 self.follow_data(now);
             }
             Input::PeerAdvertises(heard) => self.peer_advertises = heard,
-            Input::Witness { number, answer } => self.witness_answers(number, answer, out),
+            Input::Witness { number, answer } => self.witness_answers(now, number, answer, out),
             Input::Fenced(result) => self.fenced(now, result, out),
             Input::Saved(number, result) => self.was_saved(now, number, result, out),
             Input::Order(order) => self.obey(now, order, out),
@@ -280,6 +299,7 @@ impl Controller {
             Input::Maintenance(on) => self.maintenance = on,
             Input::Stop => self.stopping = self.stopping.or(Some(now)),
             Input::Configure(settings) => self.configure(now, *settings),
+            Input::Agreed(digest) => self.identity.settings = digest,
         }
     }
 

@@ -307,7 +307,13 @@ impl Controller {
         }
     }
 
-    pub(super) fn witness_answers(&mut self, number: u64, answer: WitnessAnswer, out: &mut Vec<Output>) {
+    pub(super) fn witness_answers(
+        &mut self,
+        now: Instant,
+        number: u64,
+        answer: WitnessAnswer,
+        out: &mut Vec<Output>,
+    ) {
         let Some(terms) = self.settings.witness else { return };
         let wanted = !matches!(self.phase, Phase::Starting | Phase::Standby | Phase::Wishing);
         if answer == WitnessAnswer::Granted && !wanted {
@@ -324,7 +330,10 @@ impl Controller {
         match answer {
             WitnessAnswer::Behind(generation) => self.is_behind(generation),
             // An operator's word is over when the witness says no.
-            WitnessAnswer::Denied(_) => self.forced = false,
+            WitnessAnswer::Denied(_) if std::mem::take(&mut self.forced) => {
+                // There is time for the way down.
+                self.lease_until = self.lease_until.max(Some(now + terms.way_down));
+            }
             _ => {}
         }
         self.witness_said = Some(answer);

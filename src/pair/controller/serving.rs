@@ -10,7 +10,7 @@ use crate::pair::state::State;
 use crate::pair::types::{Id, Mode, Role};
 use crate::time::Instant;
 
-/// After a change that failed half way, so many times the usual pause.
+/// After a start that failed, so many times the usual pause.
 const CALLED_OFF: u32 = 15;
 
 impl Controller {
@@ -116,10 +116,10 @@ impl Controller {
                 true
             }
             Service::Failed(why) | Service::Blocked(why) => {
-                let why = format!("the service could not be started here: {why}");
+                self.start_failed = Some((now + self.settings.retry.saturating_mul(CALLED_OFF), why.clone()));
+                let why = Blocker::StartFailed(why).to_string();
                 out.push(self.notice(true, why.clone()));
                 self.drop_pending(Err(why.clone()), out);
-                self.start_failed = Some((now + self.settings.retry.saturating_mul(CALLED_OFF), why.clone()));
                 self.fall(None, why, Who::Node, out)
             }
             Service::Down | Service::Moving => false,
@@ -270,8 +270,8 @@ impl Controller {
                 out.push(self.notice(true, format!("this node cannot go down: {why}")));
                 self.drop_pending(Err(format!("the way down failed: {why}")), out);
                 if let Some(id) = wish {
+                    // What is stuck lets nothing go up again either, before it ends or an operator has mended it.
                     self.answer = Some(Answer { id, verdict: Verdict::Refused(why.clone()) });
-                    return self.turn_round(now, &why, out);
                 }
                 self.because(format!("the way down failed: {why}"), Who::Node);
                 self.phase = Phase::Blocked(why);
@@ -279,17 +279,6 @@ impl Controller {
             }
             Service::Up | Service::Moving => false,
         }
-    }
-
-    /// A change of the active node that failed half way: what is down here goes up again.
-    fn turn_round(&mut self, now: Instant, why: &str, out: &mut Vec<Output>) -> bool {
-        self.retry_at = Some(now + self.settings.retry.saturating_mul(CALLED_OFF));
-        self.because(format!("the change was called off: {why}"), Who::Node);
-        self.order += 1;
-        self.service = Service::Moving;
-        out.push(Output::Activate { order: self.order, why: self.cause.0.clone() });
-        self.phase = Phase::Rising;
-        true
     }
 
     /// Nothing of the service is left here.

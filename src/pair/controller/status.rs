@@ -29,6 +29,9 @@ pub struct Status {
     pub waits_for: Option<String>,
     /// The links, as in the settings.
     pub links: Vec<Direction>,
+    /// For how long nothing was heard on each, where that is longer than it should be and not yet silence.
+    #[serde(default)]
+    pub late: Vec<Option<Duration>>,
     /// The generations.
     pub saved: Saved,
     /// The data here.
@@ -96,6 +99,7 @@ impl Controller {
             blockers: self.all_blockers(now),
             waits_for: self.waits_for(),
             links: self.links.directions(now),
+            late: self.links.late(now),
             saved: self.saved.clone(),
             data: self.data.clone(),
             peer,

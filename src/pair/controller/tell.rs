@@ -76,8 +76,8 @@ impl Controller {
     fn may_stop(&mut self, out: &mut Vec<Output>) {
         // The disk says so too, unless it fails.
         let written = self.saved == self.durable || self.save_failed.is_some();
-        let stays_up = self.maintenance && self.serving() == Serving::Yes;
-        let over = stays_up || self.serving() == Serving::No;
+        // In maintenance nothing moves any further, wherever it is.
+        let over = self.maintenance || self.serving() == Serving::No;
         if self.stopping.is_some() && !self.left && written && over {
             self.left = true;
             self.gist = None;

@@ -5,8 +5,9 @@ use super::super::keep::NOBODY_WAITS;
 use super::{Half, NOT_REGISTERED};
 use crate::daemon::messages::{Command, PairOrder};
 use crate::events::Who;
+use crate::guardian::Right;
 use crate::net::clock;
-use crate::pair::{Input, Order, Output, State};
+use crate::pair::{Controller, Input, Order, Output, State};
 use std::sync::Arc;
 use tracing::{info, warn};
 
@@ -29,8 +30,20 @@ impl Half {
     pub(in crate::daemon::pair) fn input(&mut self, input: Input) {
         let Some(controller) = &mut self.controller else { return };
         let outputs = self.decisions.handle(controller, clock::now(), input);
+        // Before anything goes up by it.
+        self.tell_guardian();
         for output in outputs {
             self.perform(output);
+        }
+    }
+
+    /// Tells the guardian by when this node has to be down, whatever becomes of the daemon.
+    pub(in crate::daemon::pair) fn tell_guardian(&mut self) {
+        let until = self.controller.as_ref().and_then(Controller::must_be_down);
+        let right = until.map(|until| Right { until, spared: self.maintenance });
+        if self.guarded != Some(right) {
+            self.guarded = Some(right);
+            self.effects.push(Effect::Right(self.name.clone(), right));
         }
     }
 
@@ -96,7 +109,7 @@ impl Half {
     }
 
     /// For `ha info` while the daemon is down: what the core needs was written when it asked for it.
-    fn keep_shown(&mut self) {
+    pub(super) fn keep_shown(&mut self) {
         self.kept.about = Some(self.about.clone());
         self.keeper.keep(NOBODY_WAITS, self.kept.clone());
     }

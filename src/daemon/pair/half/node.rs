@@ -39,6 +39,9 @@ impl Half {
     pub(in crate::daemon::pair) fn look(&mut self, view: &View) {
         self.begin(view);
         if self.controller.is_none() {
+            if view.place == Place::Down && view.found_up.is_some() {
+                self.tell_guardian();
+            }
             return;
         }
         if view.maintenance != self.maintenance {
@@ -108,10 +111,15 @@ impl Half {
         let alone = std::mem::take(&mut self.alone) && view.place == Place::Up;
         let resumes = (found_up && saved.serves) || alone;
         let saved = crate::pair::Saved { serves: saved.serves || alone, ..saved };
-        // Nobody knows how long the right of the daemon that died would last.
-        // One that stood alone has just been registered, and its peer does not serve.
-        let fresh = settings.witness.filter(|_| alone).map_or(Duration::ZERO, |terms| terms.own);
-        let found = if resumes { Found::Up { right: now + fresh } } else { Found::Down };
+        let right = self.former.filter(|_| !alone).unwrap_or_else(|| {
+            // One that stood alone has just been registered, and its peer does not serve. What was left up in maintenance was
+            // told to the peer. Otherwise nobody knows how long the right of the daemon that died would last: there is time
+            // for the way down, and for no more.
+            let known = alone || view.maintenance;
+            let lasts = |terms: crate::pair::Terms| if known { terms.own } else { terms.way_down };
+            now + settings.witness.map_or(Duration::ZERO, lasts)
+        });
+        let found = if resumes { Found::Up { right } } else { Found::Down };
         if !resumes {
             // What is left of an earlier life goes, whenever the nodes speak.
             self.tell_routers(false, "the nodes have not spoken yet");
@@ -127,6 +135,10 @@ impl Half {
             return;
         }
         warn!(pair = self.name, "{}: Stand Alone: {NOT_REGISTERED}", self.name);
+        if self.damaged.is_none() {
+            // It does not serve by a right.
+            self.tell_guardian();
+        }
         let serves = self.role == Role::Primary && self.damaged.is_none();
         self.tell_routers(serves, NOT_REGISTERED);
     }
