@@ -72,9 +72,12 @@ const BESIDE_PEER: [&str; 13] = [
 const CORES: [&str; 5] = ["crate::time", "crate::vrrp", "crate::bfd", "crate::resource", "crate::pair"];
 const TOP: [&str; 2] = ["crate::daemon", "crate::cli"];
 
-const RULES: [Rule; 45] = [
+const RULES: [Rule; 48] = [
     Rule { room: "time.rs", forbidden: &IO },
     Rule { room: "time.rs", forbidden: &ABOVE_CORE },
+    Rule { room: "fingerprint.rs", forbidden: &IO },
+    Rule { room: "fingerprint.rs", forbidden: &ABOVE_CORE },
+    Rule { room: "fingerprint.rs", forbidden: &CORES },
     Rule { room: "vrrp", forbidden: &IO },
     Rule { room: "vrrp", forbidden: &ABOVE_CORE },
     Rule { room: "bfd", forbidden: &IO },

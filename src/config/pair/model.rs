@@ -3,6 +3,8 @@
 use super::hours::DayWindow;
 use crate::config::model::ScriptCommand;
 use crate::config::resource::AddressOrder;
+use crate::fingerprint;
+pub use crate::fingerprint::Fingerprint;
 use crate::pair::{Mode, OnIsolation, Role, SplitBrain};
 use crate::resource::StopFailure;
 use serde::Serialize;
@@ -162,6 +164,7 @@ pub enum WitnessKind {
         /// `port`, not 0.
         port: u16,
         /// `fingerprint` of its certificate.
+        #[serde(serialize_with = "fingerprint::configured")]
         fingerprint: Fingerprint,
     },
     /// The user's own program.
@@ -169,29 +172,6 @@ pub enum WitnessKind {
         /// `command`.
         command: ScriptCommand,
     },
-}
-
-/// SHA-256 of a certificate in DER. Written as `sha256:` and 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(pub [u8; 32]);
-
-impl std::fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl std::fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
-    }
-}
-
-impl Serialize for Fingerprint {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
 }
 
 /// `[[fence]]`: a way to make sure that the other node is off.
@@ -252,5 +232,6 @@ pub struct WitnessPair {
     /// Name, as the nodes call it.
     pub name: String,
     /// `nodes`: the certificates of the two, not the same.
+    #[serde(serialize_with = "fingerprint::both_configured")]
     pub nodes: [Fingerprint; 2],
 }

@@ -76,7 +76,7 @@ pub(in crate::config) fn pair_server(server: &PairServer) -> Pairs {
 
 pub(in crate::config) fn witness_server(server: &WitnessServer) -> Pairs {
     let pair = |p: &WitnessPair| {
-        let nodes = p.nodes.map(quoted).join(", ");
+        let nodes = p.nodes.map(|f| quoted(f.configured())).join(", ");
         format!("{{ name = {}, nodes = [{nodes}] }}", quoted(&p.name))
     };
     let pairs = (!server.pairs.is_empty()).then(|| Rendered::List(server.pairs.iter().map(pair).collect()));
@@ -94,7 +94,7 @@ pub(in crate::config) fn witness(witness: &Witness) -> Pairs {
             ("kind", string("tandemd")),
             ("address", string(address)),
             ("port", one(port)),
-            ("fingerprint", string(fingerprint)),
+            ("fingerprint", string(fingerprint.configured())),
         ]),
         WitnessKind::Exec { command: words } => kept([("kind", string("exec")), ("command", command(words))]),
     };

@@ -4,7 +4,7 @@ use super::Happening;
 use crate::config::{self, Config, PairSettings, WitnessKind};
 use crate::net::clock;
 use crate::pair::{Ask, Generation, WitnessAnswer};
-use crate::peer::{self, Client, ClientError, ClientOptions, Identity};
+use crate::peer::{Client, ClientError, ClientOptions, Identity};
 use crate::witness::client::{ExecWitness, HttpWitness, Post, Posting, Reply, Witness};
 use crate::witness::right::{Right, Terms};
 use crate::witness::{Answer, Denied, PairId, Verb};
@@ -72,8 +72,7 @@ fn witness(settings: &config::Witness, node: &str, identity: &Identity) -> Resul
         WitnessKind::Tandemd { address, port, fingerprint } => {
             let mut options = ClientOptions::new(SocketAddr::new(*address, *port));
             (options.connect, options.answer) = (settings.timeout, settings.timeout);
-            let shows = peer::Fingerprint::from_bytes(fingerprint.0);
-            let client = Client::to(options, identity, shows).map_err(|e| e.to_string())?;
+            let client = Client::to(options, identity, *fingerprint).map_err(|e| e.to_string())?;
             Box::new(HttpWitness::new(Channel(Mutex::new(client)), settings.timeout))
         }
         WitnessKind::Exec { command } => {
@@ -100,7 +99,7 @@ fn in_words(error: &ClientError) -> String {
     match error {
         ClientError::Changed { way, shown, .. } => format!(
             "what answers at {way} is not the witness of [witness]: its fingerprint is {}",
-            config::Fingerprint(*shown.bytes())
+            shown.configured()
         ),
         ClientError::Unknown { way } => format!(
             "the witness at {way} does not know this node: put what `tandemd --fingerprint` prints here into `nodes` of \
