@@ -13,6 +13,8 @@ mod bfd_peers;
 mod debounce;
 mod drbd_handler;
 mod election;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod events;
 mod faults;
 mod groups;
@@ -24,6 +26,8 @@ mod pacing;
 mod packets;
 mod pair;
 mod pair_commands;
+#[cfg(feature = "etcd")]
+mod pair_etcd;
 mod pair_faults;
 mod pair_lab;
 mod pair_tables;

@@ -7,16 +7,16 @@ use std::process::Command;
 use std::time::Instant;
 
 /// T_peer is 5 s, T_self 4 s. A node that was heard last 5 s ago counts as dead.
-const TIMES: &str = "lease = \"5s\"\nmargin = \"1s\"\ntimeout = \"1s\"";
+pub(crate) const TIMES: &str = "lease = \"5s\"\nmargin = \"1s\"\ntimeout = \"1s\"";
 
-struct Pair {
-    lab: Lab,
+pub(crate) struct Pair {
+    pub(crate) lab: Lab,
     more: String,
 }
 
 impl Pair {
     /// `more`: further keys of the pair, and tables.
-    fn new(lab: Lab, more: String) -> Self {
+    pub(crate) fn new(lab: Lab, more: String) -> Self {
         for node in ["a", "b"] {
             let key = lab.path(&format!("{node}.key"));
             std::fs::write(&key, "Correct-Horse-7\n").expect("key");
@@ -55,7 +55,7 @@ impl Pair {
     }
 
     /// Both, registered; a serves.
-    fn registered(&self) -> (Tandemd, Tandemd) {
+    pub(crate) fn registered(&self) -> (Tandemd, Tandemd) {
         let start = |node: &str| Tandemd::start(&self.lab, node, &self.config(node));
         let (a, b) = (start("a"), start("b"));
         let key = |node: &str| self.lab.path(&format!("{node}.key")).display().to_string();
@@ -72,7 +72,7 @@ impl Pair {
         (a, b)
     }
 
-    fn steps(&self) -> Vec<String> {
+    pub(crate) fn steps(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.lab.path("steps")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
@@ -93,7 +93,7 @@ impl Pair {
     }
 
     /// Waits until a node says these words of its pair.
-    fn wait_words(&self, node: &Tandemd, words: &str) {
+    pub(crate) fn wait_words(&self, node: &Tandemd, words: &str) {
         wait_until(secs(40), words, || {
             assert!(self.lab.holders(VIP).len() < 2, "both serve");
             sleep(50);
@@ -102,7 +102,7 @@ impl Pair {
     }
 
     /// The two nodes hear each other no more; both reach c.
-    fn part(&self) {
+    pub(crate) fn part(&self) {
         run("ip netns exec sw nft add table bridge apart");
         run("ip netns exec sw nft add chain bridge apart f { type filter hook forward priority 0 ; }");
         for (from, to) in [("a", "b"), ("b", "a")] {
@@ -115,6 +115,33 @@ impl Pair {
 
     fn join(&self) {
         run("ip netns exec sw nft delete table bridge apart");
+    }
+
+    /// Both reach the witness, but not each other; then one of them reaches nobody, and then all is mended.
+    pub(crate) fn cut_off_one_has_the_lease(&self) {
+        let (a, b) = self.registered();
+        self.part();
+        self.wait_words(&b, "the witness has lent the right to serve to the other node");
+        // For longer than any right lasts that is not renewed.
+        let begin = Instant::now();
+        while begin.elapsed() < secs(6) {
+            assert_eq!((self.lab.holders(VIP), state(&b).as_str()), (vec!["a"], "secondary_lost_primary"));
+            sleep(50);
+        }
+        // Now a loses the witness too: it is down before b begins.
+        self.lab.cut("a");
+        self.wait(&b, "secondary_active");
+        assert_eq!(self.steps(), ["a up", "a down", "b up"]);
+        self.lab.wait_holder("b", VIP, secs(10));
+        assert_ne!(state(&a), "primary_active");
+
+        self.lab.heal("a");
+        self.join();
+        self.wait(&a, "primary_syncing");
+        wait_until(secs(20), "they may agree again", || a.adm("ha failback").status.success());
+        self.wait(&a, "primary_active");
+        self.lab.wait_holder("a", VIP, secs(10));
+        assert_eq!(self.steps(), ["a up", "a down", "b up", "b down", "a up"]);
     }
 
     /// A power cut: nothing is said, and nothing stays.
@@ -174,29 +201,7 @@ fn of_two_that_are_cut_off_one_has_the_lease() {
     isolated("pair_witness::of_two_that_are_cut_off_one_has_the_lease", || {
         let (p, mut witness) = Pair::with_witness();
         assert!(witness.log().contains(&own_fingerprint(&p.lab)), "it says its own fingerprint");
-        let (a, b) = p.registered();
-        p.part();
-        p.wait_words(&b, "the witness has lent the right to serve to the other node");
-        // For longer than any right lasts that is not renewed.
-        let begin = Instant::now();
-        while begin.elapsed() < secs(6) {
-            assert_eq!((p.lab.holders(VIP), state(&b).as_str()), (vec!["a"], "secondary_lost_primary"));
-            sleep(50);
-        }
-        // Now a loses the witness too: it is down before b begins.
-        p.lab.cut("a");
-        p.wait(&b, "secondary_active");
-        assert_eq!(p.steps(), ["a up", "a down", "b up"]);
-        p.lab.wait_holder("b", VIP, secs(10));
-        assert_ne!(state(&a), "primary_active");
-
-        p.lab.heal("a");
-        p.join();
-        p.wait(&a, "primary_syncing");
-        wait_until(secs(20), "they may agree again", || a.adm("ha failback").status.success());
-        p.wait(&a, "primary_active");
-        p.lab.wait_holder("a", VIP, secs(10));
-        assert_eq!(p.steps(), ["a up", "a down", "b up", "b down", "a up"]);
+        p.cut_off_one_has_the_lease();
         assert_eq!(witness.stop(), Some(0));
     });
 }

@@ -9,7 +9,7 @@ use crate::pair::{Mode, OnIsolation, Role, SplitBrain};
 use crate::resource::StopFailure;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -167,11 +167,33 @@ pub enum WitnessKind {
         #[serde(serialize_with = "fingerprint::configured")]
         fingerprint: Fingerprint,
     },
+    /// An etcd that both nodes reach.
+    Etcd(EtcdSettings),
     /// The user's own program.
     Exec {
         /// `command`.
         command: ScriptCommand,
     },
+}
+
+/// Where etcd is, and what is kept there.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct EtcdSettings {
+    /// `endpoints`: 1 to 7 that differ, over TLS or none of them.
+    pub endpoints: Vec<SocketAddr>,
+    /// `prefix`: the keys of pairs begin with it; it begins and ends with `/`.
+    pub prefix: String,
+    /// Over TLS; none: `http://`.
+    pub tls: Option<EtcdTls>,
+}
+
+/// The files for TLS to etcd, in PEM.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct EtcdTls {
+    /// `ca_file`: who signs the certificates of the endpoints.
+    pub ca_file: PathBuf,
+    /// `cert_file` and `key_file`: what this node shows; only their owner may read the key.
+    pub own: Option<(PathBuf, PathBuf)>,
 }
 
 /// `[[fence]]`: a way to make sure that the other node is off.

@@ -1,8 +1,8 @@
 //! Pairs and what belongs to them, written out again.
 
 use super::model::{
-    DirectLink, Failback, Fence, FenceAction, FenceAgent, PairServer, PairSettings, Witness, WitnessKind,
-    WitnessPair, WitnessServer,
+    DirectLink, EtcdSettings, Failback, Fence, FenceAction, FenceAgent, PairServer, PairSettings, Witness,
+    WitnessKind, WitnessPair, WitnessServer,
 };
 use crate::config::render::{Pairs, Rendered, command, kept, one, path, quoted, span, string, strings};
 use crate::config::resource::{address_order_word, stop_failure_word};
@@ -96,6 +96,7 @@ pub(in crate::config) fn witness(witness: &Witness) -> Pairs {
             ("port", one(port)),
             ("fingerprint", string(fingerprint.configured())),
         ]),
+        WitnessKind::Etcd(settings) => etcd(settings),
         WitnessKind::Exec { command: words } => kept([("kind", string("exec")), ("command", command(words))]),
     };
     pairs.extend(kept([
@@ -104,6 +105,20 @@ pub(in crate::config) fn witness(witness: &Witness) -> Pairs {
         ("timeout", span(witness.timeout)),
     ]));
     pairs
+}
+
+fn etcd(settings: &EtcdSettings) -> Pairs {
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let endpoints: Vec<_> = settings.endpoints.iter().map(|e| format!("{scheme}://{e}")).collect();
+    let own = settings.tls.as_ref().and_then(|tls| tls.own.as_ref());
+    kept([
+        ("kind", string("etcd")),
+        ("endpoints", strings(&endpoints)),
+        ("prefix", string(&settings.prefix)),
+        ("ca_file", settings.tls.as_ref().and_then(|tls| path(&tls.ca_file))),
+        ("cert_file", own.and_then(|(chain, _)| path(chain))),
+        ("key_file", own.and_then(|(_, key)| path(key))),
+    ])
 }
 
 pub(in crate::config) fn fence(fence: &Fence) -> Pairs {

@@ -1,9 +1,9 @@
 //! `[witness]`.
 
-use super::keys;
 use super::links::far;
 use super::model::{Fingerprint, WITNESS_PORT, Witness, WitnessKind};
 use super::server::read_port;
+use super::{etcd, keys};
 use crate::config::duration;
 use crate::config::names;
 use crate::config::once;
@@ -18,16 +18,29 @@ const SECOND: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(120);
 /// Two clocks may differ by 5 % each way: the least part of the lease that `margin` is.
 const LEAST_PART: u32 = 10;
-const KINDS: &str = "\"tandemd\", \"exec\"";
+/// Whether this build can ask etcd.
+const ETCD: bool = cfg!(feature = "etcd");
 /// The keys that only one kind has.
-const OWN: [(&str, &str); 4] =
-    [("address", "tandemd"), ("port", "tandemd"), ("fingerprint", "tandemd"), ("command", "exec")];
+const OWN: [(&str, &str); 9] = [
+    ("address", "tandemd"),
+    ("port", "tandemd"),
+    ("fingerprint", "tandemd"),
+    ("command", "exec"),
+    ("endpoints", "etcd"),
+    ("prefix", "etcd"),
+    ("ca_file", "etcd"),
+    ("cert_file", "etcd"),
+    ("key_file", "etcd"),
+];
 
 /// `[witness]` as far as it could be read.
 pub(in crate::config) struct WitnessDraft {
     /// Where its table begins.
     pub(super) at: At,
+    /// The third machine's.
     pub(super) address: Option<Spot<IpAddr>>,
+    /// Those of etcd, which may run on the nodes too.
+    pub(super) endpoints: Vec<Spot<IpAddr>>,
     pub(in crate::config) built: Option<Witness>,
 }
 
@@ -40,24 +53,45 @@ fn read_one(table: &Table<'_>) -> WitnessDraft {
     let word = read_kind(table);
     let times = read_times(table);
     let address = table.get("address").and_then(|v| far(&v));
+    let mut endpoints = Vec::new();
     let kind = word.and_then(|word| {
         check_own(table, word);
-        if word == "exec" { read_exec(table) } else { read_tandemd(table, address.as_ref()) }
+        match word {
+            "exec" => read_exec(table),
+            "etcd" => {
+                let (settings, addresses) = etcd::read(table);
+                endpoints = addresses;
+                settings.map(WitnessKind::Etcd)
+            }
+            _ => read_tandemd(table, address.as_ref()),
+        }
     });
     let built =
         kind.zip(times).map(|(kind, (lease, margin, timeout))| Witness { kind, lease, margin, timeout });
-    WitnessDraft { at: table.at(), address, built }
+    WitnessDraft { at: table.at(), address, endpoints, built }
 }
 
 fn read_kind(table: &Table<'_>) -> Option<&'static str> {
-    let value = table.need("kind", KINDS)?;
-    if value.as_string() == Some("etcd") {
-        let help =
-            "use \"tandemd\", a third machine that runs `tandemd --witness`, or \"exec\", your own program";
-        value.add(value.refuse("this build has no etcd support").allowed(KINDS).help(help));
+    let (kinds, words) = kinds(ETCD);
+    let value = table.need("kind", words)?;
+    if !ETCD && value.as_string() == Some("etcd") {
+        let help = "build tandemd with `cargo build --release --features etcd`; or use \"tandemd\", a third machine that runs \
+                    `tandemd --witness`, or \"exec\", your own program";
+        value.add(value.refuse("this build has no etcd support").allowed(words).help(help));
         return None;
     }
-    value.choice(&[("tandemd", "tandemd"), ("exec", "exec")])
+    value.choice(kinds)
+}
+
+type Kinds = &'static [(&'static str, &'static str)];
+
+/// Those that there are, and in words; `etcd`: this build can ask one.
+const fn kinds(etcd: bool) -> (Kinds, &'static str) {
+    if etcd {
+        (&[("tandemd", "tandemd"), ("etcd", "etcd"), ("exec", "exec")], "\"tandemd\", \"etcd\", \"exec\"")
+    } else {
+        (&[("tandemd", "tandemd"), ("exec", "exec")], "\"tandemd\", \"exec\"")
+    }
 }
 
 /// Refuses the keys of the other kind.
