@@ -23,11 +23,31 @@ impl Etcd {
     /// Starts one and waits until it takes connections. One of the same name goes on with the former one's data. `tls`: its
     /// certificate, its key and the authority of its clients.
     pub fn start(lab: &Lab, name: &str, port: u16, tls: Option<[&str; 3]>) -> Self {
+        let mut etcd = Self::launch(lab, name, port, tls, &[(name, port)]);
+        etcd.wait();
+        etcd
+    }
+
+    /// Three that agree with each other.
+    pub fn cluster(lab: &Lab, names: [&str; 3]) -> [Self; 3] {
+        let mut port = 2369;
+        let all = names.map(|name| {
+            port += 10;
+            (name, port)
+        });
+        let mut members = all.map(|(name, port)| Self::launch(lab, name, port, None, &all));
+        members.iter_mut().for_each(Self::wait);
+        members
+    }
+
+    fn launch(lab: &Lab, name: &str, port: u16, tls: Option<[&str; 3]>, all: &[(&str, u16)]) -> Self {
         let dir = lab.path(&format!("etcd.{name}"));
         let scheme = if tls.is_some() { "https" } else { "http" };
         let (clients, peers) =
             (format!("{scheme}://192.0.2.9:{port}"), format!("http://192.0.2.9:{}", port + 1));
-        let (data, cluster) = (dir.display().to_string(), format!("{name}={peers}"));
+        let data = dir.display().to_string();
+        let member = |(name, port): &(&str, u16)| format!("{name}=http://192.0.2.9:{}", port + 1);
+        let cluster = all.iter().map(member).collect::<Vec<_>>().join(",");
         let mut args = vec!["etcd", "--name", name, "--data-dir", &data, "--log-level", "warn"];
         args.extend([
             "--logger",
@@ -51,9 +71,7 @@ impl Etcd {
             ]);
         }
         let process = Process::start(lab, "c", &format!("etcd.{name}"), &args, &[]);
-        let mut etcd = Etcd { process, name: name.to_owned(), dir, port };
-        etcd.wait();
-        etcd
+        Etcd { process, name: name.to_owned(), dir, port }
     }
 
     /// Where it is asked.

@@ -15,6 +15,8 @@ mod drbd_handler;
 mod election;
 #[cfg(feature = "etcd")]
 mod etcd;
+#[cfg(feature = "etcd")]
+mod etcd_faults;
 mod events;
 mod faults;
 mod groups;
