@@ -3,6 +3,7 @@
 //! The map, and which room may use which (a test in `tests/layering.rs` holds us to it):
 //!
 //! - cores, without I/O, clock or randomness: [`time`], [`vrrp`], [`bfd`], [`resource`], [`pair`]
+//! - [`fingerprint`]: whose certificate it is; uses nothing of the others, and everybody may use it
 //! - [`events`]: what happened, and a store for it; uses nothing of the others
 //! - [`config`]: files to checked settings; uses the cores' types
 //! - the shell's parts: [`net`], [`guardian`], [`process`], [`agents`], [`track`], [`notify`], [`peer`],
@@ -18,6 +19,7 @@ pub mod control;
 pub mod daemon;
 pub mod events;
 pub mod fence;
+pub mod fingerprint;
 pub mod guardian;
 pub mod import;
 pub mod net;

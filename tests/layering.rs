@@ -72,9 +72,12 @@ const BESIDE_PEER: [&str; 13] = [
 const CORES: [&str; 5] = ["crate::time", "crate::vrrp", "crate::bfd", "crate::resource", "crate::pair"];
 const TOP: [&str; 2] = ["crate::daemon", "crate::cli"];
 
-const RULES: [Rule; 45] = [
+const RULES: [Rule; 52] = [
     Rule { room: "time.rs", forbidden: &IO },
     Rule { room: "time.rs", forbidden: &ABOVE_CORE },
+    Rule { room: "fingerprint.rs", forbidden: &IO },
+    Rule { room: "fingerprint.rs", forbidden: &ABOVE_CORE },
+    Rule { room: "fingerprint.rs", forbidden: &CORES },
     Rule { room: "vrrp", forbidden: &IO },
     Rule { room: "vrrp", forbidden: &ABOVE_CORE },
     Rule { room: "bfd", forbidden: &IO },
@@ -103,6 +106,10 @@ const RULES: [Rule; 45] = [
     Rule { room: "witness/lease.rs", forbidden: &ABOVE_CORE },
     Rule { room: "witness/right.rs", forbidden: &IO },
     Rule { room: "witness/right.rs", forbidden: &ABOVE_CORE },
+    Rule { room: "witness/client/etcd/decide.rs", forbidden: &IO },
+    Rule { room: "witness/client/etcd/decide.rs", forbidden: &ABOVE_CORE },
+    Rule { room: "witness/client/etcd/wire.rs", forbidden: &IO },
+    Rule { room: "witness/client/etcd/wire.rs", forbidden: &ABOVE_CORE },
     Rule { room: "witness", forbidden: &TOP },
     Rule { room: "fence", forbidden: &TOP },
     Rule { room: "process", forbidden: &["crate::witness", "crate::fence"] },

@@ -44,9 +44,9 @@ pub use model::{
     Vmac,
 };
 pub use pair::{
-    DIRECT_LINK, DayWindow, DirectLink, Failback, Fence, FenceAction, FenceAgent, Fingerprint, FlapLimit,
-    NETWORK_LINK, PAIR_PORT, PairServer, PairSettings, WITNESS_PORT, Watchdog, Witness, WitnessKind,
-    WitnessPair, WitnessServer,
+    DIRECT_LINK, DayWindow, DirectLink, EtcdSettings, EtcdTls, Failback, Fence, FenceAction, FenceAgent,
+    Fingerprint, FlapLimit, NETWORK_LINK, PAIR_PORT, PairServer, PairSettings, WITNESS_PORT, Watchdog,
+    Witness, WitnessKind, WitnessPair, WitnessServer,
 };
 pub use render::effective_toml;
 pub use report::Source;

@@ -2,7 +2,8 @@
 
 use super::start::{EX_CANTCREAT, EX_CONFIG, EX_SOFTWARE, prepare_dir};
 use super::{Args, logging};
-use crate::config::{self, Fingerprint, WitnessServer};
+use crate::config::{self, WitnessServer};
+use crate::fingerprint::Fingerprint;
 use crate::peer::Identity;
 use crate::witness;
 use crate::witness::lease::Limits;
@@ -59,8 +60,8 @@ pub(super) fn print_fingerprint(args: &Args) -> ExitCode {
 }
 
 /// As the configuration takes it.
-fn shown(identity: &Identity) -> Fingerprint {
-    Fingerprint(*identity.fingerprint().bytes())
+fn shown(identity: &Identity) -> impl std::fmt::Display {
+    identity.fingerprint().configured()
 }
 
 fn identity(dir: &Path) -> Result<Identity, String> {
@@ -106,12 +107,12 @@ fn serve(settings: &WitnessServer) -> Result<(), (u8, String)> {
     done
 }
 
-type Pairs = Vec<(witness::PairId, [witness::Fingerprint; 2])>;
+type Pairs = Vec<(witness::PairId, [Fingerprint; 2])>;
 
 fn pairs(settings: &WitnessServer) -> Result<Pairs, String> {
     let one = |p: &config::WitnessPair| {
         let id = p.name.parse::<witness::PairId>().map_err(|e| format!("{}: {e}", p.name))?;
-        Ok((id, p.nodes.map(|f| witness::Fingerprint(f.0))))
+        Ok((id, p.nodes))
     };
     settings.pairs.iter().map(one).collect()
 }

@@ -79,7 +79,7 @@ impl Links {
             Way {
                 heard: works.then_some((now, life, sequence)),
                 acknowledged: works.then_some(now),
-                late: false,
+                late: None,
             }
         };
         Links { ways: self.ways.iter().map(turned).collect(), sent: VecDeque::new(), ..self.clone() }

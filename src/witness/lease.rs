@@ -9,7 +9,8 @@
 //!   it ever had it for, as nothing tells when it renewed last.
 //! - A pair without a record waits out the longest lease there is: a record may have been lost.
 
-use super::types::{Answer, Ask, Denied, Fingerprint, LeaseView, PairId, Token, Verb};
+use super::types::{Answer, Ask, Denied, LeaseView, PairId, Token, Verb};
+use crate::fingerprint::Fingerprint;
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ pub struct Record {
     /// Which pair.
     pub pair: PairId,
     /// Who has the lease, or had it last.
+    #[serde(default, with = "crate::fingerprint::plain")]
     pub holder: Option<Fingerprint>,
     /// The highest generation that a lease was given for.
     pub generation: u64,

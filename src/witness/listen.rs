@@ -1,22 +1,20 @@
 //! Where the witness is reached: TLS 1.3, and only by the nodes of its pairs, which show the certificates that it knows.
 
 use super::server::{self, Caller, Service};
-use super::types::Fingerprint;
+use crate::fingerprint::Fingerprint;
 use crate::net::clock;
 use crate::peer::compare::printable;
 use crate::peer::journal::{Journal, Kind};
 use crate::peer::limits::{Bucket, Gate, Limits, Place, Rate};
-use crate::peer::{self, Identity, tls};
+use crate::peer::{Identity, socket, tls};
 use axum::Extension;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use socket2::{SockRef, TcpKeepalive};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -33,10 +31,6 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(120);
 /// After an error of accept(2) that does not go away by itself (no file descriptors left).
 const PAUSE: Duration = Duration::from_millis(200);
-/// The head of a request and its buffer, in bytes; hyper's least.
-const BUFFER: usize = 8 << 10;
-/// Header fields.
-const HEADERS: usize = 16;
 /// Connections of one node at a time; it needs one for each pair.
 const PER_NODE: usize = 16;
 /// Connections of all nodes at a time.
@@ -60,7 +54,7 @@ struct Shared {
     tls: TlsAcceptor,
     service: Service,
     gate: Mutex<Gate>,
-    open: Mutex<BTreeMap<peer::Fingerprint, usize>>,
+    open: Mutex<BTreeMap<Fingerprint, usize>>,
     journal: Journal,
 }
 
@@ -80,7 +74,7 @@ impl Door {
         nodes: impl IntoIterator<Item = Fingerprint>,
         service: Service,
     ) -> Result<Self, rustls::Error> {
-        let known: BTreeSet<_> = nodes.into_iter().map(|f| peer::Fingerprint::from_bytes(f.0)).collect();
+        let known: BTreeSet<_> = nodes.into_iter().collect();
         Ok(Door(Arc::new(Shared {
             tls: TlsAcceptor::from(Arc::new(tls::server_of(identity, known)?)),
             service,
@@ -158,7 +152,7 @@ impl Drop for Ticket {
 /// The place of a node's connection.
 struct Seat {
     shared: Arc<Shared>,
-    node: peer::Fingerprint,
+    node: Fingerprint,
 }
 
 impl Drop for Seat {
@@ -188,7 +182,7 @@ fn enter(shared: &Arc<Shared>, from: IpAddr) -> Option<Ticket> {
     }
 }
 
-fn sit_down(shared: &Arc<Shared>, node: peer::Fingerprint) -> Option<Seat> {
+fn sit_down(shared: &Arc<Shared>, node: Fingerprint) -> Option<Seat> {
     let mut open = locked(&shared.open);
     let all: usize = open.values().sum();
     let count = open.entry(node).or_default();
@@ -200,7 +194,7 @@ fn sit_down(shared: &Arc<Shared>, node: peer::Fingerprint) -> Option<Seat> {
 }
 
 async fn run(shared: Arc<Shared>, stream: TcpStream, from: IpAddr, ticket: Ticket) {
-    prepare(&stream);
+    socket::prepare(&stream);
     let stream = match timeout(HANDSHAKE, shared.tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(e)) => {
@@ -225,38 +219,21 @@ async fn run(shared: Arc<Shared>, stream: TcpStream, from: IpAddr, ticket: Ticke
         return shared.journal.note(Kind::Refused, || format!("{from}: {node} has too many connections"));
     };
     // How it ends is the other side's business.
-    let _ = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
-        .max_buf_size(BUFFER)
-        .max_headers(HEADERS)
-        .auto_date_header(false)
+    let _ = socket::http(IDLE)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(answers(&shared, node)))
         .await;
 }
 
 /// The answers for one connection of this node.
-fn answers(shared: &Shared, node: peer::Fingerprint) -> Router {
+fn answers(shared: &Shared, node: Fingerprint) -> Router {
     let asked = Arc::new(Mutex::new(Bucket::default()));
     let slow = move |request: Request, next: Next| {
         let allowed = locked(&asked).take(QUESTIONS, clock::now());
         async move { if allowed { next.run(request).await } else { busy() } }
     };
-    server::router(shared.service.clone())
-        .layer(middleware::from_fn(slow))
-        .layer(Extension(Caller(Fingerprint(*node.bytes()))))
+    server::router(shared.service.clone()).layer(middleware::from_fn(slow)).layer(Extension(Caller(node)))
 }
 
 fn busy() -> Response {
     (StatusCode::TOO_MANY_REQUESTS, "too many questions\n").into_response()
-}
-
-fn prepare(stream: &TcpStream) {
-    let socket = SockRef::from(stream);
-    // A node that lost power, or that reads nothing, is cut by the kernel. Without these all takes longer, no more.
-    let _ = stream.set_nodelay(true);
-    let _ = socket.set_tcp_user_timeout(Some(Duration::from_secs(20)));
-    let keepalive =
-        TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5));
-    let _ = socket.set_tcp_keepalive(&keepalive);
 }

@@ -16,4 +16,5 @@ pub mod server;
 pub mod store;
 mod types;
 
-pub use types::{Answer, Ask, BadName, Denied, Fingerprint, LeaseView, PairId, Token, Verb};
+pub use crate::fingerprint::Fingerprint;
+pub use types::{Answer, Ask, BadName, Denied, LeaseView, PairId, Token, Verb};

@@ -5,7 +5,8 @@
 
 use super::lease::{Decision, Leases, Limits, Record, Unfit};
 use super::store::Keep;
-use super::types::{Answer, Ask, Denied, Fingerprint, PairId};
+use super::types::{Answer, Ask, Denied, PairId};
+use crate::fingerprint::Fingerprint;
 use crate::net::clock;
 use crate::time::Instant;
 use axum::body::{Body, to_bytes};
@@ -127,7 +128,7 @@ impl Kept {
     fn stranger(&mut self, who: Fingerprint, ask: &Ask, now: Instant) {
         if let Some(more) = self.strangers.line(now) {
             let pair = &ask.pair;
-            tracing::warn!(%pair, "certificate {who} is not known as one of this pair{more}: compare the settings");
+            tracing::warn!(%pair, "certificate {} is not known as one of this pair{more}: compare the settings", who.plain());
         }
     }
 
@@ -142,7 +143,7 @@ impl Kept {
         let Some(holder) = record.holder.filter(|h| self.told.get(pair) != Some(h)) else { return };
         if let Some(more) = self.moves.line(now) {
             let (generation, token) = (record.generation, record.token);
-            tracing::info!(%pair, generation, "lease {token} is given to {holder}{more}");
+            tracing::info!(%pair, generation, "lease {token} is given to {}{more}", holder.plain());
             self.told.insert(pair.clone(), holder);
         }
     }

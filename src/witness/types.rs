@@ -1,5 +1,6 @@
 //! What is said between a node and the witness. The JSON of [`Ask`] and [`Answer`] is a contract.
 
+use crate::fingerprint::Fingerprint;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -9,15 +10,12 @@ use thiserror::Error;
 /// The longest name of a pair, in characters.
 const LONGEST_NAME: usize = 64;
 
-/// A name or a fingerprint that cannot be one.
+/// A name that cannot be one.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum BadName {
     /// The name of a pair.
     #[error("a pair's name has 1 to 64 letters, digits, '.', '_' or '-', and does not begin with '.' or '-'")]
     Pair,
-    /// The fingerprint of a certificate.
-    #[error("a fingerprint is the SHA-256 of a certificate: 64 hexadecimal digits")]
-    Fingerprint,
 }
 
 /// The name of a pair: 1 to 64 of the letters `A-Z a-z`, digits, `.`, `_`, `-`; the first is a letter, a digit or `_`.
@@ -62,52 +60,6 @@ impl From<PairId> for String {
 impl fmt::Display for PairId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// A node, by the SHA-256 of its TLS certificate (DER). Written as 64 hexadecimal digits; colons between them are read.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Fingerprint(pub [u8; 32]);
-
-impl FromStr for Fingerprint {
-    type Err = BadName;
-    fn from_str(text: &str) -> Result<Self, BadName> {
-        let digits: Vec<u32> =
-            text.chars().filter(|c| *c != ':').map(|c| c.to_digit(16).unwrap_or(u32::MAX)).collect();
-        if digits.len() != 64 || digits.iter().any(|d| *d > 15) {
-            return Err(BadName::Fingerprint);
-        }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-            *byte = pair.iter().fold(0, |all: u8, d| (all << 4) | u8::try_from(*d).unwrap_or(0));
-        }
-        Ok(Fingerprint(bytes))
-    }
-}
-
-impl TryFrom<String> for Fingerprint {
-    type Error = BadName;
-    fn try_from(text: String) -> Result<Self, BadName> {
-        text.parse()
-    }
-}
-
-impl From<Fingerprint> for String {
-    fn from(f: Fingerprint) -> String {
-        f.to_string()
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
     }
 }
 
@@ -258,6 +210,7 @@ pub enum Denied {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LeaseView {
     /// Who has it, or had it last.
+    #[serde(default, with = "crate::fingerprint::plain")]
     pub holder: Option<Fingerprint>,
     /// Whether that is the node that asked.
     pub yours: bool,
@@ -277,7 +230,6 @@ fn seconds(ms: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn a_pairs_name_is_a_word_and_a_file_name() {
@@ -325,21 +277,5 @@ mod tests {
     fn times_for_people_are_never_too_short() {
         let text = Denied::Held { remaining_ms: 1001 }.to_string();
         assert!(text.contains("2 s"), "{text}");
-    }
-
-    proptest! {
-        #[test]
-        fn a_fingerprint_is_what_it_was(bytes: [u8; 32]) {
-            let text = Fingerprint(bytes).to_string();
-            prop_assert_eq!(text.parse(), Ok(Fingerprint(bytes)));
-            let colons: Vec<&str> = text.as_bytes().chunks(2).map(|c| std::str::from_utf8(c).unwrap()).collect();
-            prop_assert_eq!(colons.join(":").to_uppercase().parse(), Ok(Fingerprint(bytes)));
-        }
-
-        #[test]
-        fn nothing_else_is_one(text in "\\PC{0,80}") {
-            prop_assume!(text.chars().filter(|c| c.is_ascii_hexdigit()).count() != 64);
-            prop_assert_eq!(text.parse::<Fingerprint>(), Err(BadName::Fingerprint));
-        }
     }
 }

@@ -10,6 +10,11 @@ fn every_example_loads_without_errors_and_warnings() {
     let mut seen = 0;
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("conf")).unwrap() {
         let path = entry.unwrap().path();
+        if cfg!(not(feature = "etcd")) && path.ends_with("pair-etcd.toml") {
+            let why = load(&path).unwrap_err().to_string();
+            assert!(why.contains("no etcd support") && why.contains("--features etcd"), "{why}");
+            continue;
+        }
         let loaded = load(&path).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(loaded.warnings, [], "{}", path.display());
         let config = &loaded.config;
@@ -60,6 +65,12 @@ fn the_nodes_of_the_pairs_agree() {
     assert!(server.listen.contains(&address) && server.port == port);
     assert!(remote.pairs[0].dead_after() >= witness.lease);
 
+    if cfg!(feature = "etcd") {
+        let etcd = of("pair-etcd.toml");
+        let WitnessKind::Etcd(settings) = etcd.witness.unwrap().kind else { panic!() };
+        assert_eq!(settings.endpoints.len(), 3);
+        assert!(settings.tls.unwrap().own.is_some());
+    }
     let vrrp = of("pair-vrrp.toml");
     assert_eq!(vrrp.pairs[0].vrrp_instance, ["kad"]);
     assert!(vrrp.resources.iter().all(|r| r.pair.as_deref() == Some("esc")));

@@ -163,7 +163,7 @@ fn the_witness_on_a_third_machine() {
     let witness = config(&(pair("") + &text)).witness.unwrap();
     let WitnessKind::Tandemd { address: at, port, fingerprint } = witness.kind else { panic!() };
     assert_eq!((at, port, fingerprint), (address("198.51.100.9"), 8083, Fingerprint([10; 32])));
-    assert_eq!(fingerprint.to_string(), format!("sha256:{}", "0a".repeat(32)));
+    assert_eq!(fingerprint.configured().to_string(), format!("sha256:{}", "0a".repeat(32)));
     assert_eq!((witness.lease, witness.margin, witness.timeout), (seconds(10), seconds(2), seconds(2)));
 
     let server = config(&witness_server("")).witness_server.unwrap();

@@ -13,8 +13,7 @@ fn fence(lines: &str) -> String {
 #[test]
 fn the_witness() {
     for (line, key, text) in [
-        ("kind = \"etcd\"", "kind", "this build has no etcd support"),
-        ("kind = \"zookeeper\"", "kind", "\"tandemd\", \"exec\""),
+        ("kind = \"zookeeper\"", "kind", "\"tandemd\", "),
         ("", "kind", "is missing"),
         ("kind = \"exec\"", "command", "an absolute path"),
         ("kind = \"exec\"\ncommand = \"ask\"", "command", "must begin with an absolute path"),
@@ -29,8 +28,6 @@ fn the_witness() {
     ] {
         says(&error(&format!("{}[witness]\n{line}\n", pair(""))), &format!("witness: {key}"), text);
     }
-    let d = error(&format!("{}[witness]\nkind = \"etcd\"\nlease = 5\n", pair("")));
-    assert!(d.help.as_deref().unwrap().contains("`tandemd --witness`"), "{d}");
     for (line, key, text) in [
         ("port = 70000", "port", "1 to 65535"),
         ("command = \"/x\"", "command", "it is a key of kind \"exec\""),
@@ -54,6 +51,101 @@ fn the_witness() {
     let two = [source(&twice), source(WITNESS)];
     let all = parse(&two, &Options::default()).unwrap_err();
     assert!(all.0.len() == 1 && all.0[0].message.starts_with("stands already at line"), "{all}");
+}
+
+#[test]
+#[cfg(not(feature = "etcd"))]
+fn etcd_is_not_part_of_every_build() {
+    let d = error(&format!("{}[witness]\nkind = \"etcd\"\nlease = 5\n", pair("")));
+    says(&d, "witness: kind", "this build has no etcd support");
+    for words in ["`cargo build --release --features etcd`", "`tandemd --witness`"] {
+        assert!(d.help.as_deref().unwrap().contains(words), "{d}");
+    }
+}
+
+#[cfg(feature = "etcd")]
+mod etcd {
+    use super::*;
+    use crate::helpers::config;
+    use tandemd::config::{EtcdTls, WitnessKind, effective_toml};
+
+    const TWO: &str =
+        "endpoints = [\"https://192.0.2.2\", \"https://[2001:db8::9]:4001/\"]\nca_file = \"/etc/ca.pem\"";
+
+    fn with(lines: &str) -> String {
+        format!("{}[witness]\nkind = \"etcd\"\n{lines}\n", pair(""))
+    }
+
+    #[test]
+    fn is_read_and_written_again() {
+        // A member of etcd may run on the other node.
+        let own = "prefix = \"/site-1/ha/\"\ncert_file = \"/etc/c.pem\"\nkey_file = \"/etc/k.pem\"";
+        let text = with(&format!("{TWO}\n{own}")) + UNIT;
+        let all = config(&text);
+        let WitnessKind::Etcd(etcd) = &all.witness.as_ref().unwrap().kind else { panic!() };
+        let shown: Vec<_> = etcd.endpoints.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["192.0.2.2:2379", "[2001:db8::9]:4001"]);
+        assert_eq!(etcd.prefix, "/site-1/ha/");
+        let own = Some(("/etc/c.pem".into(), "/etc/k.pem".into()));
+        assert_eq!(etcd.tls, Some(EtcdTls { ca_file: "/etc/ca.pem".into(), own }));
+        let written = effective_toml(&all);
+        assert_eq!(config(&written), all, "{written}");
+
+        let all = config(&(with(TWO) + UNIT));
+        let WitnessKind::Etcd(etcd) = &all.witness.as_ref().unwrap().kind else { panic!() };
+        assert_eq!((etcd.prefix.as_str(), &etcd.tls.as_ref().unwrap().own), ("/tandemd/", &None));
+        assert_eq!(config(&effective_toml(&all)), all);
+    }
+
+    #[test]
+    fn without_tls_is_warned_of() {
+        let text = with("endpoints = [\"http://198.51.100.9\"]");
+        says(&warning(&text), "witness: endpoints", "can grant a lease");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let eight: Vec<_> = (1..9).map(|n| format!("\"https://198.51.100.{n}\"")).collect();
+        let eight = format!("endpoints = [{}]\nca_file = \"/x\"", eight.join(", "));
+        for (lines, key, text) in [
+            ("", "endpoints", "1 to 7 of the form"),
+            ("endpoints = []", "endpoints", "lists 0 endpoints"),
+            (&*eight, "endpoints", "lists 8 endpoints"),
+            ("endpoints = \"https://198.51.100.9\"", "endpoints", "list"),
+            ("endpoints = [\"198.51.100.9:2379\"]", "endpoints", "is not an endpoint"),
+            ("endpoints = [\"https://etcd.example:2379\"]", "endpoints", "an address, not a name"),
+            ("endpoints = [\"https://198.51.100.9/v3\"]", "endpoints", "is not an endpoint"),
+            ("endpoints = [\"https://198.51.100.9:0\"]", "endpoints", "no host's address"),
+            ("endpoints = [\"https://0.0.0.0\"]", "endpoints", "no host's address"),
+            ("endpoints = [\"https://[fe80::1]\"]", "endpoints", "no host's address"),
+            (
+                "endpoints = [\"https://198.51.100.9\", \"http://198.51.100.8\"]\nca_file = \"/x\"",
+                "endpoints",
+                "partly https",
+            ),
+            (
+                "endpoints = [\"https://198.51.100.9\", \"https://198.51.100.9:2379\"]\nca_file = \"/x\"",
+                "endpoints",
+                "twice",
+            ),
+            ("endpoints = [\"https://198.51.100.9\"]", "ca_file", "etcd's authority"),
+            (&format!("{TWO}\ncert_file = \"/x\""), "cert_file", "has no key"),
+            (&format!("{TWO}\nkey_file = \"/x\""), "key_file", "has no certificate"),
+            (&format!("{TWO}\ncert_file = \"x\"\nkey_file = \"/x\""), "cert_file", "absolute path"),
+            (&format!("{TWO}\nprefix = \"tandemd/\""), "prefix", "beginning of a key"),
+            (&format!("{TWO}\nprefix = \"/a b/\""), "prefix", "beginning of a key"),
+            (&format!("{TWO}\nport = 5"), "port", "it is a key of kind \"tandemd\""),
+            (&format!("{TWO}\ncommand = \"/x\""), "command", "it is a key of kind \"exec\""),
+            (&format!("{TWO}\nendpoint = 5"), "endpoint", "write `endpoints`"),
+        ] {
+            says(&error(&with(lines)), &format!("witness: {key}"), text);
+        }
+        let plain = with("endpoints = [\"http://198.51.100.9\"]\nca_file = \"/x\"");
+        let all = mistakes(&plain);
+        assert!(all.iter().any(|d| d.message.contains("no use with http")), "{all:?}");
+        let exec = format!("{}[witness]\nkind = \"exec\"\ncommand = \"/x\"\nprefix = \"/x/\"\n", pair(""));
+        says(&error(&exec), "witness: prefix", "it is a key of kind \"etcd\"");
+    }
 }
 
 #[test]

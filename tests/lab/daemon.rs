@@ -14,7 +14,7 @@ pub struct Process {
 }
 
 impl Process {
-    fn start(lab: &Lab, node: &str, name: &str, args: &[&str], env: &[(&str, String)]) -> Self {
+    pub(super) fn start(lab: &Lab, node: &str, name: &str, args: &[&str], env: &[(&str, String)]) -> Self {
         let log = lab.path(&format!("{node}.{name}.log"));
         let file = File::options().create(true).append(true).open(&log).expect("log file");
         let child = Command::new("ip")

@@ -15,6 +15,7 @@
 
 pub mod capture;
 pub mod daemon;
+pub mod etcd;
 pub mod frames;
 pub mod inject;
 pub mod ping;

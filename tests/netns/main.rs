@@ -13,6 +13,10 @@ mod bfd_peers;
 mod debounce;
 mod drbd_handler;
 mod election;
+#[cfg(feature = "etcd")]
+mod etcd;
+#[cfg(feature = "etcd")]
+mod etcd_faults;
 mod events;
 mod faults;
 mod groups;
@@ -28,6 +32,8 @@ mod pair_commands;
 mod pair_cuts;
 mod pair_data;
 mod pair_disk;
+#[cfg(feature = "etcd")]
+mod pair_etcd;
 mod pair_faults;
 mod pair_flood;
 mod pair_lab;

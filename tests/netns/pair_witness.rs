@@ -18,7 +18,7 @@ pub(crate) struct Pair {
 
 impl Pair {
     /// `more`: further keys of the pair, and tables.
-    fn new(lab: Lab, more: String) -> Self {
+    pub(crate) fn new(lab: Lab, more: String) -> Self {
         for node in ["a", "b"] {
             let key = lab.path(&format!("{node}.key"));
             std::fs::write(&key, "Correct-Horse-7\n").expect("key");
@@ -125,6 +125,33 @@ impl Pair {
         run("ip netns exec sw nft delete table bridge apart");
     }
 
+    /// Both reach the witness, but not each other; then one of them reaches nobody, and then all is mended.
+    pub(crate) fn cut_off_one_has_the_lease(&self) {
+        let (a, b) = self.registered();
+        self.part();
+        self.wait_words(&b, "the witness has lent the right to serve to the other node");
+        // For longer than any right lasts that is not renewed.
+        let begin = Instant::now();
+        while begin.elapsed() < secs(6) {
+            assert_eq!((self.lab.holders(VIP), state(&b).as_str()), (vec!["a"], "secondary_lost_primary"));
+            sleep(50);
+        }
+        // Now a loses the witness too: it is down before b begins.
+        self.lab.cut("a");
+        self.wait(&b, "secondary_active");
+        assert_eq!(self.steps(), ["a up", "a down", "b up"]);
+        self.lab.wait_holder("b", VIP, secs(10));
+        assert_ne!(state(&a), "primary_active");
+
+        self.lab.heal("a");
+        self.join();
+        self.wait(&a, "primary_syncing");
+        wait_until(secs(20), "they may agree again", || a.adm("ha failback").status.success());
+        self.wait(&a, "primary_active");
+        self.lab.wait_holder("a", VIP, secs(10));
+        assert_eq!(self.steps(), ["a up", "a down", "b up", "b down", "a up"]);
+    }
+
     /// A power cut: nothing is said, and nothing stays.
     fn kill_a(&self, a: &mut Tandemd) {
         self.lab.cut("a");
@@ -182,29 +209,7 @@ fn of_two_that_are_cut_off_one_has_the_lease() {
     isolated("pair_witness::of_two_that_are_cut_off_one_has_the_lease", || {
         let (p, mut witness) = Pair::with_witness();
         assert!(witness.log().contains(&own_fingerprint(&p.lab)), "it says its own fingerprint");
-        let (a, b) = p.registered();
-        p.part();
-        p.wait_words(&b, "the witness has lent the right to serve to the other node");
-        // For longer than any right lasts that is not renewed.
-        let begin = Instant::now();
-        while begin.elapsed() < secs(6) {
-            assert_eq!((p.lab.holders(VIP), state(&b).as_str()), (vec!["a"], "secondary_lost_primary"));
-            sleep(50);
-        }
-        // Now a loses the witness too: it is down before b begins.
-        p.lab.cut("a");
-        p.wait(&b, "secondary_active");
-        assert_eq!(p.steps(), ["a up", "a down", "b up"]);
-        p.lab.wait_holder("b", VIP, secs(10));
-        assert_ne!(state(&a), "primary_active");
-
-        p.lab.heal("a");
-        p.join();
-        p.wait(&a, "primary_syncing");
-        wait_until(secs(20), "they may agree again", || a.adm("ha failback").status.success());
-        p.wait(&a, "primary_active");
-        p.lab.wait_holder("a", VIP, secs(10));
-        assert_eq!(p.steps(), ["a up", "a down", "b up", "b down", "a up"]);
+        p.cut_off_one_has_the_lease();
         assert_eq!(witness.stop(), Some(0));
     });
 }

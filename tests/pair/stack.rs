@@ -187,17 +187,17 @@ impl World {
         }
         let found: Vec<(Name, Level)> = s.levels.iter().map(|(n, l)| (n.clone(), *l)).collect();
         let link = vrrp::Input::Interface(Ok(format!("192.0.2.{}", n + 1).parse().unwrap()));
-        self.to_router(n, vrrp::Input::Await(PAIR, "the nodes have not spoken yet".into()));
-        self.to_router(n, link);
+        self.tell_router(n, vrrp::Input::Await(PAIR, "the nodes have not spoken yet".into()));
+        self.tell_router(n, link);
         for (name, level) in found {
-            self.to_graph(n, res::Input::Found(name, level));
+            self.tell_graph(n, res::Input::Found(name, level));
         }
         // What was found down needs no word of the pair.
         if !self.nodes[n].stack.as_ref().unwrap().anything() {
             self.stack_is_told(n, false);
         }
         if self.nodes[n].maintenance {
-            self.to_graph(n, res::Input::Command(res::Command::Maintenance(true)));
+            self.tell_graph(n, res::Input::Command(res::Command::Maintenance(true)));
         }
     }
 
@@ -218,7 +218,10 @@ impl World {
         let Some(s) = &mut self.nodes[n].stack else { return };
         (s.serves, s.moved, s.failed) = (serves, false, None);
         let why = "the pair's word".to_owned();
-        self.to_router(n, if serves { vrrp::Input::Take(PAIR, why) } else { vrrp::Input::Yield(PAIR, why) });
+        self.tell_router(
+            n,
+            if serves { vrrp::Input::Take(PAIR, why) } else { vrrp::Input::Yield(PAIR, why) },
+        );
         let Some(s) = &self.nodes[n].stack else { return };
         if !serves && !s.advertises() && !s.placed {
             self.aim(n, Target::Lowered);
@@ -230,11 +233,11 @@ impl World {
         let Some(s) = &mut self.nodes[n].stack else { return };
         if s.aim != Some(target) || s.failed.is_some() {
             (s.aim, s.reached, s.blocked) = (Some(target), None, None);
-            self.to_graph(n, res::Input::Target(target));
+            self.tell_graph(n, res::Input::Target(target));
         }
     }
 
-    fn to_router(&mut self, n: usize, input: vrrp::Input) {
+    fn tell_router(&mut self, n: usize, input: vrrp::Input) {
         let clock = self.nodes[n].clock(self.now);
         let Some(s) = &mut self.nodes[n].stack else { return };
         let mut out = Vec::new();
@@ -266,7 +269,7 @@ impl World {
         let Some(s) = &mut self.nodes[n].stack else { return };
         if s.claimed && !s.placed && s.reached == Some(Target::Raised) && s.failed.is_none() {
             (s.placed, s.moved) = (true, true);
-            self.to_router(n, vrrp::Input::AddressesPlaced);
+            self.tell_router(n, vrrp::Input::AddressesPlaced);
         }
     }
 
@@ -274,11 +277,11 @@ impl World {
     fn lowered(&mut self, n: usize) {
         let Some(s) = &self.nodes[n].stack else { return };
         if !s.claimed && s.reached == Some(Target::Lowered) && s.router.is_leaving() {
-            self.to_router(n, vrrp::Input::AddressesReleased);
+            self.tell_router(n, vrrp::Input::AddressesReleased);
         }
     }
 
-    fn to_graph(&mut self, n: usize, input: res::Input) {
+    fn tell_graph(&mut self, n: usize, input: res::Input) {
         let clock = self.nodes[n].clock(self.now);
         let Some(s) = &mut self.nodes[n].stack else { return };
         let mut out = Vec::new();
@@ -377,8 +380,8 @@ impl World {
                 if let Some(s) = &mut self.nodes[n].stack {
                     s.wakes = None;
                 }
-                self.to_graph(n, res::Input::Timer);
-                self.to_router(n, vrrp::Input::Timer);
+                self.tell_graph(n, res::Input::Timer);
+                self.tell_router(n, vrrp::Input::Timer);
             }
             Later::StepEnds(resource, number, given) => self.step_ends(n, resource, number, given),
         }
@@ -408,7 +411,7 @@ impl World {
         if let (Some(level), StepResult::Done) = (level, &result) {
             s.levels.insert(resource.clone(), level);
         }
-        self.to_graph(n, res::Input::StepDone { resource, step, result });
+        self.tell_graph(n, res::Input::StepDone { resource, step, result });
     }
 
     /// The service as the rest of the world sees it, and what the core is told of it.
@@ -442,14 +445,14 @@ impl World {
         let name = Name::from(part);
         let Some(s) = &mut self.nodes[n].stack else { return };
         s.levels.insert(name.clone(), Level::Stopped);
-        self.to_graph(n, res::Input::Look(name));
+        self.tell_graph(n, res::Input::Look(name));
     }
 
     pub(crate) fn stack_rests(&mut self, n: usize, on: bool) {
         if !self.nodes[n].runs() {
             return;
         }
-        self.to_graph(n, res::Input::Command(res::Command::Maintenance(on)));
+        self.tell_graph(n, res::Input::Command(res::Command::Maintenance(on)));
         self.report(n);
     }
 
@@ -461,7 +464,7 @@ impl World {
                 return;
             }
             for part in PARTS {
-                self.to_graph(n, res::Input::Command(res::Command::Clear(part.into())));
+                self.tell_graph(n, res::Input::Command(res::Command::Clear(part.into())));
             }
             self.report(n);
         }

@@ -53,7 +53,7 @@ fn is_alive(pid: &str) -> bool {
 async fn it_is_told_what_is_asked_and_its_exit_status_answers() {
     let b = Bench::new();
     let w = b.witness(
-        "for a; do printf '%s|' \"$a\"; done >> told; echo >> told\n\
+        "for a; do printf '%s|' \"$a\"; done >> told; echo $TANDEM_SYNCED >> told\n\
          case $3 in acquire) exit 0;; renew) echo ' no more \x1b[1m' >&2; exit 3;; *) exit 0;; esac",
         SOON,
     );
@@ -64,8 +64,26 @@ async fn it_is_told_what_is_asked_and_its_exit_status_answers() {
     assert_eq!(w.ask(&ask(Verb::Release)).await, Answer::Released);
     assert!(matches!(w.ask(&ask(Verb::Look)).await, Answer::Unavailable { .. }));
     let told = std::fs::read_to_string(b.path("told")).unwrap();
-    let line = |verb| format!("--site|x y|{verb}|epn|alpha|7|10|\n");
-    assert_eq!(told, format!("{}{}{}", line("acquire"), line("renew"), line("release")));
+    let line = |verb, synced| format!("--site|x y|{verb}|epn|alpha|7|10|{synced}\n");
+    assert_eq!(told, format!("{}{}{}", line("acquire", "7"), line("renew", "7"), line("release", "")));
+}
+
+/// The command keeps the highest generation that it granted a lease for, as any witness has to.
+#[tokio::test]
+async fn older_data_get_no_lease() {
+    let b = Bench::new();
+    let w = b.witness(
+        "kept=$(cat kept 2>/dev/null || echo 0)\n\
+         [ $3 = release ] || [ $TANDEM_SYNCED -ge $kept ] || { echo $kept; exit 4; }\n\
+         [ $6 -le $kept ] || echo $6 > kept",
+        SOON,
+    );
+    let of = |generation, synced| Ask { generation, synced: Some(synced), ..ask(Verb::Acquire) };
+    assert!(matches!(w.ask(&of(9, 9)).await, Answer::Granted { .. }));
+    assert_eq!(w.ask(&of(9, 8)).await, Answer::Denied(Denied::Older { generation: 9 }));
+    assert_eq!(w.ask(&of(8, 8)).await, Answer::Denied(Denied::Older { generation: 9 }));
+    assert!(matches!(w.ask(&of(8, 9)).await, Answer::Granted { .. }));
+    assert_eq!(std::fs::read_to_string(b.path("kept")).unwrap(), "9\n");
 }
 
 #[tokio::test]

@@ -3,5 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test waits, and measures by the real clock")]
 
 mod command;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod schedules;
 mod service;

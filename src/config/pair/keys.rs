@@ -77,7 +77,22 @@ pub(super) const PAIR_SERVER: Keys = Keys {
 };
 
 pub(super) const WITNESS: Keys = Keys {
-    known: &["kind", "address", "port", "fingerprint", "command", "lease", "margin", "timeout", "watchdog"],
+    known: &[
+        "kind",
+        "address",
+        "port",
+        "fingerprint",
+        "command",
+        "endpoints",
+        "prefix",
+        "ca_file",
+        "cert_file",
+        "key_file",
+        "lease",
+        "margin",
+        "timeout",
+        "watchdog",
+    ],
     elsewhere: &[
         ("type", "write `kind`"),
         ("host", "write `address`"),
@@ -85,7 +100,10 @@ pub(super) const WITNESS: Keys = Keys {
         ("ttl", "write `lease`"),
         ("t_peer", "write `lease`"),
         ("t_self", "write `margin`: T_self is `lease` less `margin`"),
-        ("endpoints", "this build has no etcd support"),
+        ("endpoint", "write `endpoints`"),
+        ("ca", "write `ca_file`"),
+        ("cert", "write `cert_file`"),
+        ("key", "write `key_file`"),
     ],
 };
 

@@ -2,6 +2,7 @@
 //! machine's own `[witness_server]`.
 
 mod check;
+mod etcd;
 mod fence;
 mod hours;
 mod keys;
@@ -57,7 +58,7 @@ impl PairDrafts {
     /// Addresses that heartbeats and the witness use: they stay where they are, so none may be virtual.
     fn fixed_addresses(&self) -> impl Iterator<Item = &Spot<IpAddr>> {
         let listened = self.server.iter().flat_map(|s| &s.listen);
-        let witness = self.witness.iter().filter_map(|w| w.address.as_ref());
+        let witness = self.witness.iter().flat_map(|w| w.address.iter().chain(&w.endpoints));
         self.pairs.iter().flat_map(PairDraft::addresses).chain(listened).chain(witness)
     }
 }

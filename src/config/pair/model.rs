@@ -3,11 +3,13 @@
 use super::hours::DayWindow;
 use crate::config::model::ScriptCommand;
 use crate::config::resource::AddressOrder;
+use crate::fingerprint;
+pub use crate::fingerprint::Fingerprint;
 use crate::pair::{Mode, OnIsolation, Role, SplitBrain};
 use crate::resource::StopFailure;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -176,8 +178,11 @@ pub enum WitnessKind {
         /// `port`, not 0.
         port: u16,
         /// `fingerprint` of its certificate.
+        #[serde(serialize_with = "fingerprint::configured")]
         fingerprint: Fingerprint,
     },
+    /// An etcd that both nodes reach.
+    Etcd(EtcdSettings),
     /// The user's own program.
     Exec {
         /// `command`.
@@ -185,27 +190,24 @@ pub enum WitnessKind {
     },
 }
 
-/// SHA-256 of a certificate in DER. Written as `sha256:` and 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint(pub [u8; 32]);
-
-impl std::fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
+/// Where etcd is, and what is kept there.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct EtcdSettings {
+    /// `endpoints`: 1 to 7 that differ, over TLS or none of them.
+    pub endpoints: Vec<SocketAddr>,
+    /// `prefix`: the keys of pairs begin with it; it begins and ends with `/`.
+    pub prefix: String,
+    /// Over TLS; none: `http://`.
+    pub tls: Option<EtcdTls>,
 }
 
-impl std::fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Display::fmt(self, f)
-    }
-}
-
-impl Serialize for Fingerprint {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
+/// The files for TLS to etcd, in PEM.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct EtcdTls {
+    /// `ca_file`: who signs the certificates of the endpoints.
+    pub ca_file: PathBuf,
+    /// `cert_file` and `key_file`: what this node shows; only their owner may read the key.
+    pub own: Option<(PathBuf, PathBuf)>,
 }
 
 /// `[[fence]]`: a way to make sure that the other node is off.
@@ -266,5 +268,6 @@ pub struct WitnessPair {
     /// Name, as the nodes call it.
     pub name: String,
     /// `nodes`: the certificates of the two, not the same.
+    #[serde(serialize_with = "fingerprint::both_configured")]
     pub nodes: [Fingerprint; 2],
 }

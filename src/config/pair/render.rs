@@ -1,8 +1,8 @@
 //! Pairs and what belongs to them, written out again.
 
 use super::model::{
-    DirectLink, Failback, Fence, FenceAction, FenceAgent, PairServer, PairSettings, Watchdog, Witness,
-    WitnessKind, WitnessPair, WitnessServer,
+    DirectLink, EtcdSettings, Failback, Fence, FenceAction, FenceAgent, PairServer, PairSettings, Watchdog,
+    Witness, WitnessKind, WitnessPair, WitnessServer,
 };
 use crate::config::render::{Pairs, Rendered, command, kept, one, path, quoted, span, string, strings};
 use crate::config::resource::{address_order_word, stop_failure_word};
@@ -76,7 +76,7 @@ pub(in crate::config) fn pair_server(server: &PairServer) -> Pairs {
 
 pub(in crate::config) fn witness_server(server: &WitnessServer) -> Pairs {
     let pair = |p: &WitnessPair| {
-        let nodes = p.nodes.map(quoted).join(", ");
+        let nodes = p.nodes.map(|f| quoted(f.configured())).join(", ");
         format!("{{ name = {}, nodes = [{nodes}] }}", quoted(&p.name))
     };
     let pairs = (!server.pairs.is_empty()).then(|| Rendered::List(server.pairs.iter().map(pair).collect()));
@@ -94,8 +94,9 @@ pub(in crate::config) fn witness(witness: &Witness) -> Pairs {
             ("kind", string("tandemd")),
             ("address", string(address)),
             ("port", one(port)),
-            ("fingerprint", string(fingerprint)),
+            ("fingerprint", string(fingerprint.configured())),
         ]),
+        WitnessKind::Etcd(settings) => etcd(settings),
         WitnessKind::Exec { command: words } => kept([("kind", string("exec")), ("command", command(words))]),
     };
     pairs.extend(kept([
@@ -112,6 +113,20 @@ pub(in crate::config) fn witness(witness: &Witness) -> Pairs {
         ),
     ]));
     pairs
+}
+
+fn etcd(settings: &EtcdSettings) -> Pairs {
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let endpoints: Vec<_> = settings.endpoints.iter().map(|e| format!("{scheme}://{e}")).collect();
+    let own = settings.tls.as_ref().and_then(|tls| tls.own.as_ref());
+    kept([
+        ("kind", string("etcd")),
+        ("endpoints", strings(&endpoints)),
+        ("prefix", string(&settings.prefix)),
+        ("ca_file", settings.tls.as_ref().and_then(|tls| path(&tls.ca_file))),
+        ("cert_file", own.and_then(|(chain, _)| path(chain))),
+        ("key_file", own.and_then(|(_, key)| path(key))),
+    ])
 }
 
 pub(in crate::config) fn fence(fence: &Fence) -> Pairs {

@@ -1,9 +1,9 @@
 //! `[witness]`.
 
-use super::keys;
 use super::links::far;
 use super::model::{Fingerprint, WITNESS_PORT, Watchdog, Witness, WitnessKind};
 use super::server::read_port;
+use super::{etcd, keys};
 use crate::config::duration;
 use crate::config::names;
 use crate::config::once;
@@ -18,16 +18,29 @@ const SECOND: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(120);
 /// Two clocks may differ by 5 % each way: the least part of the lease that `margin` is.
 const LEAST_PART: u32 = 10;
-const KINDS: &str = "\"tandemd\", \"exec\"";
+/// Whether this build can ask etcd.
+const ETCD: bool = cfg!(feature = "etcd");
 /// The keys that only one kind has.
-const OWN: [(&str, &str); 4] =
-    [("address", "tandemd"), ("port", "tandemd"), ("fingerprint", "tandemd"), ("command", "exec")];
+const OWN: [(&str, &str); 9] = [
+    ("address", "tandemd"),
+    ("port", "tandemd"),
+    ("fingerprint", "tandemd"),
+    ("command", "exec"),
+    ("endpoints", "etcd"),
+    ("prefix", "etcd"),
+    ("ca_file", "etcd"),
+    ("cert_file", "etcd"),
+    ("key_file", "etcd"),
+];
 
 /// `[witness]` as far as it could be read.
 pub(in crate::config) struct WitnessDraft {
     /// Where its table begins.
     pub(super) at: At,
+    /// The third machine's.
     pub(super) address: Option<Spot<IpAddr>>,
+    /// Those of etcd, which may run on the nodes too.
+    pub(super) endpoints: Vec<Spot<IpAddr>>,
     pub(in crate::config) built: Option<Witness>,
 }
 
@@ -40,9 +53,18 @@ fn read_one(table: &Table<'_>) -> WitnessDraft {
     let word = read_kind(table);
     let times = read_times(table);
     let address = table.get("address").and_then(|v| far(&v));
+    let mut endpoints = Vec::new();
     let kind = word.and_then(|word| {
         check_own(table, word);
-        if word == "exec" { read_exec(table) } else { read_tandemd(table, address.as_ref()) }
+        match word {
+            "exec" => read_exec(table),
+            "etcd" => {
+                let (settings, addresses) = etcd::read(table);
+                endpoints = addresses;
+                settings.map(WitnessKind::Etcd)
+            }
+            _ => read_tandemd(table, address.as_ref()),
+        }
     });
     let watchdog = read_watchdog(table);
     let built = kind.zip(times).zip(watchdog).map(|((kind, (lease, margin, timeout)), watchdog)| Witness {
@@ -52,18 +74,30 @@ fn read_one(table: &Table<'_>) -> WitnessDraft {
         timeout,
         watchdog,
     });
-    WitnessDraft { at: table.at(), address, built }
+    WitnessDraft { at: table.at(), address, endpoints, built }
 }
 
 fn read_kind(table: &Table<'_>) -> Option<&'static str> {
-    let value = table.need("kind", KINDS)?;
-    if value.as_string() == Some("etcd") {
-        let help =
-            "use \"tandemd\", a third machine that runs `tandemd --witness`, or \"exec\", your own program";
-        value.add(value.refuse("this build has no etcd support").allowed(KINDS).help(help));
+    let (kinds, words) = kinds(ETCD);
+    let value = table.need("kind", words)?;
+    if !ETCD && value.as_string() == Some("etcd") {
+        let help = "build tandemd with `cargo build --release --features etcd`; or use \"tandemd\", a third machine that runs \
+                    `tandemd --witness`, or \"exec\", your own program";
+        value.add(value.refuse("this build has no etcd support").allowed(words).help(help));
         return None;
     }
-    value.choice(&[("tandemd", "tandemd"), ("exec", "exec")])
+    value.choice(kinds)
+}
+
+type Kinds = &'static [(&'static str, &'static str)];
+
+/// Those that there are, and in words; `etcd`: this build can ask one.
+const fn kinds(etcd: bool) -> (Kinds, &'static str) {
+    if etcd {
+        (&[("tandemd", "tandemd"), ("etcd", "etcd"), ("exec", "exec")], "\"tandemd\", \"etcd\", \"exec\"")
+    } else {
+        (&[("tandemd", "tandemd"), ("exec", "exec")], "\"tandemd\", \"exec\"")
+    }
 }
 
 /// Refuses the keys of the other kind.
@@ -90,27 +124,14 @@ fn read_tandemd(table: &Table<'_>, address: Option<&Spot<IpAddr>>) -> Option<Wit
 
 const PIN: &str = "\"sha256:\" and 64 hexadecimal digits, as the witness prints it when it starts";
 
-/// Digits as tools print them: in either case, with or without colons, with or without `sha256:`.
+/// In any form in which it is printed.
 pub(super) fn read_pin(value: &Value<'_>) -> Option<Fingerprint> {
     let text = value.string()?;
-    let pin = parse_pin(text);
+    let pin = text.parse().ok();
     if pin.is_none() {
         value.add(value.refuse("is not the fingerprint of a certificate").allowed(PIN));
     }
     pin
-}
-
-fn parse_pin(text: &str) -> Option<Fingerprint> {
-    let (head, rest) = text.split_at_checked(7).unwrap_or(("", text));
-    let digits = if head.eq_ignore_ascii_case("sha256:") { rest } else { text };
-    let digits: Option<Vec<u8>> = digits
-        .chars()
-        .filter(|c| *c != ':')
-        .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
-        .collect();
-    let digits = digits.filter(|d| d.len() == 64)?;
-    let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, d| byte << 4 | d)).collect();
-    Some(Fingerprint(bytes.try_into().ok()?))
 }
 
 /// `watchdog`; none: it is wrong.
@@ -167,32 +188,4 @@ fn read_times(table: &Table<'_>) -> Option<(Duration, Duration, Duration)> {
         return None;
     }
     Some((lease, margin, timeout))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fingerprint_is_read_as_tools_write_it() {
-        let pin = Fingerprint([0xab; 32]);
-        let digits = "ab".repeat(32);
-        let colons = vec!["AB"; 32].join(":");
-        for text in
-            [&digits, &format!("sha256:{digits}"), &colons, &format!("SHA256:{colons}"), &pin.to_string()]
-        {
-            assert_eq!(parse_pin(text), Some(pin), "{text}");
-        }
-        for text in [
-            "",
-            "sha256:",
-            &"ab".repeat(31),
-            &"ab".repeat(33),
-            &format!("{digits}a"),
-            &"xy".repeat(32),
-            "s\u{e4}ha256:ab",
-        ] {
-            assert_eq!(parse_pin(text), None, "{text}");
-        }
-    }
 }

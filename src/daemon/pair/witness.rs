@@ -4,8 +4,12 @@ use super::Happening;
 use crate::config::{self, Config, PairSettings, WitnessKind};
 use crate::net::clock;
 use crate::pair::{Ask, Generation, WitnessAnswer};
-use crate::peer::{self, Client, ClientError, ClientOptions, Identity};
+use crate::peer::{Client, ClientError, ClientOptions, Identity};
+#[cfg(feature = "etcd")]
+use crate::witness::client::EtcdWitness;
 use crate::witness::client::{ExecWitness, HttpWitness, Post, Posting, Reply, Witness};
+#[cfg(feature = "etcd")]
+use crate::witness::lease::Limits;
 use crate::witness::right::{Right, Terms};
 use crate::witness::{Answer, Denied, PairId, Verb};
 use std::net::SocketAddr;
@@ -68,16 +72,23 @@ impl Asker {
 }
 
 fn witness(settings: &config::Witness, node: &str, identity: &Identity) -> Result<Box<dyn Witness>, String> {
+    let timeout = settings.timeout;
     Ok(match &settings.kind {
         WitnessKind::Tandemd { address, port, fingerprint } => {
             let mut options = ClientOptions::new(SocketAddr::new(*address, *port));
-            (options.connect, options.answer) = (settings.timeout, settings.timeout);
-            let shows = peer::Fingerprint::from_bytes(fingerprint.0);
-            let client = Client::to(options, identity, shows).map_err(|e| e.to_string())?;
-            Box::new(HttpWitness::new(Channel(Mutex::new(client)), settings.timeout))
+            (options.connect, options.answer) = (timeout, timeout);
+            let client = Client::to(options, identity, *fingerprint).map_err(|e| e.to_string())?;
+            Box::new(HttpWitness::new(Channel(Mutex::new(client)), timeout))
         }
+        #[cfg(feature = "etcd")]
+        WitnessKind::Etcd(settings) => {
+            let own = identity.fingerprint();
+            Box::new(EtcdWitness::new(settings, own, node.to_owned(), Limits::default(), timeout))
+        }
+        #[cfg(not(feature = "etcd"))]
+        WitnessKind::Etcd(_) => return Err("this build has no etcd support".to_owned()),
         WitnessKind::Exec { command } => {
-            Box::new(ExecWitness::new(command.clone(), None, node.to_owned(), settings.timeout))
+            Box::new(ExecWitness::new(command.clone(), None, node.to_owned(), timeout))
         }
     })
 }
@@ -100,7 +111,7 @@ fn in_words(error: &ClientError) -> String {
     match error {
         ClientError::Changed { way, shown, .. } => format!(
             "what answers at {way} is not the witness of [witness]: its fingerprint is {}",
-            config::Fingerprint(*shown.bytes())
+            shown.configured()
         ),
         ClientError::Unknown { way } => format!(
             "the witness at {way} does not know this node: put what `tandemd --fingerprint` prints here into `nodes` of \

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::net::clock;
 use crate::peer::client::{Client, ClientError, ClientOptions};
-use crate::peer::fingerprint::{from_hex, to_hex};
+use crate::peer::hex::{from_hex, to_hex};
 use crate::peer::proof::{Certificates, Initiator};
 use crate::peer::tls::Expect;
 use crate::peer::{Fingerprint, Identity, Name, Pin, Pins};

@@ -1,7 +1,7 @@
 //! The side that is asked, without I/O: one attempt, step by step.
 
 use super::{Begin, Exchange, Prove, Proven, Registration, RegistrationError, Step};
-use crate::peer::fingerprint::{from_hex, to_hex};
+use crate::peer::hex::{from_hex, to_hex};
 use crate::peer::proof::{Certificates, Claim, Responder};
 use crate::peer::{Name, PinError};
 use serde::Serialize;

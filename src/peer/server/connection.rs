@@ -8,11 +8,9 @@ use crate::peer::journal::Kind;
 use crate::peer::limits::{Bucket, Rate};
 use crate::peer::proof::Certificates;
 use crate::peer::registration::Attempt;
-use crate::peer::{Fingerprint, tls};
-use hyper::server::conn::http1;
+use crate::peer::{Fingerprint, socket, tls};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::{SockRef, TcpKeepalive};
+use hyper_util::rt::TokioIo;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,10 +24,6 @@ use tokio_rustls::server::TlsStream;
 const PEER_RATE: Rate = Rate { burst: 100, every: Duration::from_millis(20) };
 /// Requests of a stranger on one connection; a registration has four.
 const STRANGER_RATE: Rate = Rate { burst: 8, every: Duration::from_secs(5) };
-/// The head of a request and its buffer, in bytes; hyper's least.
-const BUFFER: usize = 8 << 10;
-/// Header fields.
-const HEADERS: usize = 16;
 /// So long a client that was refused in the handshake is listened to, so that it reads why.
 const LINGER: Duration = Duration::from_millis(500);
 /// Of what it says meanwhile, so much is thrown away.
@@ -59,7 +53,7 @@ pub(super) async fn run<H: Handler>(
     from: SocketAddr,
     _ticket: Ticket,
 ) {
-    prepare(&stream);
+    socket::prepare(&stream);
     let limit = shared.options.timing.handshake;
     let address = from.ip().to_canonical();
     let accepted = timeout(limit, acceptor.accept(stream).into_fallible()).await;
@@ -95,29 +89,13 @@ async fn serve<H: Handler>(
     let attempt = Mutex::new((Attempt::new(certificates), None));
     let connection = Arc::new(Connection { fingerprint, address, attempt, requests: Mutex::default() });
     let service = service_fn(move |request| routes::answer(shared.clone(), connection.clone(), request));
-    let http = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(timing.head)
-        .max_buf_size(BUFFER)
-        .max_headers(HEADERS)
-        .auto_date_header(false)
-        .serve_connection(TokioIo::new(stream), service);
+    let http = socket::http(timing.head).serve_connection(TokioIo::new(stream), service);
     // How it ends is the other side's business: an error here says that it went away, or was cut for being slow.
     if pinned {
         let _ = http.await;
     } else {
         let _ = timeout(timing.stranger, http).await;
     }
-}
-
-fn prepare(stream: &TcpStream) {
-    let socket = SockRef::from(stream);
-    // A peer that lost power, or that reads nothing, is cut by the kernel. Without these all takes longer, no more.
-    let _ = stream.set_nodelay(true);
-    let _ = socket.set_tcp_user_timeout(Some(Duration::from_secs(20)));
-    let keepalive =
-        TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5));
-    let _ = socket.set_tcp_keepalive(&keepalive);
 }
 
 /// A client that has sent more than was read gets a reset when the socket is closed, which may overtake the alert that says

@@ -1,4 +1,5 @@
-//! A command of the user's as witness: `COMMAND... acquire|renew|release PAIR NODE GENERATION SECONDS`.
+//! A command of the user's as witness: `COMMAND... acquire|renew|release PAIR NODE GENERATION SECONDS`, with the generation of the
+//! node's data in [`SYNCED`].
 
 use super::{Asking, Witness, words};
 use crate::config::ScriptCommand;
@@ -12,8 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 /// Exit status: NODE has the lease for SECONDS, and nobody else gets it meanwhile; or it is given back.
 pub const GRANTED: i32 = 0;
-/// Exit status: NODE does not get it. Any other one, a signal or the deadline: nobody knows.
+/// Exit status: NODE does not get it.
 pub const DENIED: i32 = 3;
+/// Exit status: NODE's data are older than what a lease was granted for; the last line of the output is that generation. Any
+/// other status, a signal or the deadline: nobody knows.
+pub const OLDER: i32 = 4;
+/// In this variable of the environment stands the generation that NODE's data belong to, with `acquire` and `renew`.
+pub const SYNCED: &str = "TANDEM_SYNCED";
 
 /// A command of the user's.
 ///
@@ -52,6 +58,9 @@ impl ExecWitness {
         let mut program = Program::new(self.command.program.clone(), args);
         program.user = self.user.clone();
         program.checked = true;
+        if ask.verb != Verb::Release {
+            program.env.push((SYNCED.to_owned(), ask.synced.unwrap_or(ask.generation).to_string()));
+        }
         program.keep = 1024;
         Some(program)
     }
@@ -64,7 +73,7 @@ impl ExecWitness {
         // Whether the deadline comes or nobody wants to know any more.
         let _guard = cancel.clone().drop_guard();
         // Its end is waited for by a task, so that nobody else waits for a command that does not end.
-        let mut run = tokio::spawn(self.turn(program, cancel, ask.verb));
+        let mut run = tokio::spawn(self.turn(program, cancel, ask));
         tokio::select! {
             biased;
             answer = &mut run => answer.unwrap_or_else(|e| Answer::unavailable(e.to_string())),
@@ -79,13 +88,14 @@ impl ExecWitness {
         &self,
         program: Program,
         cancel: CancellationToken,
-        verb: Verb,
-    ) -> impl Future<Output = Answer> + Send + 'static {
+        ask: &Ask,
+    ) -> impl Future<Output = Answer> + Send + 'static + use<> {
         let (last, activity) = (self.last.clone(), self.activity.clone());
+        let (verb, synced) = (ask.verb, ask.synced.unwrap_or(ask.generation));
         async move {
             let mut last = last.lock_owned().await;
             let end = run_job(&program, &cancel, &activity).await;
-            judge(verb, end, &mut last)
+            judge(verb, synced, end, &mut last)
         }
     }
 }
@@ -96,8 +106,9 @@ impl Witness for ExecWitness {
     }
 }
 
-/// `last`: the number of the last lease. Commands have no numbers, so they are made here, from the clock.
-fn judge(verb: Verb, end: JobEnd, last: &mut Token) -> Answer {
+/// `synced`: the generation of this node's data. `last`: the number of the last lease. Commands have no numbers, so they are
+/// made here, from the clock.
+fn judge(verb: Verb, synced: u64, end: JobEnd, last: &mut Token) -> Answer {
     let said = |stdout: &str, stderr: &str| {
         let mut lines = stderr.lines().rev().chain(stdout.lines().rev()).map(words);
         lines.find(|l| !l.is_empty()).unwrap_or_else(|| "it said nothing".to_owned())
@@ -114,6 +125,15 @@ fn judge(verb: Verb, end: JobEnd, last: &mut Token) -> Answer {
         JobEnd::Exit { status: DENIED, stdout, stderr } => {
             let words = format!("the witness's command denied it: {}", said(&stdout, &stderr));
             Answer::Denied(Denied::Command { words })
+        }
+        JobEnd::Exit { status: OLDER, stdout, .. } if verb != Verb::Release => {
+            match stdout.lines().rev().map(str::trim).find(|l| !l.is_empty()).and_then(|l| l.parse().ok()) {
+                Some(generation) if generation > synced => Answer::Denied(Denied::Older { generation }),
+                _ => Answer::unavailable(format!(
+                    "the witness's command says that the data of this node are older, but names no generation above {synced}: {}",
+                    said(&stdout, "")
+                )),
+            }
         }
         JobEnd::Exit { status, stdout, stderr } => Answer::unavailable(format!(
             "the witness's command ended with exit status {status}: {}",
@@ -138,23 +158,43 @@ mod tests {
     #[test]
     fn the_exit_status_decides() {
         let mut last = Token::default();
-        let Answer::Granted { token } = judge(Verb::Renew, exit(0), &mut last) else { panic!("not granted") };
-        assert_eq!(judge(Verb::Renew, exit(0), &mut last), Answer::Granted { token });
-        let next = judge(Verb::Acquire, exit(0), &mut last);
+        let Answer::Granted { token } = judge(Verb::Renew, 7, exit(0), &mut last) else {
+            panic!("not granted")
+        };
+        assert_eq!(judge(Verb::Renew, 7, exit(0), &mut last), Answer::Granted { token });
+        let next = judge(Verb::Acquire, 7, exit(0), &mut last);
         assert!(matches!(next, Answer::Granted { token: t } if t > token), "{next:?}");
-        assert_eq!(judge(Verb::Release, exit(0), &mut last), Answer::Released);
-        let denied = judge(Verb::Acquire, exit(3), &mut last);
+        assert_eq!(judge(Verb::Release, 7, exit(0), &mut last), Answer::Released);
+        let denied = judge(Verb::Acquire, 7, exit(3), &mut last);
         assert!(matches!(&denied, Answer::Denied(d) if d.to_string().ends_with("denied it: last")));
         for end in [
             exit(1),
             exit(2),
+            exit(4),
             exit(127),
             JobEnd::Signal(9),
             JobEnd::Cancelled,
             JobEnd::NotStarted("ENOENT".into()),
         ] {
-            let answer = judge(Verb::Acquire, end.clone(), &mut last);
+            let answer = judge(Verb::Acquire, 7, end.clone(), &mut last);
             assert!(matches!(answer, Answer::Unavailable { .. }), "{end:?}: {answer:?}");
         }
+    }
+
+    #[test]
+    fn older_data_are_told_with_the_generation() {
+        let mut last = Token::default();
+        let mut of = |verb, stdout: &str| {
+            judge(verb, 7, JobEnd::Exit { status: 4, stdout: stdout.into(), stderr: "9\n".into() }, &mut last)
+        };
+        for verb in [Verb::Acquire, Verb::Renew] {
+            assert_eq!(of(verb, "let me see\n 8 \n\n"), Answer::Denied(Denied::Older { generation: 8 }));
+            // That is not so, or no generation, or nothing.
+            for stdout in ["7", "0", "-1", "8 or 9", "99999999999999999999", "8\nno", ""] {
+                let answer = of(verb, stdout);
+                assert!(matches!(answer, Answer::Unavailable { .. }), "{stdout:?}: {answer:?}");
+            }
+        }
+        assert!(matches!(of(Verb::Release, "8"), Answer::Unavailable { .. }));
     }
 }

@@ -1,9 +1,13 @@
 //! Asking a witness.
 
+#[cfg(feature = "etcd")]
+mod etcd;
 mod exec;
 mod http;
 
-pub use exec::{DENIED, ExecWitness, GRANTED};
+#[cfg(feature = "etcd")]
+pub use etcd::EtcdWitness;
+pub use exec::{DENIED, ExecWitness, GRANTED, OLDER, SYNCED};
 pub use http::{HttpWitness, Post, Posting, Reply};
 
 use super::types::{Answer, Ask};
