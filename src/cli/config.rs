@@ -4,7 +4,7 @@ use super::exit::Failure;
 use super::resource::{self, GraphForm};
 use super::text::{Style, print};
 use crate::agents;
-use crate::config::{self, Diagnostic, Diagnostics, Loaded, Severity};
+use crate::config::{self, Config, Diagnostic, Diagnostics, Loaded, Severity};
 use crate::fence::Fence;
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub(super) async fn check(file: &Path, json: bool) -> Result<(), Failure> {
         Err(mistakes) => Err(mistakes),
     };
     if let Ok(loaded) = &loaded
-        && let Some(text) = loaded.config.not_run_yet()
+        && let Some(text) = not_run(&loaded.config)
     {
         eprintln!("{}: warning: {text}", file.display());
     }
@@ -37,6 +37,11 @@ pub(super) async fn check(file: &Path, json: bool) -> Result<(), Failure> {
         Some(_) => Ok(()),
         None => Err(Failure::Config(format!("{}: not usable", file.display()))),
     }
+}
+
+/// Why a daemon would not run with it, although there is no mistake in it.
+pub(super) fn not_run(config: &Config) -> Option<&'static str> {
+    config.not_run_yet()
 }
 
 /// Adds what the agents of resources and fences say of their settings.

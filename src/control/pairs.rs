@@ -58,6 +58,9 @@ pub struct PairAbout {
     pub failover_wait_ms: u64,
     /// Address of the other node on the direct link; none: there is no such link.
     pub direct_link: Option<IpAddr>,
+    /// Stopping this node's daemon lets the other one take over.
+    #[serde(default)]
+    pub handover_on_stop: bool,
 }
 
 /// What a daemon that is down has left of a pair: STATE_DIR/pair/NAME.json.

@@ -158,6 +158,7 @@ pub(crate) fn pair_report() -> PairReport {
         failback: Mode::Manual,
         failover_wait_ms: 13_000,
         direct_link: Some("198.51.100.2".parse().unwrap()),
+        handover_on_stop: false,
     };
     let registered = PinReport {
         pair: "esc".into(),

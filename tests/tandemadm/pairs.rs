@@ -15,6 +15,7 @@ fn report() -> Value {
             "node": "alpha", "role": "primary", "peer": "192.0.2.2", "local": null,
             "virtual_addresses": ["192.0.2.100/24"], "instances": ["kad"], "replicated": [],
             "failover": "automatic", "failback": "manual", "failover_wait_ms": 13000, "direct_link": null,
+            "handover_on_stop": false,
         },
         "registered": {
             "pair": "esc", "node": "bravo", "address": "192.0.2.2", "fingerprint": "CC:DD",

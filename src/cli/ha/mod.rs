@@ -4,6 +4,7 @@ mod args;
 mod info;
 mod register;
 mod render;
+mod set;
 mod simulate;
 
 pub(super) use args::HaCommand;
@@ -46,6 +47,7 @@ pub(super) async fn run(client: &Client, state_dir: &Path, command: HaCommand) -
         HaCommand::Keep { side, act } => order(client, act, What::Keep { own: side == Side::Local }).await,
         HaCommand::Authkey { file, pair, json } => register::wait(client, &file, pair, json).await,
         HaCommand::Register(wish) => register::ask(client, wish).await,
+        HaCommand::Set(wish) => set::run(client, &wish).await,
     }
 }
 
