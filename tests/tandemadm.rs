@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tandemd::control::api::{
     DataReport, DataRole, DataState, DataStatus, HandlerAnswer, HandlerCall, InstanceStatus, LogLevel,
-    Maintenance, Outcome, PairCommand, PairRegistration, PairRemoval, PairReport, PinRemoval, PinsReport,
-    Recover, ResourceCommand, ResourcesStatus, Stats, Status,
+    Maintenance, Outcome, PairCommand, PairPlan, PairRegistration, PairRemoval, PairReport, PinRemoval,
+    PinsReport, Recover, ResourceCommand, ResourcesStatus, Stats, Status,
 };
 use tandemd::control::server::{Backend, BackendError, ControlError, Peer, Server};
 use tandemd::events::{Event, EventsPage, Fact, Kind, Query, Who};
@@ -90,6 +90,7 @@ impl Backend for Cardboard {
                 true => "2026-11-21T13:00:00Z".parse().unwrap(),
                 false => "2026-11-21T12:00:00Z".parse().unwrap(),
             },
+            restarts: None,
             config_file: self.config_file.clone().unwrap_or("/etc/tandem/tandem.toml".into()),
             config_loaded: "2026-11-21T12:00:00Z".parse().unwrap(),
             reload_error: None,
@@ -148,6 +149,13 @@ impl Backend for Cardboard {
 
     async fn pair_order(&self, command: PairCommand, _: Peer) -> Result<Outcome, BackendError> {
         Ok(Outcome { ok: false, message: format!("{}: no pair is configured", command.what) })
+    }
+
+    async fn pair_plan(&self, plan: PairPlan, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome {
+            ok: plan.id.as_deref() != Some("refused"),
+            message: format!("{:?}", plan.at.map(|t| t.to_string())),
+        })
     }
 
     async fn pair_register(&self, _: PairRegistration, _: Peer) -> Result<Outcome, BackendError> {

@@ -27,10 +27,24 @@ pub struct PairReport {
     pub registered: Option<PinReport>,
     /// How far a registration is that is under way, in words, oldest first.
     pub progress: Vec<String>,
+    /// A switchover that this node was told to carry out later.
+    #[serde(default)]
+    pub planned: Option<PairPlanned>,
     /// The ways to the other node.
     pub links: Vec<PairLink>,
     /// Everything else; none in Stand Alone.
     pub status: Option<Status>,
+}
+
+/// A switchover that is planned.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PairPlanned {
+    /// When.
+    pub at: Timestamp,
+    /// The node that shall serve then.
+    pub to: Role,
+    /// Who planned it.
+    pub by: String,
 }
 
 /// What is configured of a pair, as far as people ask for it.
@@ -186,6 +200,17 @@ pub struct PairCommand {
     pub what: What,
 }
 
+/// `POST /v1/pairs/plan`: a switchover at a time. Answers when it is on the disk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PairPlan {
+    /// Name of the pair; none: the only one.
+    pub pair: Option<String>,
+    /// Said twice with the same id, it is planned once.
+    pub id: Option<String>,
+    /// When, at most 30 days ahead; none: what is planned is cancelled.
+    pub at: Option<Timestamp>,
+}
+
 /// `POST /v1/pairs/register`, at the node that asks, or at the one that waits to be asked.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PairRegistration {
@@ -220,6 +245,20 @@ pub(super) async fn pair_order<B: Backend>(
     }
     match command {
         Ok(Json(command)) => answer(b.pair_order(command, who).await),
+        Err(e) => error(e.status(), &e.body_text()),
+    }
+}
+
+pub(super) async fn pair_plan<B: Backend>(
+    Shared(b): Daemon<B>,
+    ConnectInfo(who): ConnectInfo<Peer>,
+    plan: Result<Json<PairPlan>, JsonRejection>,
+) -> Response {
+    if !may_change(who) {
+        return forbidden(who);
+    }
+    match plan {
+        Ok(Json(plan)) => answer(b.pair_plan(plan, who).await),
         Err(e) => error(e.status(), &e.body_text()),
     }
 }

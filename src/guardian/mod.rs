@@ -77,6 +77,8 @@ pub struct Ward {
     pub watchdog: Option<Duration>,
     /// Instances whose addresses an earlier daemon left in place, since nobody took over.
     pub resume: Vec<String>,
+    /// How many daemons the guardian has started before this one.
+    pub restarts: u32,
 }
 
 /// Cleans up all that a dead daemon may have left, except what belongs to these instances.
@@ -98,6 +100,7 @@ pub fn guard(clean: Clean<'_>) -> Result<Role, String> {
         stop_by: None,
         was_ready: false,
         left: Vec::new(),
+        starts: 0,
         clean,
     };
     loop {
@@ -135,6 +138,7 @@ struct Guardian<'a> {
     was_ready: bool,
     /// What dead daemons held and nobody has taken over: still in place, until a daemon is up that looks after it.
     left: Vec<Holder>,
+    starts: u32,
     clean: Clean<'a>,
 }
 
@@ -167,9 +171,11 @@ impl Guardian<'_> {
         let (listener, link) =
             link::pair().map_err(|e| format!("cannot make the guardian's sockets: {e}"))?;
         self.pulse.promise(None);
+        let restarts = self.starts;
+        self.starts = restarts.saturating_add(1);
         match ffi::fork().map_err(|e| format!("cannot start the daemon process: {e}"))? {
             Fork::Child => {
-                Ok(Start::Daemon(Ward { link, pulse: self.pulse, watchdog: self.watchdog, resume }))
+                Ok(Start::Daemon(Ward { link, pulse: self.pulse, watchdog: self.watchdog, resume, restarts }))
             }
             Fork::Parent(pid) => Ok(Start::Guardian(Daemon {
                 pid,

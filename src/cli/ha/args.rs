@@ -55,8 +55,10 @@ pub(in crate::cli) enum HaCommand {
     Failback(HaForce),
     /// A failover as a drill: only while everything is well on both nodes
     ForceFailover(HaAct),
-    /// The node that does not serve shall
-    Switchover(HaAct),
+    /// The node that does not serve shall, now or at a time
+    ///
+    /// With --at the node that is asked keeps the plan, also over a restart, and `ha status` shows it there.
+    Switchover(HaSwitchover),
     /// This node shall not take over, whatever happens; or may again
     Standby {
         /// On or off
@@ -133,7 +135,7 @@ pub(in crate::cli) struct RegisterWish {
     /// Which pair, if there are several
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) pair: Option<String>,
-    /// The other node; as `peer` of the pair
+    /// The other node, by address or name; as `peer` of the pair
     #[arg(long, value_name = "HOST")]
     pub(in crate::cli) secondary: Option<String>,
     /// A virtual address; as `virtual_ipaddress` of its vrrp_instance
@@ -208,6 +210,18 @@ pub(in crate::cli) struct HaSimulate {
     /// As JSON, for scripts
     #[arg(long)]
     pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct HaSwitchover {
+    /// When: 2026-11-22T02:00:00+01:00, or 02:00 for the next time that the clock shows it; at most 30 days ahead
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) at: Option<String>,
+    /// Do not do what is planned
+    #[arg(long, conflicts_with = "at")]
+    pub(in crate::cli) cancel: bool,
+    #[command(flatten)]
+    pub(in crate::cli) act: HaAct,
 }
 
 #[derive(Debug, Args)]

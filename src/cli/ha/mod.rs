@@ -2,6 +2,7 @@
 
 mod args;
 mod info;
+mod planned;
 mod register;
 mod render;
 mod set;
@@ -38,7 +39,7 @@ pub(super) async fn run(client: &Client, state_dir: &Path, command: HaCommand) -
         HaCommand::Failover(act) => order(client, act.act, What::Failover { force: act.force }).await,
         HaCommand::Failback(act) => order(client, act.act, What::Failback { force: act.force }).await,
         HaCommand::ForceFailover(act) => order(client, act, What::Drill).await,
-        HaCommand::Switchover(act) => order(client, act, What::Switchover).await,
+        HaCommand::Switchover(wish) => planned::switchover(client, wish).await,
         HaCommand::Standby { mode, act } => {
             order(client, act, What::Standby(mode == super::args::Switch::On)).await
         }
@@ -60,7 +61,7 @@ async fn status(client: &Client, json: bool) -> Result<(), Failure> {
     let all = pairs(client).await?;
     match json {
         true => print_value(&all)?,
-        false => print(&render::status(&all))?,
+        false => print(&render::status(&all, &Moment::now(clock::wall())))?,
     }
     match all.iter().all(|p| p.obstacles().is_empty()) {
         true => Ok(()),

@@ -96,7 +96,7 @@ impl Half {
     }
 
     /// For `ha info` while the daemon is down: what the core needs was written when it asked for it.
-    fn keep_shown(&mut self) {
+    pub(super) fn keep_shown(&mut self) {
         self.kept.about = Some(self.about.clone());
         self.keeper.keep(NOBODY_WAITS, self.kept.clone());
     }
