@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tandemd::control::api::{
     DataReport, DataRole, DataState, DataStatus, HandlerAnswer, HandlerCall, InstanceStatus, LogLevel,
-    Maintenance, Outcome, PairCommand, PairRegistration, PairRemoval, PairReport, PinRemoval, PinsReport,
-    Recover, ResourceCommand, ResourcesStatus, Stats, Status,
+    Maintenance, Outcome, PairCommand, PairPlan, PairRegistration, PairRemoval, PairReport, PinRemoval,
+    PinsReport, Recover, ResourceCommand, ResourcesStatus, Stats, Status,
 };
 use tandemd::control::server::{Backend, BackendError, ControlError, Peer, Server};
 use tandemd::events::{Event, EventsPage, Fact, Kind, Query, Who};
@@ -26,12 +26,20 @@ mod events;
 mod pairs;
 #[path = "tandemadm/resources.rs"]
 mod resources;
+#[path = "tandemadm/restart.rs"]
+mod restart;
+#[path = "tandemadm/set.rs"]
+mod set;
 
 /// Each look at the status sees the next of these, the last one for ever.
 #[derive(Clone, Default)]
 struct Cardboard {
     resources: Arc<Mutex<VecDeque<ResourcesStatus>>>,
     pairs: Vec<PairReport>,
+    /// Where its configuration is, if that is looked at.
+    config_file: Option<String>,
+    /// From when on this file is there, it is another daemon.
+    restarted: Option<std::path::PathBuf>,
 }
 
 fn instance(n: usize) -> InstanceStatus {
@@ -78,8 +86,12 @@ impl Backend for Cardboard {
             node: "bravo".into(),
             version: "9.9.9".into(),
             pid: 1,
-            started: "2026-11-21T12:00:00Z".parse().unwrap(),
-            config_file: "/etc/tandem/tandem.toml".into(),
+            started: match self.restarted.as_ref().is_some_and(|file| file.exists()) {
+                true => "2026-11-21T13:00:00Z".parse().unwrap(),
+                false => "2026-11-21T12:00:00Z".parse().unwrap(),
+            },
+            restarts: None,
+            config_file: self.config_file.clone().unwrap_or("/etc/tandem/tandem.toml".into()),
             config_loaded: "2026-11-21T12:00:00Z".parse().unwrap(),
             reload_error: None,
             instances: (0..50).map(instance).collect(),
@@ -137,6 +149,13 @@ impl Backend for Cardboard {
 
     async fn pair_order(&self, command: PairCommand, _: Peer) -> Result<Outcome, BackendError> {
         Ok(Outcome { ok: false, message: format!("{}: no pair is configured", command.what) })
+    }
+
+    async fn pair_plan(&self, plan: PairPlan, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome {
+            ok: plan.id.as_deref() != Some("refused"),
+            message: format!("{:?}", plan.at.map(|t| t.to_string())),
+        })
     }
 
     async fn pair_register(&self, _: PairRegistration, _: Peer) -> Result<Outcome, BackendError> {
@@ -334,6 +353,8 @@ fn text_fits_80_columns_and_has_no_colour_in_a_pipe() {
         "events --help",
         "events --about web0",
         "ha status",
+        "ha set --help",
+        "restart --help",
         "ha info",
         "ha tofu list",
         "ha history",

@@ -56,7 +56,22 @@ pub(super) enum Command {
         all: bool,
     },
     /// Read the configuration again; a bad one changes nothing
-    Reload,
+    Reload {
+        /// The answer as JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
+    /// Restart the daemon by the service manager, and wait until it answers; says what becomes of the service
+    ///
+    /// Exit codes: 0 the new daemon answers, 1 refused or not there in time, 69 no daemon runs, 78 it would not start again.
+    Restart {
+        /// At most SECONDS
+        #[arg(long, value_name = "SECONDS", default_value = "300")]
+        wait: f64,
+        /// The answer as JSON, for scripts
+        #[arg(long)]
+        json: bool,
+    },
     /// Is this node well? One line for each problem; the exit code says it
     ///
     /// Exit codes: 0 nothing is wrong, 1 warnings (it does its work, somebody should look), 2 failed, 3 no daemon answers.

@@ -4,7 +4,7 @@ use super::args::{Act, Args, Command, ConfigCommand, DebugCommand, ResourceWords
 use super::exit::{EX_USAGE, Failure};
 use super::resource::{self, GraphForm};
 use super::text::{Moment, Style, print, print_json, print_value};
-use super::{config, data, debug, events, ha, health, import, info, stats, status, why};
+use super::{config, data, debug, events, ha, health, import, info, restart, stats, status, why};
 use crate::control::api::{LogLevel, Outcome, ResourceCommand, Stats, Status};
 use crate::control::client::{Client, ClientError};
 use crate::net::clock;
@@ -54,7 +54,10 @@ async fn execute(args: Args) -> Result<(), Failure> {
             let s: Stats = client.get("/v1/stats").await?;
             print(&stats::render(&s, all))
         }
-        Command::Reload => reload(&client).await,
+        Command::Reload { json } => reload(&client, json).await,
+        Command::Restart { wait, json } => {
+            restart::run(&client, seconds("--wait", wait, Duration::from_secs(1))?, json).await
+        }
         Command::Health { json } => health::run(&client, json).await,
         Command::Info { json } => info::run(&client, &args.state_dir, json).await,
         Command::Resource { command } => resources(&client, command).await,
@@ -170,11 +173,15 @@ async fn watch_status(client: &Client, form: Form, every: f64) -> Result<(), Fai
     }
 }
 
-async fn reload(client: &Client) -> Result<(), Failure> {
+async fn reload(client: &Client, json: bool) -> Result<(), Failure> {
     let done: Result<Outcome, ClientError> = client.change(Method::POST, "/v1/reload", &()).await;
     match done {
+        Ok(o) if json => print_value(&o),
         Ok(o) => print(&format!("reloaded: {}\n", o.message)),
         Err(ClientError::Refused { status: 422, text }) => {
+            if json {
+                print_value(&Outcome { ok: false, message: text.clone() })?;
+            }
             Err(Failure::Config(format!("reload refused, everything stays as it was:\n{text}")))
         }
         Err(e) => Err(e.into()),

@@ -43,7 +43,9 @@ pub(super) enum Failure {
     Partly,
     /// `import` could not read or parse.
     Unreadable(String),
-    /// A resource did not get where `--wait` waited for.
+    /// Not done, for a reason on this side.
+    Refused(String),
+    /// A resource, or the daemon, did not get where `--wait` waited for.
     NotThere(String),
     /// `health` has listed what is wrong.
     Unwell(HealthLevel),
@@ -55,6 +57,8 @@ pub(super) enum Failure {
     Bug(String),
     /// A file that cannot be written.
     File(String),
+    /// This user may not.
+    NotPermitted(String),
     /// Standard output's. A closed pipe (`| head`) is the end of the job, not an error.
     Output(std::io::Error),
 }
@@ -64,14 +68,14 @@ impl Failure {
         match self {
             Failure::Client(ClientError::NotReachable { .. }) => EX_UNAVAILABLE,
             Failure::Client(ClientError::Refused { status: 503, .. }) => EX_UNAVAILABLE,
-            Failure::Client(ClientError::NotPermitted(_)) => EX_NOPERM,
+            Failure::Client(ClientError::NotPermitted(_)) | Failure::NotPermitted(_) => EX_NOPERM,
             Failure::Client(ClientError::BadAnswer(_)) => EX_SOFTWARE,
             Failure::Client(ClientError::Refused { .. }) => EX_REFUSED,
             Failure::Config(_) => EX_CONFIG,
             Failure::Usage(_) => EX_USAGE,
             Failure::Partly => EX_PARTLY,
             Failure::Unreadable(_) => EX_UNREADABLE,
-            Failure::NotThere(_) => EX_REFUSED,
+            Failure::NotThere(_) | Failure::Refused(_) => EX_REFUSED,
             Failure::Unwell(HealthLevel::Ok) => 0,
             Failure::Unwell(HealthLevel::Warning) => EX_WARNING,
             Failure::Unwell(HealthLevel::Failed) => EX_FAILED,
@@ -101,8 +105,8 @@ impl fmt::Display for Failure {
             ),
             Failure::Client(e) => e.fmt(f),
             Failure::Config(text) | Failure::Usage(text) | Failure::Unreadable(text) => f.write_str(text),
-            Failure::Bug(text) | Failure::File(text) => f.write_str(text),
-            Failure::NotThere(text) => f.write_str(text),
+            Failure::Bug(text) | Failure::File(text) | Failure::NotPermitted(text) => f.write_str(text),
+            Failure::NotThere(text) | Failure::Refused(text) => f.write_str(text),
             Failure::Unwell(level) => level.fmt(f),
             Failure::NotWhole => f.write_str("something keeps the pair from a takeover by itself"),
             Failure::Partly => f.write_str("not everything could be translated"),

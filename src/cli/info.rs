@@ -16,11 +16,17 @@ struct Info {
     node: String,
     /// Of each pair.
     roles: Vec<Role>,
+    /// Of each instance.
+    instances: Vec<Instance>,
     started: jiff::Timestamp,
+    /// How often the guardian has started the daemon again; none: there is no guardian.
+    restarts: Option<u32>,
     pid: u32,
     services: Vec<Service>,
     /// Of tandemd itself; none: it cannot be read.
     memory_kib: Option<u64>,
+    /// Of this machine.
+    machine_memory: Option<Memory>,
     /// Below the state directory.
     disk: Option<Disk>,
 }
@@ -30,6 +36,18 @@ struct Role {
     pair: String,
     role: crate::pair::Role,
     state: crate::pair::State,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+struct Instance {
+    name: String,
+    state: crate::vrrp::State,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+struct Memory {
+    kib: u64,
+    available_kib: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -51,6 +69,7 @@ pub(super) async fn run(client: &Client, state_dir: &Path, json: bool) -> Result
     let mut info = of(&status);
     info.memory_kib =
         std::fs::read_to_string(format!("/proc/{}/status", status.pid)).ok().and_then(|t| resident(&t));
+    info.machine_memory = std::fs::read_to_string("/proc/meminfo").ok().and_then(|t| machine(&t));
     info.disk = nix::sys::statvfs::statvfs(state_dir).ok().map(|s| Disk {
         bytes: s.blocks().saturating_mul(s.fragment_size()),
         free: s.blocks_available().saturating_mul(s.fragment_size()),
@@ -74,17 +93,29 @@ fn of(s: &Status) -> Info {
         version: s.version.clone(),
         node: s.node.clone(),
         roles: roles.collect(),
+        instances: s.instances.iter().map(|i| Instance { name: i.name.clone(), state: i.state }).collect(),
         started: s.started,
+        restarts: s.restarts,
         pid: s.pid,
         services,
         memory_kib: None,
+        machine_memory: None,
         disk: None,
     }
 }
 
 /// What is in memory, of proc_pid_status(5).
 fn resident(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+    kib(status, "VmRSS:")
+}
+
+/// All of it and what is free for programs, of proc_meminfo(5).
+fn machine(meminfo: &str) -> Option<Memory> {
+    Some(Memory { kib: kib(meminfo, "MemTotal:")?, available_kib: kib(meminfo, "MemAvailable:")? })
+}
+
+fn kib(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|l| l.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -97,9 +128,18 @@ fn render(i: &Info, m: &Moment) -> String {
     for r in &i.roles {
         row("Role", format!("{} of pair {} ({})", r.role, r.pair, r.state));
     }
+    for r in &i.instances {
+        row("Instance", format!("{} is {}", r.name, r.state));
+    }
     row("Started", format!("{} ({} ago), process {}", m.clock(i.started), m.ago(i.started), i.pid));
+    if let Some(n) = i.restarts {
+        row("Restarts", format!("{n} by the guardian"));
+    }
     if let Some(kib) = i.memory_kib {
-        row("Memory", format!("{} MiB", kib / 1024));
+        row("Memory", format!("{} MiB of tandemd", kib / 1024));
+    }
+    if let Some(all) = &i.machine_memory {
+        row("", format!("{} MiB available of {} MiB", all.available_kib / 1024, all.kib / 1024));
     }
     if let Some(d) = &i.disk {
         row("Disk", format!("{} MiB free of {} MiB", d.free >> 20, d.bytes >> 20));
@@ -125,17 +165,26 @@ mod tests {
         let name = stack.resources[0].name.clone();
         s.resources = Some(stack);
         let disk = Some(Disk { bytes: 5 << 30, free: 1 << 30 });
-        let info = Info { memory_kib: resident("Name:\ttandemd\nVmRSS:\t  9216 kB\n"), disk, ..of(&s) };
+        let info = Info {
+            memory_kib: resident("Name:\ttandemd\nVmRSS:\t  9216 kB\n"),
+            machine_memory: machine("MemTotal:  4096000 kB\nMemFree: 1 kB\nMemAvailable:  1024000 kB\n"),
+            disk,
+            ..of(&s)
+        };
         let m = Moment::utc("2026-11-21T12:30:00Z".parse().unwrap());
         let expected = format!(
             "Product         : tandemd\nVersion         : 0.1.0\nNode            : alpha\n\
              Role            : primary of pair esc (Primary Active)\n\
-             Started         : 12:00:00 (30m 0s ago), process 1\nMemory          : 9 MiB\n\
+             Instance        : web is MASTER\n\
+             Started         : 12:00:00 (30m 0s ago), process 1\n\
+             Restarts        : 2 by the guardian\n\
+             Memory          : 9 MiB of tandemd\n                : 1000 MiB available of 4000 MiB\n\
              Disk            : 1024 MiB free of 5120 MiB\n\
              Service         : {name}: admin down, operation {}\n",
             info.services[0].operation
         );
         assert_eq!(render(&info, &m), expected);
         assert_eq!(resident("Name:\tx\n"), None);
+        assert_eq!(machine("MemTotal: 1 kB\n"), None);
     }
 }

@@ -13,6 +13,7 @@ mod health;
 mod import;
 mod info;
 mod resource;
+mod restart;
 mod stats;
 mod status;
 mod text;

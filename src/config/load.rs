@@ -72,15 +72,40 @@ impl Default for Options {
 ///
 /// All mistakes in all files, or a file that cannot be read.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
-    let mut paths = vec![path.to_owned()];
+    load_with(path, None)
+}
+
+/// As [`load()`] would read them, were `new` one of the files: for who is about to write it.
+///
+/// # Errors
+///
+/// As those of [`load()`].
+pub fn load_as(path: &Path, new: Source) -> Result<Loaded, Diagnostics> {
+    load_with(path, Some(new))
+}
+
+/// Where the files are that are read after the main file `path`.
+pub fn beside(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(Path::new("")).join("conf.d")
+}
+
+fn load_with(path: &Path, new: Option<Source>) -> Result<Loaded, Diagnostics> {
     let mut unreadable = Vec::new();
-    let beside = path.parent().unwrap_or(Path::new("")).join("conf.d");
-    match further(&beside) {
-        Ok(more) => paths.extend(more),
-        Err(error) => unreadable.push(unread(&beside, &error)),
-    }
+    let beside = beside(path);
+    let mut paths = further(&beside).unwrap_or_else(|error| {
+        unreadable.push(unread(&beside, &error));
+        Vec::new()
+    });
+    paths.extend(new.iter().map(|s| s.path.clone()));
+    paths.sort();
+    paths.dedup();
+    paths.insert(0, path.to_owned());
     let mut sources = Vec::new();
     for path in paths {
+        if let Some(new) = new.as_ref().filter(|s| s.path == path) {
+            sources.push(new.clone());
+            continue;
+        }
         match fs::read_to_string(&path) {
             Ok(text) => sources.push(Source { path, text }),
             Err(error) => unreadable.push(unread(&path, &error)),

@@ -37,7 +37,7 @@ mod words;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use diff::{Changed, Diff, KeyChange, Section, diff};
-pub use load::{Loaded, Options, load, parse};
+pub use load::{Loaded, Options, beside, load, load_as, parse};
 pub use model::{
     BfdTrack, Config, FileTrack, GarpGroup, Instance, InterfaceSettings, Node, NotifyScripts, ProcessTrack,
     Realtime, ScriptCommand, ScriptTrack, SyncGroup, TrackKind, TrackRef, Tracks, UserRef, VirtualAddress,

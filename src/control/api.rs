@@ -13,8 +13,8 @@ use std::net::IpAddr;
 
 pub use super::health::{Health, HealthLevel, Problem};
 pub use super::pairs::{
-    Obstacle, PairAbout, PairCommand, PairLast, PairLink, PairRegistration, PairRemoval, PairReport,
-    PinRemoval, PinReport, PinsReport, WatchdogReport,
+    Obstacle, PairAbout, PairCommand, PairLast, PairLink, PairPlan, PairPlanned, PairRegistration,
+    PairRemoval, PairReport, PinRemoval, PinReport, PinsReport, WatchdogReport,
 };
 pub use super::resources::{
     ActivationStatus, AddressPlace, Condition, LastFailure, LastResult, Maintenance, PairResources,
@@ -33,6 +33,9 @@ pub struct Status {
     pub pid: u32,
     /// When the daemon started.
     pub started: Timestamp,
+    /// How often the guardian has started the daemon again since it runs itself; none: there is no guardian.
+    #[serde(default)]
+    pub restarts: Option<u32>,
     /// Main configuration file.
     pub config_file: String,
     /// When the running configuration was loaded.

@@ -27,6 +27,9 @@ pub struct PairReport {
     pub registered: Option<PinReport>,
     /// How far a registration is that is under way, in words, oldest first.
     pub progress: Vec<String>,
+    /// A switchover that this node was told to carry out later.
+    #[serde(default)]
+    pub planned: Option<PairPlanned>,
     /// The ways to the other node.
     pub links: Vec<PairLink>,
     /// What ends this machine if its right to serve is over and it is not down; none: there is no witness.
@@ -54,6 +57,17 @@ pub enum WatchdogReport {
     },
 }
 
+/// A switchover that is planned.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PairPlanned {
+    /// When.
+    pub at: Timestamp,
+    /// The node that shall serve then.
+    pub to: Role,
+    /// Who planned it.
+    pub by: String,
+}
+
 /// What is configured of a pair, as far as people ask for it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PairAbout {
@@ -79,6 +93,9 @@ pub struct PairAbout {
     pub failover_wait_ms: u64,
     /// Address of the other node on the direct link; none: there is no such link.
     pub direct_link: Option<IpAddr>,
+    /// Stopping this node's daemon lets the other one take over.
+    #[serde(default)]
+    pub handover_on_stop: bool,
 }
 
 /// What a daemon that is down has left of a pair: STATE_DIR/pair/NAME.json.
@@ -214,6 +231,17 @@ pub struct PairCommand {
     pub what: What,
 }
 
+/// `POST /v1/pairs/plan`: a switchover at a time. Answers when it is on the disk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PairPlan {
+    /// Name of the pair; none: the only one.
+    pub pair: Option<String>,
+    /// Said twice with the same id, it is planned once.
+    pub id: Option<String>,
+    /// When, at most 30 days ahead; none: what is planned is cancelled.
+    pub at: Option<Timestamp>,
+}
+
 /// `POST /v1/pairs/register`, at the node that asks, or at the one that waits to be asked.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PairRegistration {
@@ -248,6 +276,20 @@ pub(super) async fn pair_order<B: Backend>(
     }
     match command {
         Ok(Json(command)) => answer(b.pair_order(command, who).await),
+        Err(e) => error(e.status(), &e.body_text()),
+    }
+}
+
+pub(super) async fn pair_plan<B: Backend>(
+    Shared(b): Daemon<B>,
+    ConnectInfo(who): ConnectInfo<Peer>,
+    plan: Result<Json<PairPlan>, JsonRejection>,
+) -> Response {
+    if !may_change(who) {
+        return forbidden(who);
+    }
+    match plan {
+        Ok(Json(plan)) => answer(b.pair_plan(plan, who).await),
         Err(e) => error(e.status(), &e.body_text()),
     }
 }

@@ -49,6 +49,7 @@ pub(crate) fn status_of(instances: Vec<InstanceStatus>) -> Status {
         version: "0.1.0".into(),
         pid: 1,
         started: "2026-11-21T12:00:00Z".parse().unwrap(),
+        restarts: Some(2),
         config_file: "/etc/tandem/tandem.toml".into(),
         config_loaded: "2026-11-21T12:00:00Z".parse().unwrap(),
         reload_error: None,
@@ -161,6 +162,7 @@ pub(crate) fn pair_report() -> PairReport {
         failback: Mode::Manual,
         failover_wait_ms: 13_000,
         direct_link: Some("198.51.100.2".parse().unwrap()),
+        handover_on_stop: false,
     };
     let registered = PinReport {
         pair: "esc".into(),
@@ -188,6 +190,7 @@ pub(crate) fn pair_report() -> PairReport {
         about,
         registered: Some(registered),
         progress: Vec::new(),
+        planned: None,
         links: vec![link("network"), link("direct")],
         status: Some(status),
     }

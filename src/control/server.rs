@@ -2,14 +2,14 @@
 //! the daemon's own user, as the kernel names them (SO_PEERCRED).
 
 use super::api::{
-    DataReport, HandlerAnswer, HandlerCall, Health, LogLevel, Maintenance, Outcome, PairCommand,
+    DataReport, HandlerAnswer, HandlerCall, Health, LogLevel, Maintenance, Outcome, PairCommand, PairPlan,
     PairRegistration, PairRemoval, PairReport, PinRemoval, PinsReport, Recover, ResourceCommand, Stats,
     Status,
 };
 use super::connection::Limited;
 use super::data::{data, data_recover, data_verify, drbd_handler};
 use super::events::events;
-use super::pairs::{pair_order, pair_register, pair_remove, pairs, pin_remove, pins};
+use super::pairs::{pair_order, pair_plan, pair_register, pair_remove, pairs, pin_remove, pins};
 pub use super::peer::Peer;
 use super::simulation::{PairQuestion, Simulated, pair_simulate};
 use crate::events::{EventsPage, Query};
@@ -112,6 +112,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn pair_order(
         &self,
         command: PairCommand,
+        who: Peer,
+    ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
+    /// `POST /v1/pairs/plan`.
+    fn pair_plan(
+        &self,
+        plan: PairPlan,
         who: Peer,
     ) -> impl Future<Output = Result<Outcome, BackendError>> + Send;
     /// `POST /v1/pairs/register`.
@@ -239,6 +245,7 @@ fn router<B: Backend>(backend: B) -> Router {
         .route("/v1/data/{name}/recover", post(data_recover::<B>))
         .route("/v1/pairs", get(pairs::<B>))
         .route("/v1/pairs/order", post(pair_order::<B>))
+        .route("/v1/pairs/plan", post(pair_plan::<B>))
         .route("/v1/pairs/register", post(pair_register::<B>))
         .route("/v1/pairs/remove", post(pair_remove::<B>))
         .route("/v1/pairs/simulate", post(pair_simulate::<B>))

@@ -1,8 +1,9 @@
 //! The daemon's side of the control API: requests go to the main loop, which alone changes anything.
 
 use crate::control::api::{
-    DataReport, HandlerAnswer, HandlerCall, LogLevel, Maintenance, Outcome, PairCommand, PairRegistration,
-    PairRemoval, PairReport, PinRemoval, PinsReport, Recover, ResourceCommand, Stats, Status,
+    DataReport, HandlerAnswer, HandlerCall, LogLevel, Maintenance, Outcome, PairCommand, PairPlan,
+    PairRegistration, PairRemoval, PairReport, PinRemoval, PinsReport, Recover, ResourceCommand, Stats,
+    Status,
 };
 use crate::control::server::{Backend, BackendError, Peer};
 use crate::control::simulation::{PairQuestion, Simulated};
@@ -28,6 +29,7 @@ pub(super) enum Request {
     DataRecover(String, Recover, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
     Pairs(oneshot::Sender<Result<Vec<PairReport>, BackendError>>),
     PairOrder(PairCommand, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
+    PairPlan(PairPlan, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
     PairRegister(PairRegistration, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
     PairSimulate(PairQuestion, oneshot::Sender<Result<Simulated, BackendError>>),
     PairRemove(PairRemoval, Peer, oneshot::Sender<Result<Outcome, BackendError>>),
@@ -143,6 +145,10 @@ impl Backend for Door {
 
     async fn pair_order(&self, command: PairCommand, who: Peer) -> Result<Outcome, BackendError> {
         self.ask(|reply| Request::PairOrder(command, who, reply)).await
+    }
+
+    async fn pair_plan(&self, plan: PairPlan, who: Peer) -> Result<Outcome, BackendError> {
+        self.ask(|reply| Request::PairPlan(plan, who, reply)).await
     }
 
     async fn pair_register(&self, command: PairRegistration, who: Peer) -> Result<Outcome, BackendError> {

@@ -71,6 +71,7 @@ pub(super) struct Supervisor {
     config: Arc<Config>,
     loaded_at: Timestamp,
     started: Timestamp,
+    restarts: Option<u32>,
     reload_error: Option<String>,
     log: LogControl,
     protocol: Handle,
@@ -121,6 +122,7 @@ impl Supervisor {
             config,
             loaded_at: now,
             started: now,
+            restarts: ward.as_ref().map(|w| w.restarts),
             reload_error: None,
             log,
             protocol,
@@ -456,6 +458,7 @@ impl Supervisor {
             Request::PairOrder(command, who, reply) => {
                 drop(reply.send(Ok(self.pair_order(command, &who))));
             }
+            Request::PairPlan(plan, who, reply) => self.pair_plan(plan, &who, reply),
             Request::PairRegister(command, who, reply) => self.pair_register(command, &who, reply),
             Request::PairSimulate(question, reply) => self.pair_simulate(question, reply),
             Request::PairRemove(command, who, reply) => self.pair_remove(command, &who, reply),
@@ -508,6 +511,7 @@ impl Supervisor {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started: self.started,
+            restarts: self.restarts,
             config_file: self.args.config.display().to_string(),
             config_loaded: self.loaded_at,
             reload_error: self.reload_error.clone(),

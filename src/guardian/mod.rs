@@ -90,6 +90,8 @@ pub struct Ward {
     pub plan: Plan,
     /// The guardian may do that.
     pub able: bool,
+    /// How many daemons the guardian has started before this one.
+    pub restarts: u32,
 }
 
 /// Cleans up all that a dead daemon may have left, except what belongs to these instances.
@@ -113,6 +115,7 @@ pub fn guard(clean: Clean<'_>, last: LastResort) -> Result<Role, String> {
         left: Vec::new(),
         last,
         ended: false,
+        starts: 0,
         clean,
     };
     loop {
@@ -161,6 +164,7 @@ struct Guardian<'a> {
     last: LastResort,
     /// The machine was to end and did not: no address of a dead daemon stays here.
     ended: bool,
+    starts: u32,
     clean: Clean<'a>,
 }
 
@@ -193,12 +197,15 @@ impl Guardian<'_> {
         let (listener, link) =
             link::pair().map_err(|e| format!("cannot make the guardian's sockets: {e}"))?;
         self.pulse.promise(None);
+        let restarts = self.starts;
+        self.starts = restarts.saturating_add(1);
         match ffi::fork().map_err(|e| format!("cannot start the daemon process: {e}"))? {
             Fork::Child => Ok(Start::Daemon(Ward {
                 link,
                 pulse: self.pulse,
                 watchdog: self.watchdog,
                 resume,
+                restarts,
                 rights: self.last.rights(),
                 plan: self.last.plan().clone(),
                 able: self.last.is_able(),

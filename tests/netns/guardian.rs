@@ -125,6 +125,8 @@ fn alone_it_goes_on_where_it_was() {
         });
         a.wait_state("web", "MASTER", secs(1));
         assert!(a.instance("web")["reason"].as_str().unwrap().contains("no other router had taken over"));
+        assert_eq!(a.status()["restarts"], 1);
+        assert!(a.adm_text("info").contains("Restarts        : 1 by the guardian\n"));
         let outage = ping.outage_ms();
         assert!(outage < OUTAGE, "clients waited {outage} ms");
         assert!(lab.has("a", VIP));

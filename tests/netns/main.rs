@@ -38,6 +38,7 @@ mod pair_faults;
 mod pair_flood;
 mod pair_lab;
 mod pair_n_to_1;
+mod pair_planned;
 mod pair_rows;
 mod pair_split;
 mod pair_tables;

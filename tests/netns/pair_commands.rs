@@ -223,3 +223,72 @@ fn what_would_happen_is_told_and_nothing_moves() {
         assert_eq!((state(&a), state(&b)), ("primary_active".into(), "secondary_syncing".into()));
     });
 }
+
+/// Runs tandemadm on a node, as an operator who is logged in there.
+fn adm_there(node: &Tandemd, name: &str, words: &str) -> (Option<i32>, Value, String) {
+    let out = std::process::Command::new("ip")
+        .args(["netns", "exec", name, env!("CARGO_BIN_EXE_tandemadm"), "--run-dir"])
+        .arg(node.run_dir())
+        .args(words.split_whitespace())
+        .output()
+        .expect("tandemadm");
+    let error = String::from_utf8_lossy(&out.stderr).into_owned();
+    (out.status.code(), serde_json::from_slice(&out.stdout).unwrap_or_default(), error)
+}
+
+#[test]
+fn escadms_words_make_a_pair_of_two_bare_nodes() {
+    isolated("pair_commands::escadms_words_make_a_pair_of_two_bare_nodes", || {
+        let p = Pair::new();
+        let start = |node: &str| Tandemd::start(&p.lab, node, &format!("[node]\nname = \"{node}\"\n"));
+        let (mut a, mut b) = (start("a"), start("b"));
+        let words =
+            format!("ha set --kad_vip={VIP}/24 --kad_vif=eth0 --ha_node_list=192.0.2.1 192.0.2.2 --json");
+        for (node, name, role, peer) in
+            [(&a, "a", "primary", "192.0.2.2"), (&b, "b", "secondary", "192.0.2.1")]
+        {
+            let (code, json, error) = adm_there(node, name, &words);
+            assert_eq!(code, Some(0), "{error}");
+            assert_eq!((&json["role"], &json["peer"]), (&role.into(), &peer.into()), "{json}");
+            assert_eq!((&json["needs"], &json["changed"]), (&"restart".into(), &true.into()), "{json}");
+            assert_eq!(state_or_none(node), None, "nothing is applied yet");
+            assert!(!node.adm("reload").status.success(), "as it said");
+        }
+        for (node, name) in [(&mut a, "a"), (&mut b, "b")] {
+            assert_eq!(node.process.stop(), Some(0));
+            *node = start(name);
+        }
+        p.register(&a, &b);
+        p.lab.wait_holder("a", VIP, secs(10));
+        let (code, json, error) = adm_there(&a, "a", &words);
+        assert_eq!(
+            (code, &json["needs"], &json["changed"]),
+            (Some(0), &"nothing".into(), &false.into()),
+            "{error}"
+        );
+
+        let (_, json, error) = adm_there(&a, "a", "ha set --kad_vip=192.0.2.101/24 --json");
+        assert_eq!(json["needs"], "reload", "{error}");
+        assert!(a.adm("reload").status.success());
+        p.lab.wait_holder("a", "192.0.2.101", secs(10));
+
+        // What a person has written is not touched.
+        let (code, _, error) = adm_there(&a, "a", &format!("{words} --config {}", by_hand(&p).display()));
+        assert_eq!(code, Some(78), "{error}");
+        assert!(error.contains("tandem.toml:1: [[pair]] \"mine\" is written by hand"), "{error}");
+    });
+}
+
+fn by_hand(p: &Pair) -> std::path::PathBuf {
+    let dir = p.lab.path("by-hand");
+    std::fs::create_dir(&dir).expect("directory");
+    let file = dir.join("tandem.toml");
+    std::fs::write(&file, "[[pair]]\nname = \"mine\"\nrole = \"primary\"\npeer = \"192.0.2.9\"\n")
+        .expect("file");
+    file
+}
+
+/// Of the only pair, if there is one.
+fn state_or_none(node: &Tandemd) -> Option<String> {
+    json(node, "ha status --json")[0]["state"].as_str().map(str::to_owned)
+}

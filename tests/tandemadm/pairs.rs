@@ -2,6 +2,8 @@
 
 use super::{Cardboard, Served, adm, stderr, stdout};
 use serde_json::{Value, json};
+use std::io::Write;
+use std::process::{Command, Stdio};
 use tandemd::control::api::PairReport;
 use tandemd::events::{Fact, Kind, Limits, Store};
 use tandemd::pair::{Generation, Saved};
@@ -15,6 +17,7 @@ fn report() -> Value {
             "node": "alpha", "role": "primary", "peer": "192.0.2.2", "local": null,
             "virtual_addresses": ["192.0.2.100/24"], "instances": ["kad"], "replicated": [],
             "failover": "automatic", "failback": "manual", "failover_wait_ms": 13000, "direct_link": null,
+            "handover_on_stop": false,
         },
         "registered": {
             "pair": "esc", "node": "bravo", "address": "192.0.2.2", "fingerprint": "CC:DD",
@@ -127,6 +130,69 @@ fn a_removal_is_confirmed_or_not_done() {
     assert_eq!(json, json!({ "ok": true, "message": "esc stands alone" }));
 }
 
+/// What somebody types to `tandemadm ha remove`: on a terminal (script(1) makes one), or through a pipe.
+fn typed(daemon: &Served, on_a_terminal: bool, answer: &str) -> (Option<i32>, String) {
+    let adm = format!(
+        "{} --run-dir {} ha remove --pair esc",
+        env!("CARGO_BIN_EXE_tandemadm"),
+        daemon.dir.path().display()
+    );
+    let mut command = match on_a_terminal {
+        true => Command::new("script"),
+        false => Command::new("sh"),
+    };
+    match on_a_terminal {
+        true => command.args(["-qec", &adm, "/dev/null"]),
+        false => command.args(["-c", &adm]),
+    };
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("script, of bsdutils or util-linux");
+    child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
+    let out = child.wait_with_output().unwrap();
+    (out.status.code(), format!("{}{}", stdout(&out), stderr(&out)).replace('\r', ""))
+}
+
+#[test]
+fn a_removal_is_done_for_a_person_who_types_yes_and_for_nothing_else() {
+    let daemon = served(report());
+    let (code, text) = typed(&daemon, true, "yes\n");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("forgets bravo") && text.contains("Type yes to go on:"), "{text}");
+    assert!(text.contains("esc stands alone\n"), "{text}");
+    for answer in ["y\n", "no\n", "YES\n", "yes please\n", "\n", ""] {
+        let (code, text) = typed(&daemon, true, answer);
+        assert_eq!(code, Some(64), "{answer:?}: {text}");
+        assert!(
+            text.contains("nothing was changed") && !text.contains("stands alone\n"),
+            "{answer:?}: {text}"
+        );
+    }
+    // A script that types for a person has not read what follows.
+    let (code, text) = typed(&daemon, false, "yes\n");
+    assert_eq!(code, Some(64), "{text}");
+    assert!(text.contains("There is nobody to ask: say --yes") && !text.contains("stands alone\n"), "{text}");
+}
+
+#[test]
+fn a_switchover_is_planned_for_a_time_of_the_daemons() {
+    let daemon = served(report());
+    let out = daemon.adm("ha switchover --at 2026-11-22T02:00:00+01:00");
+    assert_eq!((out.status.code(), stdout(&out).as_str()), (Some(0), "Some(\"2026-11-22T01:00:00Z\")\n"));
+    let out = daemon.adm("ha switchover --cancel --json");
+    let json: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(json, json!({ "ok": true, "message": "None" }));
+    let out = daemon.adm("ha switchover --at 2026-11-22T02:00:00Z --id refused");
+    assert_eq!((out.status.code(), stdout(&out).as_str()), (Some(1), ""));
+    assert_eq!(daemon.adm("ha switchover --at 25:00").status.code(), Some(64));
+    let out = daemon.adm("ha switchover");
+    assert_eq!(out.status.code(), Some(1), "an order, for now: {}", stderr(&out));
+    assert!(stderr(&out).contains("switchover: no pair is configured"));
+}
+
 #[test]
 fn what_is_refused_is_code_1_also_as_json() {
     let daemon = served(report());
@@ -153,6 +219,12 @@ fn a_registration_that_differs_from_the_configuration_is_refused() {
     let text = stderr(&out);
     assert!(text.contains("peer = \"192.0.2.2\"") && text.contains("failover = \"automatic\""), "{text}");
     assert!(!text.contains("--vip"), "{text}");
+    let out = register("--secondary localhost");
+    assert_eq!(out.status.code(), Some(78), "a name counts by its addresses: {}", stderr(&out));
+    assert!(stderr(&out).contains("--secondary localhost, which is "), "{}", stderr(&out));
+    let out = register("--secondary no-such-host.invalid");
+    assert_eq!(out.status.code(), Some(78));
+    assert!(stderr(&out).contains("no-such-host.invalid: the name is not known here"), "{}", stderr(&out));
     let out = register("--secondary 192.0.2.2 --vip 192.0.2.100 --failover automatic");
     assert_eq!(out.status.code(), Some(1), "asked, and refused by this daemon: {}", stderr(&out));
 }

@@ -61,8 +61,10 @@ pub(in crate::cli) enum HaCommand {
     Failback(HaForce),
     /// A failover as a drill: only while everything is well on both nodes
     ForceFailover(HaAct),
-    /// The node that does not serve shall
-    Switchover(HaAct),
+    /// The node that does not serve shall, now or at a time
+    ///
+    /// With --at the node that is asked keeps the plan, also over a restart, and `ha status` shows it there.
+    Switchover(HaSwitchover),
     /// This node shall not take over, whatever happens; or may again
     Standby {
         /// On or off
@@ -96,6 +98,39 @@ pub(in crate::cli) enum HaCommand {
     ///
     /// What is configured counts: other words are refused if they differ from it.
     Register(RegisterWish),
+    /// Write the pair's configuration, as escadm does; on both nodes with the same words
+    ///
+    /// It writes conf.d/50-ha-set.toml beside the configuration file, once the daemon's own parser accepts it; said again, it changes
+    /// there what is asked for. Nothing is applied before `tandemadm reload` or `tandemadm restart`: the answer says which.
+    ///
+    /// Exit codes: 0 done, or it was so already, 64 wrong words, 70 a file cannot be written, 77 not permitted, 78 the configuration
+    /// does not allow it.
+    Set(SetWish),
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct SetWish {
+    /// The virtual address, also with the network's prefix (IP/PREFIX), and with its interface if that is not --kad_vif
+    #[arg(long = "kad_vip", alias = "kad-vip", value_name = "IP[:IF]")]
+    pub(in crate::cli) kad_vip: Option<String>,
+    /// The interface that VRRP is spoken on, and where the virtual address is
+    #[arg(long = "kad_vif", alias = "kad-vif", value_name = "IF")]
+    pub(in crate::cli) kad_vif: Option<String>,
+    /// Virtual router id, the same on both nodes [default: 51]
+    #[arg(long = "kad_vri", alias = "kad-vri", value_name = "ID", value_parser = clap::value_parser!(u8).range(1..))]
+    pub(in crate::cli) kad_vri: Option<u8>,
+    /// Addresses of the two nodes, also as IP,IP; the first is the primary
+    #[arg(long = "ha_node_list", alias = "ha-node-list", value_name = "IP IP", num_args = 1..=2)]
+    pub(in crate::cli) ha_node_list: Vec<String>,
+    /// The second one of --ha_node_list=IP IP
+    #[arg(value_name = "IP", requires = "ha_node_list")]
+    pub(in crate::cli) second: Option<String>,
+    /// The main configuration file [default: the running daemon's, or /etc/tandem/tandem.toml]
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) config: Option<PathBuf>,
+    /// The answer as JSON, for scripts
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -106,7 +141,7 @@ pub(in crate::cli) struct RegisterWish {
     /// Which pair, if there are several
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) pair: Option<String>,
-    /// The other node; as `peer` of the pair
+    /// The other node, by address or name; as `peer` of the pair
     #[arg(long, value_name = "HOST")]
     pub(in crate::cli) secondary: Option<String>,
     /// A virtual address; as `virtual_ipaddress` of its vrrp_instance
@@ -181,6 +216,18 @@ pub(in crate::cli) struct HaSimulate {
     /// As JSON, for scripts
     #[arg(long)]
     pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct HaSwitchover {
+    /// When: 2026-11-22T02:00:00+01:00, or 02:00 for the next time that the clock shows it; at most 30 days ahead
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) at: Option<String>,
+    /// Do not do what is planned
+    #[arg(long, conflicts_with = "at")]
+    pub(in crate::cli) cancel: bool,
+    #[command(flatten)]
+    pub(in crate::cli) act: HaAct,
 }
 
 #[derive(Debug, Args)]

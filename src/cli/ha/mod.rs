@@ -2,8 +2,10 @@
 
 mod args;
 mod info;
+mod planned;
 mod register;
 mod render;
+mod set;
 mod simulate;
 
 pub(super) use args::HaCommand;
@@ -37,7 +39,7 @@ pub(super) async fn run(client: &Client, state_dir: &Path, command: HaCommand) -
         HaCommand::Failover(act) => order(client, act.act, What::Failover { force: act.force }).await,
         HaCommand::Failback(act) => order(client, act.act, What::Failback { force: act.force }).await,
         HaCommand::ForceFailover(act) => order(client, act, What::Drill).await,
-        HaCommand::Switchover(act) => order(client, act, What::Switchover).await,
+        HaCommand::Switchover(wish) => planned::switchover(client, wish).await,
         HaCommand::Standby { mode, act } => {
             order(client, act, What::Standby(mode == super::args::Switch::On)).await
         }
@@ -46,6 +48,7 @@ pub(super) async fn run(client: &Client, state_dir: &Path, command: HaCommand) -
         HaCommand::Keep { side, act } => order(client, act, What::Keep { own: side == Side::Local }).await,
         HaCommand::Authkey { file, pair, json } => register::wait(client, &file, pair, json).await,
         HaCommand::Register(wish) => register::ask(client, wish).await,
+        HaCommand::Set(wish) => set::run(client, &wish).await,
     }
 }
 
@@ -78,7 +81,7 @@ async fn status(client: &Client, pair: Option<&str>, json: bool) -> Result<(), F
     let all = only(pairs(client).await?, pair, |p| &p.name)?;
     match json {
         true => print_value(&all)?,
-        false => print(&render::status(&all))?,
+        false => print(&render::status(&all, &Moment::now(clock::wall())))?,
     }
     match all.iter().all(|p| p.obstacles().is_empty()) {
         true => Ok(()),

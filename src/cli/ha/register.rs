@@ -15,6 +15,8 @@ use std::time::Duration;
 const REGISTRATION: Duration = Duration::from_secs(60);
 /// How often its milestones are asked for.
 const LOOK: Duration = Duration::from_millis(200);
+/// A name is looked up within this time.
+const RESOLVER: Duration = Duration::from_secs(10);
 /// A key is a line of text.
 const LONGEST_KEY: u64 = 4096;
 const PATH: &str = "/v1/pairs/register";
@@ -35,7 +37,11 @@ pub(super) async fn ask(client: &Client, wish: RegisterWish) -> Result<(), Failu
     let key = read_key(&wish.authkey_file).map_err(Failure::File)?;
     let all = super::pairs(client).await?;
     if let Some(report) = super::meant(&all, wish.pair.as_deref()) {
-        fits(&wish, &report.about).map_err(Failure::Config)?;
+        let found = match &wish.secondary {
+            Some(host) => resolve(host).await,
+            None => Ok(Vec::new()),
+        };
+        fits(&wish, &report.about, &found).map_err(Failure::Config)?;
     }
     let patient = client.clone().patient(REGISTRATION);
     let command = PairRegistration { pair: wish.pair.clone(), key, asks: true };
@@ -75,20 +81,42 @@ async fn milestones(client: &Client, wish: &RegisterWish, seen: &mut usize) -> R
 /// So many are there.
 const MILESTONES: usize = 4;
 
-/// What was typed has to be what is configured: the configuration is what the pair goes by.
-fn fits(wish: &RegisterWish, about: &PairAbout) -> Result<(), String> {
+/// What a host is called in figures, as this machine's resolver says.
+async fn resolve(host: &str) -> Result<Vec<IpAddr>, String> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![address]);
+    }
+    match tokio::time::timeout(RESOLVER, tokio::net::lookup_host((host, 0))).await {
+        Ok(Ok(found)) => {
+            let mut all: Vec<IpAddr> = found.map(|a| a.ip()).collect();
+            all.dedup();
+            Ok(all)
+        }
+        Ok(Err(e)) => Err(e.to_string()),
+        Err(_) => Err(format!("no answer within {} s", RESOLVER.as_secs())),
+    }
+}
+
+/// What was typed has to be what is configured: the configuration is what the pair goes by. `found` are the addresses of
+/// `--secondary`.
+fn fits(wish: &RegisterWish, about: &PairAbout, found: &Result<Vec<IpAddr>, String>) -> Result<(), String> {
     let mut wrong = Vec::new();
     if let Some(host) = &wish.secondary {
         if about.role != crate::pair::Role::Primary {
             wrong.push("--secondary: this node is the secondary; register on the primary".to_owned());
         }
-        let other = match host.parse::<IpAddr>() {
-            Ok(address) => address != about.peer && Some(address) != about.direct_link,
-            // A name: the certificate of whoever answers there carries it.
-            Err(_) => false,
-        };
-        if other {
-            wrong.push(format!("--secondary {host}: the pair has peer = \"{}\"", about.peer));
+        let peer = format!("the pair has peer = \"{}\"", about.peer);
+        let is_peer = |a: &IpAddr| *a == about.peer || Some(*a) == about.direct_link;
+        match found {
+            Ok(all) if all.iter().any(is_peer) => {}
+            Ok(all) if host.parse::<IpAddr>().is_ok() || all.is_empty() => {
+                wrong.push(format!("--secondary {host}: {peer}"));
+            }
+            Ok(all) => {
+                let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+                wrong.push(format!("--secondary {host}, which is {}: {peer}", all.join(", ")));
+            }
+            Err(e) => wrong.push(format!("--secondary {host}: the name is not known here ({e}): {peer}")),
         }
     }
     for vip in &wish.vip {
@@ -167,15 +195,35 @@ mod tests {
         };
         let good =
             [("192.0.2.2", "192.0.2.100/24"), ("198.51.100.2", "192.0.2.100"), ("bravo", "192.0.2.100")];
+        let list = |all: &[&str]| Ok(all.iter().map(|a| a.parse().unwrap()).collect::<Vec<IpAddr>>());
         for (host, vip) in good {
-            assert_eq!(fits(&wish(host, vip, ModeWord::Automatic), &about), Ok(()));
+            let found = if host == "bravo" { list(&["2001:db8::2", "192.0.2.2"]) } else { list(&[host]) };
+            assert_eq!(fits(&wish(host, vip, ModeWord::Automatic), &about, &found), Ok(()));
         }
-        let refused = fits(&wish("192.0.2.3", "192.0.2.101", ModeWord::Manual), &about).unwrap_err();
+        for (found, why) in [
+            (
+                list(&["192.0.2.7", "2001:db8::7"]),
+                "bravo, which is 192.0.2.7, 2001:db8::7: the pair has peer = \"192.0.2.2\"",
+            ),
+            (list(&[]), "bravo: the pair has peer"),
+            (
+                Err("no such host".into()),
+                "bravo: the name is not known here (no such host): the pair has peer",
+            ),
+        ] {
+            let refused =
+                fits(&wish("bravo", "192.0.2.100", ModeWord::Automatic), &about, &found).unwrap_err();
+            assert!(refused.contains(why), "{refused}");
+        }
+        let found = list(&["192.0.2.3"]);
+        let refused = fits(&wish("192.0.2.3", "192.0.2.101", ModeWord::Manual), &about, &found).unwrap_err();
         for part in ["peer = \"192.0.2.2\"", "is 192.0.2.100/24", "failover = \"automatic\""] {
             assert!(refused.contains(part), "{refused}");
         }
         about.role = crate::pair::Role::Secondary;
-        let refused = fits(&wish("192.0.2.2", "192.0.2.100", ModeWord::Automatic), &about).unwrap_err();
+        let found = list(&["192.0.2.2"]);
+        let refused =
+            fits(&wish("192.0.2.2", "192.0.2.100", ModeWord::Automatic), &about, &found).unwrap_err();
         assert!(refused.contains("register on the primary"), "{refused}");
     }
 }

@@ -7,17 +7,21 @@ use std::fmt::Write;
 
 const NONE: &str = "no pair is configured\n";
 
-pub(super) fn status(pairs: &[PairReport]) -> String {
+pub(super) fn status(pairs: &[PairReport], m: &Moment) -> String {
     if pairs.is_empty() {
         return NONE.to_owned();
     }
-    pairs.iter().map(one).collect::<Vec<_>>().join("\n")
+    pairs.iter().map(|p| one(p, m)).collect::<Vec<_>>().join("\n")
 }
 
-fn one(p: &PairReport) -> String {
+fn one(p: &PairReport, m: &Moment) -> String {
     let mut out = format!("{}\n", first_line(p));
     for o in p.obstacles() {
         out += &wrap("  ! ", &obstacle(&o));
+    }
+    if let Some(plan) = &p.planned {
+        let text = format!("switchover at {}: the {} shall serve ({})", m.clock(plan.at), plan.to, plan.by);
+        row(&mut out, "planned", &text);
     }
     let Some(s) = &p.status else { return out };
     row(&mut out, "why", &s.why);
@@ -158,16 +162,51 @@ fn data(d: &Data) -> String {
     match d {
         Data::None => "none that could be stale".into(),
         Data::Current => "current".into(),
+        Data::Consistent => "consistent; no writes arrive from the other copy".into(),
         Data::Unknown => "not known yet".into(),
-        other => other.trouble().unwrap_or_default(),
+        Data::Syncing { .. } | Data::Stale(_) | Data::CopyFailed(_) => d.trouble().unwrap_or_default(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::api::PairPlanned;
     use crate::control::samples::pair_report;
-    use crate::pair::Blocker;
+    use crate::pair::{Blocker, Role};
+
+    /// A day of which the text of a time is known.
+    fn status(pairs: &[PairReport]) -> String {
+        super::status(pairs, &Moment::utc("2026-11-21T12:30:00Z".parse().unwrap()))
+    }
+
+    #[test]
+    fn what_is_planned_is_shown() {
+        let mut p = pair_report();
+        assert!(!status(&[p.clone()]).contains("planned"));
+        let at = "2026-11-22T02:00:00Z".parse().unwrap();
+        p.planned = Some(PairPlanned { at, to: Role::Secondary, by: "uid 0".into() });
+        let line = "  planned        switchover at 2026-11-22 02:00:00: the secondary shall serve (uid 0)";
+        assert!(status(&[p.clone()]).lines().any(|l| l == line), "{}", status(&[p]));
+    }
+
+    #[test]
+    fn data_of_every_kind_have_words() {
+        let stale = || "r0 lacks newer writes".to_owned();
+        for (d, words) in [
+            (Data::None, "none that"),
+            (Data::Current, "current"),
+            (Data::Consistent, "consistent; no writes arrive"),
+            (Data::Unknown, "not known"),
+            (Data::Syncing { percent: Some(41) }, "41"),
+            (Data::Syncing { percent: None }, ""),
+            (Data::Stale(stale()), "r0 lacks"),
+            (Data::CopyFailed(stale()), "r0 lacks"),
+        ] {
+            let text = data(&d);
+            assert!(text.contains(words) && text.len() > 4, "{d:?}: {text:?}");
+        }
+    }
 
     #[test]
     fn the_first_line_says_whether_the_pair_is_whole() {

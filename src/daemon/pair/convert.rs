@@ -53,6 +53,7 @@ pub(super) fn about(config: &Config, pair: &PairSettings) -> PairAbout {
         },
         failover_wait_ms: u64::try_from(pair.dead_after().as_millis()).unwrap_or(u64::MAX),
         direct_link: pair.direct_link.as_ref().map(|d| d.peer),
+        handover_on_stop: pair.handover_on_stop,
     }
 }
 

@@ -2,6 +2,9 @@
 
 mod decided;
 mod node;
+mod planned;
+
+pub(crate) use planned::PlanWish;
 
 use super::book::Book;
 use super::convert;
@@ -42,6 +45,7 @@ pub(crate) struct Half {
     kept: Kept,
     damaged: Option<String>,
     keeper: Keeper,
+    planner: planned::Planner,
     news: mpsc::UnboundedSender<Happening>,
     /// None: stand alone, or what was found up at the start is not known yet.
     pub(super) controller: Option<Controller>,
@@ -116,6 +120,7 @@ impl Half {
             kept,
             damaged,
             keeper: Keeper::start(PathBuf::from(state_dir), pair.name.clone(), news.clone()),
+            planner: planned::Planner::default(),
             news,
             controller: None,
             links: Vec::new(),
@@ -217,6 +222,7 @@ impl Half {
         self.links.clear();
         self.progress.clear();
         if wholly {
+            self.forget_plan();
             (self.controller, self.kept) = (None, Kept::default());
             (self.order, self.moved, self.told, self.alone) = (0, false, None, false);
             (self.data, self.trouble, self.maintenance, self.in_hours) = (None, None, false, true);
@@ -235,7 +241,8 @@ impl Half {
     }
 
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
-        self.controller.as_ref().map(|c| c.next_deadline(now))
+        let core = self.controller.as_ref().map(|c| c.next_deadline(now));
+        core.into_iter().chain(self.plan_deadline(now)).min()
     }
 
     pub(super) fn take(&mut self, happening: Happening) {
@@ -255,6 +262,9 @@ impl Half {
                 if let Some(known) = self.speeds.get_mut(link) {
                     *known = speed;
                 }
+            }
+            Happening::Saved { number, result, .. } if number >= planned::PLANS => {
+                self.plan_saved(number, result);
             }
             Happening::Saved { number, result, .. } => self.input(Input::Saved(number, result)),
             Happening::Milestone { text, .. } => self.progress.push(text),

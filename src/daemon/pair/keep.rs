@@ -1,6 +1,7 @@
 //! What outlives the daemon: STATE_DIR/pair/NAME.json.
 
 use super::Happening;
+use super::plan::Plan;
 use crate::control::api::PairAbout;
 use crate::pair::{Saved, State};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub(super) struct Kept {
     /// What was configured, for the same.
     #[serde(default)]
     pub(super) about: Option<PairAbout>,
+    /// A switchover that this node was told to carry out later.
+    #[serde(default)]
+    pub(super) plan: Option<Plan>,
 }
 
 fn path(state_dir: &Path, pair: &str) -> PathBuf {
@@ -63,7 +67,7 @@ fn remove(state_dir: &Path, pair: &str) -> io::Result<()> {
     }
 }
 
-/// The core counts from 1.
+/// The core counts from 1, and plans far above it.
 pub(super) const NOBODY_WAITS: u64 = 0;
 
 /// Writes one after the other, on threads where a slow disk holds up nobody.
@@ -129,7 +133,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(load(dir.path(), "esc").unwrap(), Kept::default());
         let saved = Saved { generation: Generation(7), ..Saved::default() };
-        let kept = Kept { saved, state: Some(State::PrimaryActive), stopped: true, about: None };
+        let kept = Kept { saved, state: Some(State::PrimaryActive), stopped: true, about: None, plan: None };
         write(dir.path(), "esc", &kept).unwrap();
         assert_eq!(load(dir.path(), "esc").unwrap(), kept);
         let text = fs::read(path(dir.path(), "esc")).unwrap();

@@ -23,7 +23,7 @@ pub(crate) struct Undone {
     reply: Reply,
 }
 
-fn refuse(reply: Reply, message: String) {
+pub(super) fn refuse(reply: Reply, message: String) {
     drop(reply.send(Ok(Outcome { ok: false, message })));
 }
 

@@ -12,6 +12,7 @@ mod half;
 mod keep;
 mod link;
 mod manage;
+mod plan;
 mod queues;
 mod report;
 mod server;
@@ -19,7 +20,7 @@ mod simulate;
 mod speed;
 mod witness;
 
-pub(crate) use half::Half;
+pub(crate) use half::{Half, PlanWish};
 pub(crate) use manage::Reply;
 
 use super::messages::Command;
@@ -197,6 +198,7 @@ impl Pairs {
     pub(crate) fn timer(&mut self) {
         for half in &mut self.halves {
             half.input(Input::Timer);
+            half.plan_turn();
         }
         self.gather();
     }
@@ -275,6 +277,14 @@ impl Pairs {
         let answer = half.order(order, who);
         self.gather();
         answer
+    }
+
+    /// A switchover shall be carried out later, or not any more.
+    pub(crate) fn plan(&mut self, pair: &str, wish: PlanWish, reply: Reply) {
+        match self.halves.iter_mut().find(|h| h.name() == pair) {
+            Some(half) => half.plan(wish, reply),
+            None => manage::refuse(reply, format!("no pair is called {pair}")),
+        }
     }
 
     fn registered(&mut self, name: &str, result: &Result<String, String>) {

@@ -34,6 +34,7 @@ pub(super) fn report(half: &Half, now: Instant) -> PairReport {
         about: half.about.clone(),
         registered: None,
         progress: half.progress.clone(),
+        planned: half.planned(),
         links: links.collect(),
         watchdog: half.watchdog.clone(),
         status,

@@ -1,12 +1,12 @@
 //! The main loop's part in the pairs.
 
 use super::{STOP_TICK, Supervisor, care::until, describe};
-use crate::control::api::{Outcome, PairCommand, PairRegistration, PairRemoval};
+use crate::control::api::{Outcome, PairCommand, PairPlan, PairRegistration, PairRemoval};
 use crate::control::server::{BackendError, Peer};
 use crate::control::simulation::{PairQuestion, Simulated};
 use crate::daemon::backend::Request;
 use crate::daemon::messages::{Command, Event, PairOrder};
-use crate::daemon::pair::{Effect, Happening, Reply};
+use crate::daemon::pair::{Effect, Happening, PlanWish, Reply};
 use crate::daemon::record::operator;
 use crate::net::clock;
 use crate::pair::{Id, Order};
@@ -120,6 +120,15 @@ impl Supervisor {
         reply: oneshot::Sender<Result<Simulated, BackendError>>,
     ) {
         self.pairs.simulate(question, reply);
+    }
+
+    pub(super) fn pair_plan(&mut self, plan: PairPlan, who: &Peer, reply: Reply) {
+        let pair = match self.pairs.named(plan.pair) {
+            Ok(pair) => pair,
+            Err(message) => return drop(reply.send(Ok(Outcome { ok: false, message }))),
+        };
+        let wish = PlanWish { at: plan.at, id: plan.id, asker: describe(who), who: operator(who) };
+        self.pairs.plan(&pair, wish, reply);
     }
 
     pub(super) fn pair_remove(&mut self, command: PairRemoval, who: &Peer, reply: Reply) {

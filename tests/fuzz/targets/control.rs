@@ -9,8 +9,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tandemd::control::api::{
-    DataReport, HandlerAnswer, HandlerCall, LogLevel, Maintenance, Outcome, PairCommand, PairRegistration,
-    PairRemoval, PairReport, PinRemoval, PinsReport, Recover, ResourceCommand, Stats, Status,
+    DataReport, HandlerAnswer, HandlerCall, LogLevel, Maintenance, Outcome, PairCommand, PairPlan,
+    PairRegistration, PairRemoval, PairReport, PinRemoval, PinsReport, Recover, ResourceCommand, Stats,
+    Status,
 };
 use tandemd::control::server::{Backend, BackendError, Peer, Server};
 use tandemd::events::{EventsPage, LIMIT, Query};
@@ -35,6 +36,7 @@ impl Backend for Cardboard {
             version: "0".into(),
             pid: 1,
             started: "2026-11-21T12:00:00Z".parse().unwrap(),
+            restarts: None,
             config_file: "/etc/tandem/tandem.toml".into(),
             config_loaded: "2026-11-21T12:00:00Z".parse().unwrap(),
             reload_error: None,
@@ -84,6 +86,10 @@ impl Backend for Cardboard {
     }
 
     async fn pair_order(&self, _: PairCommand, _: Peer) -> Result<Outcome, BackendError> {
+        Ok(Outcome { ok: true, message: String::new() })
+    }
+
+    async fn pair_plan(&self, _: PairPlan, _: Peer) -> Result<Outcome, BackendError> {
         Ok(Outcome { ok: true, message: String::new() })
     }
 
