@@ -76,13 +76,12 @@ impl Links {
     pub(super) fn mirrored(&self, now: Instant, life: Life, sequence: u64) -> Self {
         let turned = |w: &Way| {
             let works = self.direction(now, w) == Direction::Both;
-            Way {
-                heard: works.then_some((now, life, sequence)),
-                acknowledged: works.then_some(now),
-                late: None,
-            }
+            let heard = works.then_some((now, life, sequence));
+            Way { heard, acknowledged: works.then_some(now), late: None }
         };
-        Links { ways: self.ways.iter().map(turned).collect(), sent: VecDeque::new(), ..self.clone() }
+        let ways: Vec<Way> = self.ways.iter().map(turned).collect();
+        let promised = ways.iter().filter_map(|w| w.acknowledged).max();
+        Links { ways, sent: VecDeque::new(), promised, ..self.clone() }
     }
 
     /// A heartbeat goes out.

@@ -265,7 +265,13 @@ fn a_reload_says_what_changed_beside_a_pair() {
     let d = between(&old, &(old.clone() + "[pair_server]\nport = 9\n"));
     assert_eq!(d.summary(), ["pair_server: port 8082 -> 9"]);
     let d = between(&old, &(old.clone() + WITNESS));
-    assert!(d.witness.len() == 5 && !d.is_empty(), "{:?}", d.summary());
+    assert!(d.witness.len() == 6 && !d.is_empty(), "{:?}", d.summary());
+    assert!(d.needs_restart().contains(&"[witness] lease".to_owned()), "{:?}", d.needs_restart());
+    assert!(
+        between(&old, &pair("max_failovers = 9\non_stop_failure = \"reboot\"")).needs_restart().is_empty()
+    );
+    let named = between(&old, &pair("port = 9\nhandover_on_stop = true")).needs_restart();
+    assert_eq!(named, ["port of pair \"p\""]);
     let lease = |lease: u8| old.clone() + WITNESS + &format!("lease = {lease}\n");
     assert_eq!(between(&lease(10), &lease(11)).summary(), ["witness: lease \"10s\" -> \"11s\""]);
     let fence =

@@ -92,7 +92,8 @@ fn late_heartbeats_are_told_before_the_link_counts_as_silent() {
         w.run(secs(3));
     }
     assert!((2..=4).contains(&late(&w)), "{}", late(&w));
-    assert!(w.is_normal() && w.promoted == [1, 0]);
+    assert!(w.until(secs(60), World::is_normal));
+    assert_eq!(w.promoted, [1, 0]);
     // One that has said farewell is not waited for.
     let before = late(&w);
     w.run(secs(60));
