@@ -111,7 +111,8 @@ impl Supervisor {
         let user = config.node.script_user.as_ref();
         let trackers = Trackers::start(&config.tracks, user, report_sender);
         let notifier = Notifier::start(NotifierSettings::new(&config, &args.run_dir));
-        let pairs = Pairs::new(&args.state_dir, recorder.clone());
+        let resumed = ward.as_ref().map(|w| w.resume.clone()).unwrap_or_default();
+        let pairs = Pairs::new(&args.state_dir, recorder.clone(), resumed);
         let resources = Resources::start(&config, &args.run_dir, &args.state_dir, recorder.clone());
         advice::ask(&config, None);
         let now = clock::wall();

@@ -26,6 +26,7 @@ mod pair;
 mod pair_commands;
 mod pair_faults;
 mod pair_lab;
+mod pair_registration;
 mod pair_tables;
 mod pair_witness;
 mod prefix;

@@ -2,6 +2,7 @@
 
 mod args;
 mod info;
+mod progress;
 mod register;
 mod render;
 mod simulate;
@@ -44,7 +45,7 @@ pub(super) async fn run(client: &Client, state_dir: &Path, command: HaCommand) -
         HaCommand::Simulate(ask) => simulate::run(client, ask).await,
         HaCommand::Clear(act) => order(client, act, What::Clear).await,
         HaCommand::Keep { side, act } => order(client, act, What::Keep { own: side == Side::Local }).await,
-        HaCommand::Authkey { file, pair, json } => register::wait(client, &file, pair, json).await,
+        HaCommand::Authkey(wish) => register::wait(client, wish).await,
         HaCommand::Register(wish) => register::ask(client, wish).await,
     }
 }
@@ -106,7 +107,7 @@ async fn remove(client: &Client, pair: Option<String>, yes: bool, json: bool) ->
             confirm(&consequences(report))?;
         }
     }
-    change(client, "/v1/pairs/remove", &PairRemoval { pair }, json).await
+    change(client, "/v1/pairs/remove", &PairRemoval { pair, offer: false }, json).await
 }
 
 /// What follows from a removal.
@@ -118,7 +119,8 @@ fn consequences(p: &PairReport) -> String {
     );
     let serves = p.status.as_ref().is_some_and(|s| s.serving != Serving::No);
     if p.about.role == crate::pair::Role::Primary {
-        text += " As the primary it serves alone; if the other node serves as well, both do.";
+        text += " As the primary it serves alone: if it serves now, or if it hears nobody else advertise its virtual routers. If it has \
+                 none and the other node serves, both do.";
     } else if serves {
         text += " As the secondary it does not serve alone: the service that runs here now STOPS.";
     }

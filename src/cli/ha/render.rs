@@ -1,7 +1,7 @@
 //! `ha status` for people: first what is in the way.
 
-use crate::cli::text::{Moment, Style, wrap};
-use crate::control::api::{Obstacle, PairLink, PairReport, PinsReport};
+use crate::cli::text::{Moment, Style, span as duration, wrap};
+use crate::control::api::{Obstacle, OfferReport, PairLink, PairReport, PinsReport};
 use crate::pair::{Data, Direction, Serving, Status};
 use std::fmt::Write;
 
@@ -18,6 +18,9 @@ fn one(p: &PairReport) -> String {
     let mut out = format!("{}\n", first_line(p));
     for o in p.obstacles() {
         out += &wrap("  ! ", &obstacle(&o));
+    }
+    if let Some(o) = &p.offer {
+        row(&mut out, "registration", &offer(*o));
     }
     let Some(s) = &p.status else { return out };
     row(&mut out, "why", &s.why);
@@ -38,6 +41,14 @@ fn one(p: &PairReport) -> String {
         row(&mut out, "right to serve", &format!("for {:.1} s more", left.as_secs_f64()));
     }
     out
+}
+
+fn offer(o: OfferReport) -> String {
+    let who = match o.replaces {
+        true => "a new node in the place of the registered one",
+        false => "the other node",
+    };
+    format!("open for {who}, for {} more", duration(o.seconds_left))
 }
 
 /// `pair esc: Primary Active; a takeover by itself is possible`

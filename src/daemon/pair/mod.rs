@@ -9,6 +9,7 @@ mod convert;
 mod decisions;
 mod fence;
 mod half;
+mod join;
 mod keep;
 mod link;
 mod manage;
@@ -21,30 +22,24 @@ pub(crate) use half::Half;
 pub(crate) use manage::Reply;
 
 use super::messages::Command;
-use super::record::{Recorder, operator};
+use super::record::Recorder;
 use super::resources::View;
 use crate::config::{Config, PairSettings};
-use crate::control::api::{Outcome, PairRegistration};
-use crate::control::server::{BackendError, Peer};
 use crate::events::Who;
 use crate::net::clock;
-use crate::notify::{Change, Target as Vrrp};
+use crate::notify::Change;
 use crate::pair::{Beat, Input, Order, WitnessAnswer};
-use crate::peer::registration::Milestone;
-use crate::peer::{AuthKey, ClientOptions, Identity, Name, Pins, Registration};
+use crate::peer::server::Desk;
+use crate::peer::{Identity, Name, Pin, Pins};
 use crate::time::Instant;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
-use tracing::{error, info, warn};
+use tokio::sync::mpsc;
+use tracing::error;
 
 /// Heartbeats that wait to be taken; more than these are dropped, newer ones follow.
 const WAITING: usize = 256;
-
-/// So long a node waits to be asked for a registration.
-const OFFER: Duration = Duration::from_secs(15 * 60);
 
 /// What happens to pairs.
 #[derive(Debug)]
@@ -57,8 +52,14 @@ pub(crate) enum Happening {
     Saved { pair: String, number: u64, result: Result<(), String> },
     /// A registration is so far.
     Milestone { pair: String, text: String },
-    /// A registration has ended: with whom, or why not.
-    Registered { pair: String, result: Result<String, String> },
+    /// A registration that this node asked for has ended: with whom, or why not.
+    Registered { pair: String, result: Result<String, String>, reply: Option<Reply> },
+    /// Another node was pinned on trial.
+    Pinned { pair: String },
+    /// A node that was pinned was heard for the first time: it has pinned this one.
+    Joined { pair: String, node: String },
+    /// What was pinned on trial is pinned no longer, in words.
+    Withdrawn { pair: String, text: String },
     /// A registration was undone, or not.
     Undone(manage::Undone),
     /// The witness has answered this question.
@@ -84,17 +85,20 @@ pub(crate) struct Pairs {
     pins: Option<Pins>,
     state_dir: PathBuf,
     recorder: Recorder,
+    resumed: Vec<String>,
     sender: mpsc::UnboundedSender<Happening>,
     happenings: mpsc::UnboundedReceiver<Happening>,
     heard: mpsc::Receiver<Happening>,
     hears: mpsc::Sender<Happening>,
     servers: Vec<server::Running>,
+    /// Where registrations are opened.
+    desk: Desk,
     effects: Vec<Effect>,
 }
 
 impl Pairs {
-    /// Nothing begins before [`Pairs::start`].
-    pub(crate) fn new(state_dir: &Path, recorder: Recorder) -> Self {
+    /// Nothing begins before [`Pairs::start`]. `resumed` are virtual routers that the daemon before this one left as MASTER.
+    pub(crate) fn new(state_dir: &Path, recorder: Recorder, resumed: Vec<String>) -> Self {
         let (sender, happenings) = mpsc::unbounded_channel();
         let (hears, heard) = mpsc::channel(WAITING);
         Pairs {
@@ -104,11 +108,13 @@ impl Pairs {
             pins: None,
             state_dir: state_dir.to_owned(),
             recorder,
+            resumed,
             sender,
             happenings,
             heard,
             hears,
             servers: Vec::new(),
+            desk: Desk::default(),
             effects: Vec::new(),
         }
     }
@@ -126,8 +132,8 @@ impl Pairs {
         });
         match kept.await.unwrap_or_else(|e| Err(e.to_string())) {
             Ok((identity, pins)) => {
-                self.servers =
-                    server::start(config, &identity, &pins, &self.hears, &self.sender, &self.recorder).await;
+                let ear = server::Ear::new(&self.hears, &self.sender, &self.recorder);
+                self.servers = server::start(config, &identity, &pins, &self.desk, ear).await;
                 (self.identity, self.pins) = (Some(identity), Some(pins));
             }
             Err(e) => error!("no pair can work: {e}"),
@@ -136,7 +142,8 @@ impl Pairs {
         for pair in &config.pairs {
             let noted = decisions::Decisions::new(&pair.name, decisions.clone());
             let book = book::Book::new(self.recorder.clone(), &pair.name, &pair.peer.to_string());
-            let half = Half::new(config, pair, &self.state_dir, self.sender.clone(), book, noted);
+            let mut half = Half::new(config, pair, &self.state_dir, self.sender.clone(), book, noted);
+            half.resumed = pair.vrrp_instance.iter().any(|i| self.resumed.contains(i));
             self.halves.push(half);
         }
         self.settings = config.pairs.clone();
@@ -148,11 +155,10 @@ impl Pairs {
         let (Some(identity), Some(pins)) = (&self.identity, &self.pins) else { return };
         for half in &mut self.halves {
             let Some(pair) = self.settings.iter().find(|p| p.name == half.name()) else { continue };
-            if half.is_connected() {
-                continue;
-            }
-            let pin = crate::peer::Name::new(half.name()).ok().and_then(|name| pins.of_pair(&name));
-            half.connect(pair, pin.as_ref(), identity);
+            let pin = Name::new(half.name()).ok().and_then(|name| pins.of_pair(&name));
+            half.pending = pin.as_ref().is_some_and(|p| p.trial);
+            // Who is on trial has to speak first: as long as it does not, this node has joined nobody.
+            half.connect(pair, pin.and_then(Pin::settled).as_ref(), identity);
         }
     }
 
@@ -188,12 +194,19 @@ impl Pairs {
             | Happening::Milestone { pair, .. }
             | Happening::Witness { pair, .. }
             | Happening::Fenced { pair, .. }
+            | Happening::Pinned { pair }
+            | Happening::Joined { pair, .. }
+            | Happening::Withdrawn { pair, .. }
             | Happening::Registered { pair, .. } => pair.clone(),
             Happening::Undone(_) => String::new(),
         };
         match happening {
-            Happening::Registered { result, .. } => return self.registered(&name, &result),
+            Happening::Registered { result, reply, .. } => return self.registered(&name, result, reply),
+            Happening::Pinned { .. } => return self.pinned(&name),
+            Happening::Joined { node, .. } => return self.joined(&name, &node),
+            Happening::Withdrawn { text, .. } => return self.withdrawn(&name, &text),
             Happening::Undone(undone) => return self.undone(undone),
+            Happening::Heard { .. } => self.is_alive(&name, "it is heard"),
             _ => {}
         }
         if let Some(half) = self.halves.iter_mut().find(|h| h.name() == name) {
@@ -205,7 +218,7 @@ impl Pairs {
     /// A virtual router changed its state.
     pub(crate) fn changed(&mut self, change: &Change) {
         for half in &mut self.halves {
-            half.router_changed(&change.name, change.target == Vrrp::Fault, &change.reason);
+            half.router_changed(&change.name, change.target, &change.reason);
         }
     }
 
@@ -218,9 +231,13 @@ impl Pairs {
 
     /// Another node advertises a virtual router, or does not any more.
     pub(crate) fn rival(&mut self, instance: &str, heard: bool) {
+        let mut alive = Vec::new();
         for half in &mut self.halves {
-            half.rival(instance, heard);
+            if half.rival(instance, heard) && heard {
+                alive.push(half.name().to_owned());
+            }
         }
+        alive.iter().for_each(|pair| self.is_alive(pair, "its VRRP advertisements are heard"));
     }
 
     /// Looks at the node.
@@ -255,91 +272,6 @@ impl Pairs {
         let answer = half.order(order, who);
         self.gather();
         answer
-    }
-
-    fn registered(&mut self, name: &str, result: &Result<String, String>) {
-        if let Some(half) = self.halves.iter_mut().find(|h| h.name() == name) {
-            half.registering = false;
-            half.book.registered(result);
-        }
-        if result.is_ok() {
-            self.connect();
-        }
-    }
-
-    /// Registers this node with the other one, or waits for that one to ask. The answer comes when it has ended.
-    pub(crate) fn register(
-        &mut self,
-        config: &Config,
-        pair: &str,
-        command: &PairRegistration,
-        who: &Peer,
-        reply: oneshot::Sender<Result<Outcome, BackendError>>,
-    ) {
-        let refuse = |message: String| Ok(Outcome { ok: false, message });
-        let terms = match self.terms(config, pair, &command.key) {
-            Ok(terms) => terms,
-            Err(why) => return drop(reply.send(refuse(why))),
-        };
-        if !command.asks {
-            if let Some(half) = self.halves.iter_mut().find(|h| h.name() == pair) {
-                half.book.asked("the other node may register", operator(who));
-            }
-            for server in &self.servers {
-                server.desk.offer(terms.clone(), OFFER);
-            }
-            let message =
-                format!("for {} min the other node may register with this key", OFFER.as_secs() / 60);
-            return drop(reply.send(Ok(Outcome { ok: true, message })));
-        }
-        let settings = self.settings.iter().find(|p| p.name == pair);
-        let (Some(settings), Some(identity), Some(pins)) = (settings, &self.identity, &self.pins) else {
-            return drop(reply.send(refuse("this node has no certificate; see the log".into())));
-        };
-        let mut options = ClientOptions::new(SocketAddr::new(settings.peer, settings.port));
-        options.local = settings.local;
-        if let Some(half) = self.halves.iter_mut().find(|h| h.name() == pair) {
-            half.registering = true;
-            half.progress.clear();
-            half.book.asked("registration", operator(who));
-        }
-        let (identity, pins, news) = (identity.clone(), pins.clone(), self.sender.clone());
-        let pair = pair.to_owned();
-        tokio::spawn(async move {
-            let told = |m: Milestone| {
-                info!(pair, "{pair}: registration: {m}");
-                let _ = news.send(Happening::Milestone { pair: pair.clone(), text: m.to_string() });
-            };
-            let result = terms.run(&options, &identity, &pins, told).await;
-            let outcome = match &result {
-                Ok(done) => {
-                    Outcome { ok: true, message: format!("registered with {}", done.pin.node.as_str()) }
-                }
-                Err(e) => {
-                    warn!(pair, "{pair}: registration failed: {e}");
-                    Outcome { ok: false, message: e.to_string() }
-                }
-            };
-            // The receivers may be gone by now.
-            let result = result.map(|done| done.pin.node.to_string()).map_err(|e| e.to_string());
-            let _ = news.send(Happening::Registered { pair, result });
-            let _ = reply.send(Ok(outcome));
-        });
-    }
-
-    fn terms(&self, config: &Config, pair: &str, key: &str) -> Result<Registration, String> {
-        let settings = config.pair(pair).ok_or_else(|| format!("no pair is called {pair}"))?;
-        if self.halves.iter().any(|h| h.name() == pair && h.is_connected()) {
-            return Err("this pair is registered already: `tandemadm ha remove` first".into());
-        }
-        let name = |text: &str| Name::new(text).map_err(|e| format!("{text}: {e}"));
-        Ok(Registration {
-            node: name(&config.node.name)?,
-            pair: name(pair)?,
-            version: env!("CARGO_PKG_VERSION").into(),
-            settings: convert::agreed(config, settings),
-            key: AuthKey::new(key).map_err(|e| e.to_string())?,
-        })
     }
 
     /// The name of the only pair.

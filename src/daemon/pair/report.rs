@@ -27,6 +27,8 @@ pub(super) fn report(half: &Half, now: Instant) -> PairReport {
         state: half.state(),
         about: half.about.clone(),
         registered: None,
+        offer: None,
+        waits: half.waits(),
         progress: half.progress.clone(),
         links: links.collect(),
         status,

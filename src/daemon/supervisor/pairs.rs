@@ -130,7 +130,10 @@ impl Supervisor {
             let message = "name one of the configured pairs".into();
             return drop(reply.send(Ok(Outcome { ok: false, message })));
         };
-        self.pairs.remove(&pair, operator(who), reply);
+        match command.offer {
+            true => self.pairs.withdraw(&pair, &operator(who), reply),
+            false => self.pairs.remove(&pair, operator(who), reply),
+        }
     }
 
     pub(super) fn pair_register(
