@@ -359,6 +359,7 @@ fn text_fits_80_columns_and_has_no_colour_in_a_pipe() {
         "ha tofu list",
         "ha history",
         "ha --help",
+        "ha authkey --help",
         "ha register --help",
         "ha remove --help",
     ] {

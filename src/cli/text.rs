@@ -42,7 +42,7 @@ impl Moment {
 }
 
 /// The two largest units of a number of seconds.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     let (d, h, m, s) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     match (d, h, m) {
         (0, 0, 0) => format!("{s}s"),

@@ -13,8 +13,8 @@ use std::net::IpAddr;
 
 pub use super::health::{Health, HealthLevel, Problem};
 pub use super::pairs::{
-    Obstacle, PairAbout, PairCommand, PairLast, PairLink, PairPlan, PairPlanned, PairRegistration,
-    PairRemoval, PairReport, PinRemoval, PinReport, PinsReport, WatchdogReport,
+    Obstacle, OfferReport, PairAbout, PairCommand, PairLast, PairLink, PairPlan, PairPlanned,
+    PairRegistration, PairRemoval, PairReport, PairWait, PinRemoval, PinReport, PinsReport, WatchdogReport,
 };
 pub use super::resources::{
     ActivationStatus, AddressPlace, Condition, LastFailure, LastResult, Maintenance, PairResources,

@@ -25,6 +25,12 @@ pub struct PairReport {
     pub about: PairAbout,
     /// With whom it is registered; none: with nobody.
     pub registered: Option<PinReport>,
+    /// A registration that this node waits for.
+    #[serde(default)]
+    pub offer: Option<OfferReport>,
+    /// In Stand Alone: why this node does not serve although it is the primary.
+    #[serde(default)]
+    pub waits: Option<PairWait>,
     /// How far a registration is that is under way, in words, oldest first.
     pub progress: Vec<String>,
     /// A switchover that this node was told to carry out later.
@@ -66,6 +72,58 @@ pub struct PairPlanned {
     pub to: Role,
     /// Who planned it.
     pub by: String,
+}
+
+/// A registration that is open: `tandemadm ha authkey`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OfferReport {
+    /// For so long.
+    pub seconds_left: u64,
+    /// Who registers takes the place of the node that is registered now.
+    pub replaces: bool,
+}
+
+/// Why the primary does not serve in Stand Alone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PairWait {
+    /// It listens whether another node serves, for so many milliseconds more.
+    Listens {
+        /// How long.
+        ms_left: u64,
+    },
+    /// It cannot hear whether another node serves: this virtual router is in FAULT, in words.
+    Deaf(String),
+    /// Another node advertises this virtual router.
+    Rival(String),
+    /// What is kept of the pair cannot be read, in words.
+    Damaged(String),
+}
+
+impl PairWait {
+    fn obstacle(&self) -> Obstacle {
+        let (what, remedy) = match self {
+            PairWait::Listens { ms_left } => (
+                format!(
+                    "this node listens whether another one serves, for {:.1} s more, before it serves alone",
+                    std::time::Duration::from_millis(*ms_left).as_secs_f64()
+                ),
+                "wait",
+            ),
+            PairWait::Deaf(what) => {
+                (format!("this node cannot hear whether another one serves: {what}"), "mend it")
+            }
+            PairWait::Rival(router) => (
+                format!(
+                    "another node advertises {router}, so this one, which is not registered, does not serve beside it"
+                ),
+                "tandemadm ha authkey FILE on that node (with --replace if this one takes the place of a dead one), then \
+                 tandemadm ha register here. To serve all the same, beside it: tandemadm ha failover --force",
+            ),
+            PairWait::Damaged(what) => (what.clone(), ""),
+        };
+        Obstacle { what, remedy: remedy.to_owned() }
+    }
 }
 
 /// What is configured of a pair, as far as people ask for it.
@@ -143,6 +201,9 @@ pub struct PinsReport {
 pub struct PairRemoval {
     /// Name of the pair; none: the only one.
     pub pair: Option<String>,
+    /// Only that no node may register any more; what is registered stays.
+    #[serde(default)]
+    pub offer: bool,
 }
 
 /// `POST /v1/pairs/forget`: the certificate of a node.
@@ -195,7 +256,15 @@ impl PairReport {
         let Some(s) = &self.status else {
             let what = "this node is not registered with another one".to_owned();
             let remedy = "tandemadm ha authkey FILE on the other node, then tandemadm ha register here";
-            return vec![one(what, remedy)];
+            if self.state == State::HaInitializing {
+                let what = "a registration is under way: the two nodes have not spoken yet".to_owned();
+                return vec![one(
+                    what,
+                    "wait; if it does not come to an end: tandemadm ha remove, and register again",
+                )];
+            }
+            let waits = self.waits.iter().map(PairWait::obstacle);
+            return waits.chain([one(what, remedy)]).collect();
         };
         let mut all = Vec::new();
         if s.split_brain {
@@ -251,6 +320,9 @@ pub struct PairRegistration {
     pub key: String,
     /// True: this node asks the other one. False: it waits to be asked, for a quarter of an hour.
     pub asks: bool,
+    /// Who registers takes the place of the node that is registered, which is dead; this one serves on. Only with `asks` false.
+    #[serde(default)]
+    pub replace: bool,
 }
 
 impl std::fmt::Debug for PairRegistration {
@@ -258,6 +330,7 @@ impl std::fmt::Debug for PairRegistration {
         f.debug_struct("PairRegistration")
             .field("pair", &self.pair)
             .field("asks", &self.asks)
+            .field("replace", &self.replace)
             .finish_non_exhaustive()
     }
 }

@@ -130,6 +130,7 @@ pub(crate) fn pair_report() -> PairReport {
         serving: Serving::No,
         heard: Duration::from_millis(300),
         version: "0.1.0".into(),
+        data: Data::Current,
         unfit: None,
         left: false,
     };
@@ -189,6 +190,8 @@ pub(crate) fn pair_report() -> PairReport {
         state: status.state,
         about,
         registered: Some(registered),
+        offer: None,
+        waits: None,
         progress: Vec::new(),
         planned: None,
         links: vec![link("network"), link("direct")],

@@ -112,8 +112,9 @@ impl Supervisor {
         let user = config.node.script_user.as_ref();
         let trackers = Trackers::start(&config.tracks, user, report_sender);
         let notifier = Notifier::start(NotifierSettings::new(&config, &args.run_dir));
-        let pairs =
-            Pairs::new(&args.state_dir, recorder.clone(), watchdog::Former::new(&config, ward.as_ref()));
+        let resumed = ward.as_ref().map(|w| w.resume.clone()).unwrap_or_default();
+        let former = watchdog::Former::new(&config, ward.as_ref());
+        let pairs = Pairs::new(&args.state_dir, recorder.clone(), former, resumed);
         let resources = Graphs::start(&config, &args.run_dir, &args.state_dir, &recorder);
         advice::ask(&config, None);
         let now = clock::wall();

@@ -49,6 +49,8 @@ pub enum Input {
     Maintenance(bool),
     /// The daemon is being stopped; [`super::Output::MayStop`] follows.
     Stop,
+    /// The other node is another machine from now on, in the place of a dead one: what that one said counts no longer.
+    PeerReplaced,
     /// The settings are others now. The role of a node stays as it was.
     Configure(Box<Settings>),
     /// The digest of the settings that both nodes have to agree on is this one now.

@@ -33,6 +33,16 @@ pub struct Pin {
     /// [`Pins::confirm`].
     #[serde(default)]
     pub trial: bool,
+    /// While it is on trial: the pin whose place it took, which comes back if nothing comes of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Box<Pin>>,
+}
+
+impl Pin {
+    /// What is known of the pair's other node for sure: this, or what it stands in for while it is on trial.
+    pub fn settled(self) -> Option<Pin> {
+        if self.trial { self.replaces.map(|old| *old) } else { Some(self) }
+    }
 }
 
 /// Why pins cannot be read, changed, or used.
@@ -212,6 +222,41 @@ impl Pins {
         })
     }
 
+    /// Whether a node may be pinned for a pair in the place of one with the certificate `old`.
+    ///
+    /// # Errors
+    /// As [`Pins::check`]; also if the pair is registered with a third one by now.
+    pub fn check_place(
+        &self,
+        pair: &Name,
+        node: &Name,
+        shown: Fingerprint,
+        old: Fingerprint,
+    ) -> Result<(), PinError> {
+        check_place(&self.snapshot(), pair, node, shown, old)
+    }
+
+    /// Pins a certificate in the place of another one, which is kept beside it while the new one is on trial. One that is there
+    /// already stays as it is.
+    ///
+    /// # Errors
+    /// Those of [`Pins::check_place`], and the disk's.
+    pub fn put_in_place(&self, pin: Pin, old: Fingerprint) -> Result<Pinned, PinError> {
+        self.change(|list| {
+            check_place(list, &pin.pair, &pin.node, pin.fingerprint, old)?;
+            let Some(place) = list.iter_mut().find(|p| p.pair == pin.pair) else {
+                list.push(pin);
+                return Ok(Pinned::New);
+            };
+            if place.fingerprint == pin.fingerprint {
+                return Ok(Pinned::Before);
+            }
+            let replaces = place.clone().settled().map(Box::new);
+            *place = Pin { replaces, ..pin };
+            Ok(Pinned::New)
+        })
+    }
+
     /// The peer with this certificate was heard: its pins are on trial no longer. Returns whether any was.
     ///
     /// # Errors
@@ -219,16 +264,24 @@ impl Pins {
     pub fn confirm(&self, fingerprint: &Fingerprint) -> Result<bool, PinError> {
         self.change(|list| {
             let on_trial = list.iter_mut().filter(|p| p.trial && p.fingerprint == *fingerprint);
-            Ok(on_trial.map(|p| p.trial = false).count() > 0)
+            Ok(on_trial.map(|p| (p.trial, p.replaces) = (false, None)).count() > 0)
         })
     }
 
-    /// Takes back what is on trial with this certificate. Returns it.
+    /// Takes back what is on trial with this certificate; whatever it took the place of is there again. Returns it.
     ///
     /// # Errors
     /// The disk's.
     pub fn drop_trial(&self, fingerprint: &Fingerprint) -> Result<Vec<Pin>, PinError> {
-        self.change(|list| Ok(list.extract_if(.., |p| p.trial && p.fingerprint == *fingerprint).collect()))
+        self.change(|list| Ok(take_back(list, |p| p.fingerprint == *fingerprint)))
+    }
+
+    /// The same with what is on trial for a pair: what a registration has left that was not finished.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn drop_trial_of(&self, pair: &Name) -> Result<Option<Pin>, PinError> {
+        self.change(|list| Ok(take_back(list, |p| p.pair == *pair).pop()))
     }
 
     /// Takes back the pin of a pair, if there is one. Returns it.
@@ -274,6 +327,34 @@ impl Pins {
             *store.list.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
         }
         Ok(result)
+    }
+}
+
+/// Takes those of them back that are on trial.
+fn take_back(list: &mut Vec<Pin>, which: impl Fn(&Pin) -> bool) -> Vec<Pin> {
+    let dropped: Vec<Pin> = list.extract_if(.., |p| p.trial && which(p)).collect();
+    list.extend(dropped.iter().filter_map(|p| p.replaces.clone()).map(|old| *old));
+    dropped
+}
+
+fn check_place(
+    list: &[Pin],
+    pair: &Name,
+    node: &Name,
+    shown: Fingerprint,
+    old: Fingerprint,
+) -> Result<(), PinError> {
+    let Some(place) = list.iter().find(|p| p.pair == *pair) else { return check(list, pair, node, shown) };
+    let stood = place.fingerprint == old || place.replaces.as_ref().is_some_and(|p| p.fingerprint == old);
+    if !stood {
+        return Err(PinError::Taken { pair: pair.clone(), node: place.node.clone() });
+    }
+    // In its other pairs the dead node is still known by the old certificate.
+    let another =
+        |p: &&Pin| p.pair != *pair && p.node == *node && p.fingerprint != shown && p.fingerprint != old;
+    match list.iter().find(another) {
+        Some(p) => Err(PinError::Changed { node: node.to_string(), pinned: p.fingerprint, shown }),
+        None => Ok(()),
     }
 }
 

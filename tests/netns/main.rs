@@ -39,6 +39,7 @@ mod pair_flood;
 mod pair_lab;
 mod pair_n_to_1;
 mod pair_planned;
+mod pair_registration;
 mod pair_rows;
 mod pair_split;
 mod pair_tables;

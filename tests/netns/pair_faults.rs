@@ -1,7 +1,7 @@
 //! What goes wrong with a node of a pair: dead daemons, frozen machines, resources that fail, disks that are full.
 
 use crate::lab::capture::Capture;
-use crate::lab::{VIP, isolated, run, secs, sleep, wait_until};
+use crate::lab::{Lab, VIP, isolated, run, secs, sleep, wait_until};
 use crate::pair_lab::{Pair, pair, state, states};
 use nix::sys::signal::{Signal, kill};
 use std::fs::File;
@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 
 /// What happens to the addresses of a node.
-struct Moves(Child, PathBuf);
+pub(crate) struct Moves(Child, PathBuf);
 
 impl Moves {
-    fn start(p: &Pair, node: &str) -> Self {
-        let path = p.lab.path(&format!("{node}.moves"));
+    pub(crate) fn start(lab: &Lab, node: &str) -> Self {
+        let path = lab.path(&format!("{node}.moves"));
         let file = File::create(&path).unwrap();
         let monitor = Command::new("ip").args(["-n", node, "-o", "monitor", "address"]).stdout(file).spawn();
         let moves = Moves(monitor.unwrap(), path);
@@ -29,7 +29,7 @@ impl Moves {
     }
 
     /// Those of the virtual address.
-    fn seen(&self) -> String {
+    pub(crate) fn seen(&self) -> String {
         let text = std::fs::read_to_string(&self.1).unwrap();
         text.lines()
             .filter(|l| l.contains(VIP) || l.contains("203.0.113.9") && !l.contains("Deleted"))
@@ -51,7 +51,7 @@ fn a_killed_worker_changes_nothing() {
         let p = Pair::new("");
         let (a, b) = p.registered();
         let capture = Capture::start("c");
-        let moves = Moves::start(&p, "a");
+        let moves = Moves::start(&p.lab, "a");
         let old = a.process.worker();
         kill(old, Signal::SIGKILL).unwrap();
         p.wait("it runs again", || a.process.worker() != old && !state(&a).is_empty());
@@ -89,7 +89,7 @@ fn a_killed_worker_that_reaches_nobody_goes_on() {
         let (a, mut b) = p.registered();
         b.process.kill9();
         p.wait("a is alone", || state(&a) == "primary_lost_secondary");
-        let moves = Moves::start(&p, "a");
+        let moves = Moves::start(&p.lab, "a");
         let old = a.process.worker();
         kill(old, Signal::SIGKILL).unwrap();
         p.wait("it serves again", || {

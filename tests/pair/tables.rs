@@ -299,6 +299,30 @@ fn new_hardware_for_the_primary() {
     );
 }
 
+/// The clock of the new machine is behind, so its life is no later than that of the dead one.
+#[test]
+fn new_hardware_is_heard_whatever_the_old_one_said() {
+    let mut w = World::healthy(1, automatic);
+    w.power_cut(P, None);
+    assert!(w.until(secs(60), |w| w.state(S) == State::SecondaryActive));
+    w.run(secs(60));
+    let settings = w.nodes[P].settings.clone();
+    let (epoch, way) = (w.nodes[P].epoch + 1, w.nodes[P].way);
+    w.nodes[P] = Node { epoch, way, powered: false, ..Node::new(settings) };
+    w.nodes[P].copy.kind = Kind::Half;
+    w.power_on(P);
+    let speak = |w: &World| w.status(S).links.contains(&Direction::Both);
+    assert!(!w.until(secs(10), speak), "it is taken for the dead one");
+    let before = w.nodes[S].controller().saved().clone();
+    w.input(S, Input::PeerReplaced);
+    assert!(w.until(secs(10), speak));
+    let after = w.nodes[S].controller().saved();
+    assert_eq!((after.generation, after.served, after.serves), (before.generation, before.served, true));
+    assert!(w.until(secs(60), |w| w.in_sync(P)));
+    w.order_of(P, What::Failback { force: false });
+    assert!(w.until(secs(60), World::is_normal));
+}
+
 #[test]
 fn forced_failover_as_a_drill() {
     for on in [P, S] {

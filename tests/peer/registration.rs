@@ -205,3 +205,70 @@ async fn the_key_is_nowhere_on_the_wire() {
         assert!(!all.windows(KEY.len()).any(|w| w == KEY.as_bytes()));
     }
 }
+
+/// The secondary serves, and knows the dead primary; `new` shall take its place.
+async fn replaced(
+    spoil: impl AsyncFnOnce(&crate::support::Serving, &mut Registration),
+) -> (Node, Node, Node) {
+    let (dead, new, b) = (Node::new("esc-1"), Node::new("esc-1"), Node::new("esc-2"));
+    b.pin(&dead, "127.0.0.1");
+    let serving = b.serve().await;
+    serving.desk.offer_place(b.terms(), dead.identity.fingerprint(), HOUR);
+    let mut terms = new.terms();
+    spoil(&serving, &mut terms).await;
+    if let Ok(done) = register(&new, terms, &serving).await {
+        let there = b.on_disk().remove(0);
+        assert!(there.fingerprint == new.identity.fingerprint() && there.replaces.is_some(), "{there:?}");
+        let why =
+            dead.client(serving.address, &dead.pin(&b, "127.0.0.1"), "127.0.0.2").heartbeat(&json!(1)).await;
+        assert!(why.is_err(), "the dead one is not known while the new one is on trial");
+        let mut client = new.client(serving.address, &done.pin, "127.0.0.2");
+        assert_eq!(client.heartbeat(&json!(1)).await.unwrap(), json!({ "heard": 1 }));
+    }
+    serving.stop().await;
+    (dead, new, b)
+}
+
+#[tokio::test]
+async fn a_new_machine_takes_the_place_of_the_dead_one() {
+    let (_, new, b) = replaced(async |_, _| {}).await;
+    let there = b.on_disk();
+    assert_eq!((there.len(), there[0].fingerprint), (1, new.identity.fingerprint()));
+    assert!(!there[0].trial && there[0].replaces.is_none());
+    assert_eq!(new.on_disk().len(), 1);
+}
+
+#[tokio::test]
+async fn whatever_fails_the_dead_one_is_still_known() {
+    let wrong = async |_: &crate::support::Serving, t: &mut Registration| {
+        t.key = AuthKey::new("Wrong-Key-1").unwrap()
+    };
+    let other = async |_: &crate::support::Serving, t: &mut Registration| {
+        t.settings = json!({"vip": "192.0.2.101/24"})
+    };
+    let withdrawn =
+        async |b: &crate::support::Serving, t: &mut Registration| assert!(b.desk.close_pair(&t.pair));
+    for (dead, new, b) in [replaced(wrong).await, replaced(other).await, replaced(withdrawn).await] {
+        let there = b.on_disk();
+        assert_eq!((there.len(), there[0].fingerprint), (1, dead.identity.fingerprint()));
+        assert!(!there[0].trial && new.on_disk().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_new_machine_that_is_never_heard_leaves_the_place_to_the_dead_one() {
+    let (dead, new, b) = (Node::new("esc-1"), Node::new("esc-1"), Node::new("esc-2"));
+    b.pin(&dead, "127.0.0.1");
+    let serving = b.serve_with(Timing { trial: Duration::from_millis(50), ..Timing::default() }).await;
+    serving.desk.offer_place(b.terms(), dead.identity.fingerprint(), HOUR);
+    register(&new, new.terms(), &serving).await.unwrap();
+    let silent = |e: &Event| matches!(e, Event::Withdrawn(_, Withdrawn::Silent));
+    until("withdrawn", || serving.heard.count(silent) == 1).await;
+    let there = b.on_disk();
+    assert_eq!((there.len(), there[0].fingerprint, there[0].trial), (1, dead.identity.fingerprint(), false));
+    // An offer without a place does not give it away.
+    serving.desk.offer(b.terms(), HOUR);
+    let other = Node::new("esc-1");
+    let why = register(&other, other.terms(), &serving).await.unwrap_err().to_string();
+    assert!(why.contains("the certificate of esc-1 has changed"), "{why}");
+}

@@ -125,6 +125,7 @@ impl Node {
             fingerprint: other.identity.fingerprint(),
             since: tandemd::net::clock::wall(),
             trial: false,
+            replaces: None,
         };
         self.pins.pin(pin.clone()).unwrap();
         pin

@@ -84,19 +84,12 @@ pub(in crate::cli) enum HaCommand {
         act: HaAct,
     },
     /// Let the other node register with this key, for a quarter of an hour
-    Authkey {
-        /// File with the key, mode 600
-        file: PathBuf,
-        /// Which pair, if there are several
-        #[arg(long, value_name = "NAME")]
-        pair: Option<String>,
-        /// The answer as JSON, for scripts
-        #[arg(long)]
-        json: bool,
-    },
+    Authkey(AuthkeyWish),
     /// Register with the other node, which was given the same key by `ha authkey`
     ///
-    /// What is configured counts: other words are refused if they differ from it.
+    /// Stays until the pair is whole. What is configured counts: other words are refused if they differ from it.
+    ///
+    /// Exit codes: 0 the pair is whole, 1 refused, 2 registered, but the pair was not whole in time or it was interrupted.
     Register(RegisterWish),
     /// Write the pair's configuration, as escadm does; on both nodes with the same words
     ///
@@ -134,6 +127,28 @@ pub(in crate::cli) struct SetWish {
 }
 
 #[derive(Debug, Args)]
+pub(in crate::cli) struct AuthkeyWish {
+    /// File with the key, mode 600
+    #[arg(required_unless_present = "withdraw")]
+    pub(in crate::cli) file: Option<PathBuf>,
+    /// No node may register any more; what is registered stays
+    #[arg(long, conflicts_with_all = ["file", "replace"])]
+    pub(in crate::cli) withdraw: bool,
+    /// A new machine takes the place of the other node, which is dead; this one serves on
+    #[arg(long)]
+    pub(in crate::cli) replace: bool,
+    /// Do not ask
+    #[arg(long, requires = "replace")]
+    pub(in crate::cli) yes: bool,
+    /// Which pair, if there are several
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) pair: Option<String>,
+    /// The answer as JSON, for scripts
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(in crate::cli) struct RegisterWish {
     /// File with the key, mode 600
     #[arg(long, value_name = "FILE")]
@@ -150,6 +165,12 @@ pub(in crate::cli) struct RegisterWish {
     /// As `failover` of the pair
     #[arg(long, value_name = "MODE")]
     pub(in crate::cli) failover: Option<ModeWord>,
+    /// Stay so long at most until the pair is whole [default: while data are copied, and a minute for everything else]
+    #[arg(long, value_name = "SECONDS", conflicts_with = "no_wait")]
+    pub(in crate::cli) wait: Option<u64>,
+    /// Do not stay until the pair is whole
+    #[arg(long)]
+    pub(in crate::cli) no_wait: bool,
     /// The answer as JSON, for scripts
     #[arg(long)]
     pub(in crate::cli) json: bool,

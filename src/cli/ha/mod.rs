@@ -3,6 +3,7 @@
 mod args;
 mod info;
 mod planned;
+mod progress;
 mod register;
 mod render;
 mod set;
@@ -46,7 +47,7 @@ pub(super) async fn run(client: &Client, state_dir: &Path, command: HaCommand) -
         HaCommand::Simulate(ask) => simulate::run(client, ask).await,
         HaCommand::Clear(act) => order(client, act, What::Clear).await,
         HaCommand::Keep { side, act } => order(client, act, What::Keep { own: side == Side::Local }).await,
-        HaCommand::Authkey { file, pair, json } => register::wait(client, &file, pair, json).await,
+        HaCommand::Authkey(wish) => register::wait(client, wish).await,
         HaCommand::Register(wish) => register::ask(client, wish).await,
         HaCommand::Set(wish) => set::run(client, &wish).await,
     }
@@ -128,7 +129,7 @@ async fn remove(client: &Client, pair: Option<String>, yes: bool, json: bool) ->
             confirm(&consequences(report))?;
         }
     }
-    change(client, "/v1/pairs/remove", &PairRemoval { pair }, json).await
+    change(client, "/v1/pairs/remove", &PairRemoval { pair, offer: false }, json).await
 }
 
 /// What follows from a removal.
@@ -140,7 +141,8 @@ fn consequences(p: &PairReport) -> String {
     );
     let serves = p.status.as_ref().is_some_and(|s| s.serving != Serving::No);
     if p.about.role == crate::pair::Role::Primary {
-        text += " As the primary it serves alone; if the other node serves as well, both do.";
+        text += " As the primary it serves alone: if it serves now, or if it hears nobody else advertise its virtual routers. If it has \
+                 none and the other node serves, both do.";
     } else if serves {
         text += " As the secondary it does not serve alone: the service that runs here now STOPS.";
     }

@@ -1,11 +1,17 @@
 //! `ha authkey` and `ha register`.
 
-use super::args::RegisterWish;
-use super::change;
+use super::args::{AuthkeyWish, RegisterWish};
+use super::progress::{Patience, Phase, Stage, Then, stage};
+use super::{PairReport, change, confirm};
 use crate::cli::exit::Failure;
-use crate::cli::text::print;
-use crate::control::api::{PairAbout, PairRegistration};
-use crate::control::client::Client;
+use crate::cli::text::{print, print_value};
+use crate::control::api::{Outcome, PairAbout, PairRegistration, PairRemoval};
+use crate::control::client::{Client, ClientError};
+use crate::net::clock;
+use crate::pair::State;
+use hyper::Method;
+use serde::Serialize;
+use std::io::{IsTerminal, Write, stdout};
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -13,7 +19,7 @@ use std::time::Duration;
 
 /// A registration is over by then, one way or the other.
 const REGISTRATION: Duration = Duration::from_secs(60);
-/// How often its milestones are asked for.
+/// How often it is looked how far it is.
 const LOOK: Duration = Duration::from_millis(200);
 /// A name is looked up within this time.
 const RESOLVER: Duration = Duration::from_secs(10);
@@ -21,18 +27,45 @@ const RESOLVER: Duration = Duration::from_secs(10);
 const LONGEST_KEY: u64 = 4096;
 const PATH: &str = "/v1/pairs/register";
 
-/// The other node may register.
-pub(super) async fn wait(
-    client: &Client,
-    file: &Path,
-    pair: Option<String>,
-    json: bool,
-) -> Result<(), Failure> {
-    let command = PairRegistration { pair, key: read_key(file).map_err(Failure::File)?, asks: false };
-    change(client, PATH, &command, json).await
+/// `ha authkey`: the other node may register, or may not any more.
+pub(super) async fn wait(client: &Client, wish: AuthkeyWish) -> Result<(), Failure> {
+    let AuthkeyWish { file, withdraw, replace, yes, pair, json } = wish;
+    if withdraw {
+        return change(client, "/v1/pairs/remove", &PairRemoval { pair, offer: true }, json).await;
+    }
+    let Some(file) = file else { return Err(Failure::Usage("name the file with the key".into())) };
+    let key = read_key(&file).map_err(Failure::File)?;
+    if replace && !yes {
+        let all = super::pairs(client).await?;
+        if let Some(report) = super::meant(&all, pair.as_deref()) {
+            confirm(&replacement(report))?;
+        }
+    }
+    change(client, PATH, &PairRegistration { pair, key, asks: false, replace }, json).await
 }
 
-/// Registers with the other node, and prints how far it is.
+/// What follows from letting a new node in.
+fn replacement(p: &PairReport) -> String {
+    let with = p.registered.as_ref().map_or_else(|| p.peer.clone(), |pin| pin.node.clone());
+    format!(
+        "{}: whoever registers with this key takes the place of {with}, which is then refused for good: it must be dead. This node \
+         serves on.",
+        p.name
+    )
+}
+
+/// How it ended, for scripts.
+#[derive(Debug, Serialize)]
+struct Ended {
+    ok: bool,
+    message: String,
+    whole: bool,
+    percent: u8,
+    state: Option<State>,
+    peer_state: Option<State>,
+}
+
+/// Registers with the other node, and stays until the pair is whole.
 pub(super) async fn ask(client: &Client, wish: RegisterWish) -> Result<(), Failure> {
     let key = read_key(&wish.authkey_file).map_err(Failure::File)?;
     let all = super::pairs(client).await?;
@@ -43,43 +76,185 @@ pub(super) async fn ask(client: &Client, wish: RegisterWish) -> Result<(), Failu
         };
         fits(&wish, &report.about, &found).map_err(Failure::Config)?;
     }
+    let mut shown = Shown::new(wish.json);
+    let command = PairRegistration { pair: wish.pair.clone(), key, asks: true, replace: false };
+    tokio::select! {
+        done = join(client, &wish, &command, &mut shown) => {
+            let done = done?;
+            if wish.no_wait {
+                let report = report(client, &wish).await;
+                return shown.end(&wish, done.message, report.as_ref(), true);
+            }
+            settle(client, &wish, done, &mut shown).await
+        }
+        _ = tokio::signal::ctrl_c() => {
+            let message = "interrupted; tandemd goes on with the registration: look at tandemadm ha status";
+            shown.end(&wish, message.into(), None, false)
+        }
+    }
+}
+
+/// Until both nodes know each other.
+async fn join(
+    client: &Client,
+    wish: &RegisterWish,
+    command: &PairRegistration,
+    shown: &mut Shown,
+) -> Result<Outcome, Failure> {
     let patient = client.clone().patient(REGISTRATION);
-    let command = PairRegistration { pair: wish.pair.clone(), key, asks: true };
-    let registration = change(&patient, PATH, &command, wish.json);
+    let registration = patient.change(Method::POST, PATH, command);
     tokio::pin!(registration);
     let mut tick = tokio::time::interval(LOOK);
-    let mut seen = 0;
+    let done: Result<Outcome, ClientError> = loop {
+        tokio::select! {
+            done = &mut registration => break done,
+            _ = tick.tick() => if let Some(p) = report(client, wish).await {
+                shown.milestones(&p)?;
+            }
+        }
+    };
+    match done {
+        Ok(done) => {
+            if let Some(p) = report(client, wish).await {
+                shown.milestones(&p)?;
+            }
+            Ok(done)
+        }
+        Err(e) => {
+            shown.end_of_line()?;
+            if let (ClientError::Refused { text, .. }, true) = (&e, wish.json) {
+                print_value(&Outcome { ok: false, message: text.clone() })?;
+            }
+            Err(e.into())
+        }
+    }
+}
+
+/// Until the pair is whole, which takes as long as the copy of the data does.
+async fn settle(
+    client: &Client,
+    wish: &RegisterWish,
+    done: Outcome,
+    shown: &mut Shown,
+) -> Result<(), Failure> {
+    let mut patience = Patience::new(wish.wait.map(Duration::from_secs));
+    let begun = clock::now();
+    let mut tick = tokio::time::interval(LOOK);
+    let mut last = None;
     loop {
         tokio::select! {
-            done = &mut registration => {
-                if done.is_ok() {
-                    milestones(client, &wish, &mut seen).await?;
-                }
-                return done;
+            _ = tick.tick() => {}
+            _ = tokio::signal::ctrl_c() => {
+                let message = format!("{}; interrupted before the pair was whole. The registration stays", done.message);
+                return shown.end(wish, message, last.as_ref(), false);
             }
-            _ = tick.tick() => milestones(client, &wish, &mut seen).await?,
+        }
+        // A daemon that is busy for a moment has not lost the registration.
+        let Some(p) = report(client, wish).await.or_else(|| last.clone()) else { continue };
+        let now = stage(&p);
+        shown.stage(&now)?;
+        last = Some(p);
+        match patience.sees(clock::now().since(begun), &now) {
+            Then::Wait => {}
+            Then::Warn(text) => shown.warn(&text)?,
+            Then::Done => {
+                let message = format!("{}: {}", done.message, now.text);
+                return shown.end(wish, message, last.as_ref(), true);
+            }
+            Then::GiveUp(why) => {
+                let message =
+                    format!("{}, but the pair is not whole {why}. The registration stays", done.message);
+                return shown.end(wish, message, last.as_ref(), false);
+            }
         }
     }
 }
 
-/// Prints those that are new. Standard output is for the answer where that is JSON.
-async fn milestones(client: &Client, wish: &RegisterWish, seen: &mut usize) -> Result<(), Failure> {
-    let all = super::pairs(client).await.unwrap_or_default();
-    let Some(p) = super::meant(&all, wish.pair.as_deref()) else { return Ok(()) };
-    for text in p.progress.iter().skip(*seen) {
-        *seen += 1;
-        let bar = "#".repeat((*seen).min(MILESTONES)) + &".".repeat(MILESTONES.saturating_sub(*seen));
-        let line = format!("[{bar}] {text}\n");
+async fn report(client: &Client, wish: &RegisterWish) -> Option<PairReport> {
+    let all = super::pairs(client).await.ok()?;
+    super::meant(&all, wish.pair.as_deref()).cloned()
+}
+
+/// What an operator has seen of it: a bar on a terminal, lines in a log. With JSON, standard output is for the end alone.
+#[derive(Debug)]
+struct Shown {
+    json: bool,
+    bar: bool,
+    milestones: usize,
+    last: Option<Stage>,
+}
+
+impl Shown {
+    fn new(json: bool) -> Self {
+        Shown { json, bar: !json && stdout().is_terminal(), milestones: 0, last: None }
+    }
+
+    /// Those that are new.
+    fn milestones(&mut self, p: &PairReport) -> Result<(), Failure> {
+        for text in p.progress.iter().skip(self.milestones) {
+            self.milestones += 1;
+            self.stage(&Stage::milestone(self.milestones, text))?;
+        }
+        Ok(())
+    }
+
+    fn stage(&mut self, now: &Stage) -> Result<(), Failure> {
+        let differs = self.last.as_ref() != Some(now);
+        match (self.bar, self.json) {
+            (true, _) if differs => {
+                // Whatever was there is longer at most by what the spaces cover.
+                print(&format!("\r{:<79}", now.bar()))?;
+                stdout().flush()?;
+            }
+            (true, _) => return Ok(()),
+            _ if !now.is_news(self.last.as_ref()) => return Ok(()),
+            (false, true) => eprintln!("{}", now.line()),
+            (false, false) => print(&format!("{}\n", now.line()))?,
+        }
+        self.last = Some(now.clone());
+        Ok(())
+    }
+
+    fn warn(&mut self, text: &str) -> Result<(), Failure> {
+        self.end_of_line()?;
+        eprintln!("tandemadm: {text}");
+        Ok(())
+    }
+
+    /// The bar stays where it is.
+    fn end_of_line(&mut self) -> Result<(), Failure> {
+        if self.bar && self.last.take().is_some() {
+            print("\n")?;
+        }
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        wish: &RegisterWish,
+        message: String,
+        p: Option<&PairReport>,
+        ok: bool,
+    ) -> Result<(), Failure> {
+        self.end_of_line()?;
+        let stage = p.map(stage);
+        let whole = stage.as_ref().is_some_and(|s| s.phase == Phase::Whole);
+        let status = p.and_then(|p| p.status.as_ref());
         match wish.json {
-            true => eprint!("{line}"),
-            false => print(&line)?,
+            true => print_value(&Ended {
+                ok: p.is_some(),
+                message,
+                whole,
+                percent: stage.map_or(0, |s| s.percent),
+                state: p.map(|p| p.state),
+                peer_state: status.and_then(|s| s.peer.as_ref()).map(|peer| peer.state),
+            })?,
+            false if ok => print(&format!("{message}\n"))?,
+            false => eprintln!("tandemadm: {message}"),
         }
+        if ok { Ok(()) } else { Err(Failure::NotWhole) }
     }
-    Ok(())
 }
-
-/// So many are there.
-const MILESTONES: usize = 4;
 
 /// What a host is called in figures, as this machine's resolver says.
 async fn resolve(host: &str) -> Result<Vec<IpAddr>, String> {
@@ -191,6 +366,8 @@ mod tests {
             secondary: Some(secondary.into()),
             vip: vec![vip.into()],
             failover: Some(failover),
+            wait: None,
+            no_wait: false,
             json: false,
         };
         let good =

@@ -1,7 +1,7 @@
 //! `ha status` for people: first what is in the way.
 
-use crate::cli::text::{Moment, Style, wrap};
-use crate::control::api::{Obstacle, PairLink, PairReport, PinsReport, WatchdogReport};
+use crate::cli::text::{Moment, Style, span as duration, wrap};
+use crate::control::api::{Obstacle, OfferReport, PairLink, PairReport, PinsReport, WatchdogReport};
 use crate::pair::{Data, Direction, Serving, Status};
 use std::fmt::Write;
 
@@ -22,6 +22,9 @@ fn one(p: &PairReport, m: &Moment) -> String {
     if let Some(plan) = &p.planned {
         let text = format!("switchover at {}: the {} shall serve ({})", m.clock(plan.at), plan.to, plan.by);
         row(&mut out, "planned", &text);
+    }
+    if let Some(o) = &p.offer {
+        row(&mut out, "registration", &offer(*o));
     }
     let Some(s) = &p.status else { return out };
     row(&mut out, "why", &s.why);
@@ -55,6 +58,14 @@ fn ends(watchdog: &WatchdogReport) -> String {
             format!("NONE ({why}): a way down that takes longer than the right lasts may make two that serve")
         }
     }
+}
+
+fn offer(o: OfferReport) -> String {
+    let who = match o.replaces {
+        true => "a new node in the place of the registered one",
+        false => "the other node",
+    };
+    format!("open for {who}, for {} more", duration(o.seconds_left))
 }
 
 /// `pair esc: Primary Active; a takeover by itself is possible`

@@ -6,8 +6,10 @@ use crate::config::{Config, Failback, PairSettings, ResourceKind};
 use crate::control::api::PairAbout;
 use crate::net::clock;
 use crate::pair::{Data, Life, Mode};
+use crate::vrrp::RouterSettings;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::time::Duration;
 
 /// How DRBD and PostgreSQL call a connection on which writes arrive.
 const CONNECTED: [&str; 2] = ["Connected", "streaming"];
@@ -29,6 +31,15 @@ pub(super) fn agreed(config: &Config, pair: &PairSettings) -> Value {
         "vrrp_instance": routers,
         "witness": config.witness.as_ref().map(|w| w.lease.as_millis()),
     })
+}
+
+/// So long a BACKUP of the pair's virtual routers waits for a MASTER, whatever its priority: the number of advertisements that
+/// may be missing, and one more for the skew.
+pub(super) fn listen(config: &Config, pair: &PairSettings) -> Duration {
+    let of_pair = config.instances.iter().filter(|i| pair.vrrp_instance.contains(&i.name));
+    let wait =
+        |r: &RouterSettings| r.advert_int.saturating_mul(u32::from(r.down_timer_adverts).saturating_add(1));
+    of_pair.map(|i| wait(&i.router)).max().unwrap_or_default()
 }
 
 /// What people ask for.

@@ -54,6 +54,11 @@ impl Fencer {
         self.running = Some(Running { wanted, heard, _end: cancel.drop_guard() });
     }
 
+    /// The other node is another machine: [`Fencer::start`] follows.
+    pub(super) fn forget(&mut self) {
+        self.running = None;
+    }
+
     /// Fences. Asked again while it is at it, it answers once.
     pub(super) fn fence(&self) {
         if let Some(running) = &self.running {

@@ -1,11 +1,13 @@
 //! One pair of this node.
 
+mod alone;
 mod decided;
 mod node;
 mod planned;
 
 pub(crate) use planned::PlanWish;
 
+use self::alone::Alone;
 use super::book::Book;
 use super::convert;
 use super::decisions::Decisions;
@@ -18,8 +20,9 @@ use super::{Effect, Happening};
 use crate::config::{Config, DayWindow, Failback, PairSettings};
 use crate::control::api::{PairAbout, PairReport, WatchdogReport};
 use crate::guardian::Right;
+use crate::net::clock;
 use crate::pair::{Controller, Data, Id, Identity as Says, Input, Link, Role, Service, State};
-use crate::peer::{ClientOptions, Identity, Pin};
+use crate::peer::{ClientOptions, Fingerprint, Identity, Pin};
 use crate::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -64,15 +67,29 @@ pub(crate) struct Half {
     told: Option<Service>,
     faults: BTreeMap<String, String>,
     /// The virtual routers that another node advertises, and whether the core knows of any.
-    rivals: BTreeSet<String>,
+    pub(super) rivals: BTreeSet<String>,
     rivalled: bool,
+    /// Its virtual routers that listen, or are MASTER here.
+    present: BTreeSet<String>,
+    /// Those that are MASTER here.
+    masters: BTreeSet<String>,
     trouble: Option<String>,
     data: Option<Data>,
     maintenance: bool,
     /// When a failback may happen by itself; empty: at any time.
     hours: Vec<DayWindow>,
     in_hours: bool,
-    alone: bool,
+    alone: Alone,
+    /// So long a BACKUP of its virtual routers waits for a MASTER.
+    listen: Duration,
+    /// The daemon before this one has left a virtual router of it as MASTER, or something up, and nothing was decided since.
+    pub(super) resumed: bool,
+    /// What was found up at the start is known.
+    looked: bool,
+    /// Another node is pinned on trial.
+    pub(super) pending: bool,
+    /// Of the certificate that the other node showed last.
+    known: Option<Fingerprint>,
     pub(super) registering: bool,
     pub(super) stopping: bool,
     left: bool,
@@ -134,12 +151,19 @@ impl Half {
             faults: BTreeMap::new(),
             rivals: BTreeSet::new(),
             rivalled: false,
+            present: BTreeSet::new(),
+            masters: BTreeSet::new(),
             trouble: None,
             data: None,
             maintenance: false,
             hours: hours(pair),
             in_hours: true,
-            alone: false,
+            alone: Alone::No,
+            listen: convert::listen(config, pair),
+            resumed: false,
+            looked: false,
+            pending: false,
+            known: None,
             registering: false,
             stopping: false,
             left: false,
@@ -159,10 +183,19 @@ impl Half {
         &self.name
     }
 
-    /// Makes the links, if the other node is known.
+    /// Makes the links, if the other node is known and they are not there yet.
     pub(super) fn connect(&mut self, pair: &PairSettings, pin: Option<&Pin>, identity: &Identity) {
-        self.links.clear();
         let Some(pin) = pin else { return };
+        let known = self.known.replace(pin.fingerprint);
+        if !self.links.is_empty() && known == self.known {
+            return;
+        }
+        self.links.clear();
+        if known.is_some() && known != self.known {
+            self.fence.forget();
+            // The core counted what the old machine said.
+            self.input(Input::PeerReplaced);
+        }
         if let Err(e) = self.witness.start(identity, self.news.clone()) {
             error!(pair = self.name, "{}: the witness cannot be asked: {e}", self.name);
         }
@@ -174,6 +207,7 @@ impl Half {
     pub(super) fn reconfigure(&mut self, config: &Config, pair: &PairSettings) -> bool {
         self.about = convert::about(config, pair);
         self.hours = hours(pair);
+        self.listen = convert::listen(config, pair);
         let settings = config.controller_settings(pair);
         let slower = settings.silence() != self.core_settings.silence();
         if settings != self.core_settings {
@@ -212,19 +246,26 @@ impl Half {
         }
     }
 
-    /// Its other node is known.
-    pub(super) fn is_connected(&self) -> bool {
+    /// The other node is known, and there are ways to it.
+    pub(super) fn is_linked(&self) -> bool {
         !self.links.is_empty()
+    }
+
+    /// As the core sees it now.
+    pub(super) fn status(&self) -> Option<crate::pair::Status> {
+        self.controller.as_ref().map(|c| c.status(clock::now()))
     }
 
     /// The other node is not known any more. Wholly: nor is anything that was kept; otherwise the pair goes on without it.
     pub(super) fn disconnect(&mut self, wholly: bool) {
         self.links.clear();
         self.progress.clear();
+        self.pending = false;
         if wholly {
             self.forget_plan();
             (self.controller, self.kept) = (None, Kept::default());
-            (self.order, self.moved, self.told, self.alone) = (0, false, None, false);
+            (self.order, self.moved, self.told, self.known) = (0, false, None, None);
+            self.alone = Alone::No;
             (self.data, self.trouble, self.maintenance, self.in_hours) = (None, None, false, true);
             self.replies.clear();
             self.keeper.forget();
@@ -241,7 +282,10 @@ impl Half {
     }
 
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
-        let core = self.controller.as_ref().map(|c| c.next_deadline(now));
+        let core = match &self.controller {
+            Some(c) => Some(c.next_deadline(now)),
+            None => self.listens_until(),
+        };
         core.into_iter().chain(self.plan_deadline(now)).min()
     }
 
@@ -268,7 +312,11 @@ impl Half {
             }
             Happening::Saved { number, result, .. } => self.input(Input::Saved(number, result)),
             Happening::Milestone { text, .. } => self.progress.push(text),
-            Happening::Registered { .. } | Happening::Undone(_) => {}
+            Happening::Registered { .. }
+            | Happening::Pinned { .. }
+            | Happening::Joined { .. }
+            | Happening::Withdrawn { .. }
+            | Happening::Undone(_) => {}
             Happening::Witness { number, answer, .. } => self.input(Input::Witness { number, answer }),
             Happening::Fenced { result, .. } => self.input(Input::Fenced(result)),
         }
@@ -294,7 +342,7 @@ impl Half {
     }
 
     pub(super) fn state(&self) -> State {
-        let apart = if self.registering { State::HaInitializing } else { State::StandAlone };
+        let apart = if self.registering || self.pending { State::HaInitializing } else { State::StandAlone };
         self.controller.as_ref().map_or(apart, Controller::state)
     }
 

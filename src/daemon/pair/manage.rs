@@ -1,7 +1,7 @@
 //! Undoing a registration, and what is known of certificates.
 
 use super::{Happening, Pairs};
-use crate::control::api::{Outcome, PinReport, PinsReport};
+use crate::control::api::{OfferReport, Outcome, PinReport, PinsReport};
 use crate::control::server::BackendError;
 use crate::events::Who;
 use crate::net::clock;
@@ -38,15 +38,35 @@ pub(super) fn pin_report(pin: &Pin) -> PinReport {
 }
 
 impl Pairs {
+    /// No other node may register for this pair any more; what is registered stays.
+    pub(crate) fn withdraw(&mut self, pair: &str, who: &Who, reply: Reply) {
+        let result = match self.close(pair) {
+            true => Ok("no node may register any more".to_owned()),
+            false => Err(format!("{pair} is not open for a registration: there is nothing to withdraw")),
+        };
+        if let Some(half) = self.halves.iter().find(|h| h.name() == pair) {
+            half.book.order("authkey", who, &result);
+        }
+        let ok = result.is_ok();
+        let message = result.unwrap_or_else(|e| e);
+        drop(reply.send(Ok(Outcome { ok, message })));
+    }
+
     /// This node shall stand alone in that pair, whatever the other one is or does.
     pub(crate) fn remove(&mut self, pair: &str, who: Who, reply: Reply) {
         let Some(half) = self.halves.iter().find(|h| h.name() == pair) else {
             return refuse(reply, format!("no pair is called {pair}"));
         };
+        if half.registering {
+            return refuse(reply, "a registration of this pair is under way: wait for its end".into());
+        }
         let (Some(pins), Ok(name)) = (self.pins.clone(), Name::new(pair)) else {
             return refuse(reply, "the certificates of this node cannot be read; see the log".into());
         };
         if pins.of_pair(&name).is_none() && half.controller.is_none() {
+            if self.close(pair) {
+                return self.only_open(pair, &who, reply);
+            }
             return refuse(reply, format!("{pair} is not registered: there is nothing to remove"));
         }
         let pairs = vec![pair.to_owned()];
@@ -55,6 +75,15 @@ impl Pairs {
             let with = gone.map_or_else(String::new, |pin| format!(" with {}", pin.node));
             Ok((Vec::new(), format!("the registration{with} is removed: this node stands alone")))
         });
+    }
+
+    /// Nothing was registered, but a node could have.
+    fn only_open(&self, pair: &str, who: &Who, reply: Reply) {
+        let message = format!("{pair} is not registered; no node may register any more");
+        if let Some(half) = self.halves.iter().find(|h| h.name() == pair) {
+            half.book.order("remove", who, &Ok(message.clone()));
+        }
+        drop(reply.send(Ok(Outcome { ok: true, message })));
     }
 
     /// Forgets the certificate of a node. What is kept of the pairs with it stays.
@@ -104,6 +133,12 @@ impl Pairs {
                 half.disconnect(wholly);
             }
         }
+        if result.is_ok() && wholly {
+            // Who could have registered would be back at once.
+            for pair in &pairs {
+                self.close(pair);
+            }
+        }
         let ok = result.is_ok();
         let message = result.unwrap_or_else(|e| e);
         drop(reply.send(Ok(Outcome { ok, message })));
@@ -120,9 +155,14 @@ impl Pairs {
     /// For status and the API.
     pub(crate) fn status(&self) -> Vec<crate::control::api::PairReport> {
         let now = clock::now();
-        let pin = |name: &str| self.pins.as_ref()?.of_pair(&Name::new(name).ok()?);
+        let open = self.desk.open();
+        let offer = |name: &str| {
+            let open = open.as_ref().filter(|o| o.pair.as_str() == name)?;
+            Some(OfferReport { seconds_left: open.left.as_secs(), replaces: open.replaces })
+        };
         let report = |h: &super::Half| crate::control::api::PairReport {
-            registered: pin(h.name()).as_ref().map(pin_report),
+            registered: self.settled(h.name()).as_ref().map(pin_report),
+            offer: offer(h.name()),
             ..h.report(now)
         };
         self.halves.iter().map(report).collect()

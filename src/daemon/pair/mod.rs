@@ -9,6 +9,7 @@ mod convert;
 mod decisions;
 mod fence;
 mod half;
+mod join;
 mod keep;
 mod link;
 mod manage;
@@ -24,29 +25,23 @@ pub(crate) use half::{Half, PlanWish};
 pub(crate) use manage::Reply;
 
 use super::messages::Command;
-use super::record::{Recorder, operator};
+use super::record::Recorder;
 use super::resources::View;
 use super::watchdog::Former;
 use crate::config::{Config, PairSettings};
-use crate::control::api::{Outcome, PairRegistration};
-use crate::control::server::{BackendError, Peer};
 use crate::events::Who;
 use crate::guardian::Right;
 use crate::net::clock;
-use crate::notify::{Change, Target as Vrrp};
+use crate::notify::Change;
 use crate::pair::{Beat, Input, Order, WitnessAnswer};
-use crate::peer::registration::Milestone;
-use crate::peer::{AuthKey, ClientOptions, Identity, Name, Pins, Registration};
+use crate::peer::server::Desk;
+use crate::peer::{Identity, Name, Pin, Pins};
 use crate::time::Instant;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
-use tracing::{error, info, warn};
-
-/// So long a node waits to be asked for a registration.
-const OFFER: Duration = Duration::from_secs(15 * 60);
+use tokio::sync::mpsc;
+use tracing::error;
 
 /// What happens to pairs.
 #[derive(Debug)]
@@ -61,8 +56,14 @@ pub(crate) enum Happening {
     Saved { pair: String, number: u64, result: Result<(), String> },
     /// A registration is so far.
     Milestone { pair: String, text: String },
-    /// A registration has ended: with whom, or why not.
-    Registered { pair: String, result: Result<String, String> },
+    /// A registration that this node asked for has ended: with whom, or why not.
+    Registered { pair: String, result: Result<String, String>, reply: Option<Reply> },
+    /// Another node was pinned on trial.
+    Pinned { pair: String },
+    /// A node that was pinned was heard for the first time: it has pinned this one.
+    Joined { pair: String, node: String },
+    /// What was pinned on trial is pinned no longer, in words.
+    Withdrawn { pair: String, text: String },
     /// A registration was undone, or not.
     Undone(manage::Undone),
     /// The witness has answered this question.
@@ -90,17 +91,20 @@ pub(crate) struct Pairs {
     pins: Option<Pins>,
     state_dir: PathBuf,
     recorder: Recorder,
+    resumed: Vec<String>,
     sender: mpsc::UnboundedSender<Happening>,
     happenings: mpsc::UnboundedReceiver<Happening>,
     heard: queues::Queues,
     servers: Vec<server::Running>,
     former: Former,
+    /// Where registrations are opened.
+    desk: Desk,
     effects: Vec<Effect>,
 }
 
 impl Pairs {
-    /// Nothing begins before [`Pairs::start`].
-    pub(crate) fn new(state_dir: &Path, recorder: Recorder, former: Former) -> Self {
+    /// Nothing begins before [`Pairs::start`]. `resumed` are virtual routers that the daemon before this one left as MASTER.
+    pub(crate) fn new(state_dir: &Path, recorder: Recorder, former: Former, resumed: Vec<String>) -> Self {
         let (sender, happenings) = mpsc::unbounded_channel();
         Pairs {
             halves: Vec::new(),
@@ -109,11 +113,13 @@ impl Pairs {
             pins: None,
             state_dir: state_dir.to_owned(),
             recorder,
+            resumed,
             sender,
             happenings,
             heard: queues::Queues::default(),
             servers: Vec::new(),
             former,
+            desk: Desk::default(),
             effects: Vec::new(),
         }
     }
@@ -133,8 +139,8 @@ impl Pairs {
             Ok((identity, pins)) => {
                 let (hears, heard) = queues::Queues::new(&config.pairs);
                 self.heard = heard;
-                self.servers =
-                    server::start(config, &identity, &pins, &hears, &self.sender, &self.recorder).await;
+                let ear = server::Ear::new(&hears, &self.sender, &self.recorder);
+                self.servers = server::start(config, &identity, &pins, &self.desk, ear).await;
                 (self.identity, self.pins) = (Some(identity), Some(pins));
             }
             Err(e) => error!("no pair can work: {e}"),
@@ -146,6 +152,7 @@ impl Pairs {
             let mut half = Half::new(config, pair, &self.state_dir, self.sender.clone(), book, noted);
             half.former = self.former.of(&pair.name);
             half.watchdog = self.former.watchdog.clone();
+            half.resumed = pair.vrrp_instance.iter().any(|i| self.resumed.contains(i));
             self.halves.push(half);
         }
         self.settings = config.pairs.clone();
@@ -159,8 +166,8 @@ impl Pairs {
             let pin = Name::new(&pair.name).ok().and_then(|name| self.pins.as_ref()?.of_pair(&name));
             let Some(half) = self.halves.iter_mut().find(|h| h.name() == pair.name) else { continue };
             let slower = half.reconfigure(config, pair);
-            if let (true, Some(identity), true) = (slower, identity, half.is_connected()) {
-                half.relink(pair, pin.as_ref(), &identity);
+            if let (true, Some(identity), true) = (slower, identity, half.is_linked()) {
+                half.relink(pair, pin.and_then(Pin::settled).as_ref(), &identity);
             }
         }
         self.settings = config.pairs.clone();
@@ -172,11 +179,10 @@ impl Pairs {
         let (Some(identity), Some(pins)) = (&self.identity, &self.pins) else { return };
         for half in &mut self.halves {
             let Some(pair) = self.settings.iter().find(|p| p.name == half.name()) else { continue };
-            if half.is_connected() {
-                continue;
-            }
-            let pin = crate::peer::Name::new(half.name()).ok().and_then(|name| pins.of_pair(&name));
-            half.connect(pair, pin.as_ref(), identity);
+            let pin = Name::new(half.name()).ok().and_then(|name| pins.of_pair(&name));
+            half.pending = pin.as_ref().is_some_and(|p| p.trial);
+            // Who is on trial has to speak first: as long as it does not, this node has joined nobody.
+            half.connect(pair, pin.and_then(Pin::settled).as_ref(), identity);
         }
     }
 
@@ -213,12 +219,19 @@ impl Pairs {
             | Happening::Milestone { pair, .. }
             | Happening::Witness { pair, .. }
             | Happening::Fenced { pair, .. }
+            | Happening::Pinned { pair }
+            | Happening::Joined { pair, .. }
+            | Happening::Withdrawn { pair, .. }
             | Happening::Registered { pair, .. } => pair.clone(),
             Happening::Undone(_) => String::new(),
         };
         match happening {
-            Happening::Registered { result, .. } => return self.registered(&name, &result),
+            Happening::Registered { result, reply, .. } => return self.registered(&name, result, reply),
+            Happening::Pinned { .. } => return self.pinned(&name),
+            Happening::Joined { node, .. } => return self.joined(&name, &node),
+            Happening::Withdrawn { text, .. } => return self.withdrawn(&name, &text),
             Happening::Undone(undone) => return self.undone(undone),
+            Happening::Heard { .. } => self.is_alive(&name, "it is heard"),
             _ => {}
         }
         if let Some(half) = self.halves.iter_mut().find(|h| h.name() == name) {
@@ -230,7 +243,7 @@ impl Pairs {
     /// A virtual router changed its state.
     pub(crate) fn changed(&mut self, change: &Change) {
         for half in &mut self.halves {
-            half.router_changed(&change.name, change.target == Vrrp::Fault, &change.reason);
+            half.router_changed(&change.name, change.target, &change.reason);
         }
     }
 
@@ -243,9 +256,13 @@ impl Pairs {
 
     /// Another node advertises a virtual router, or does not any more.
     pub(crate) fn rival(&mut self, instance: &str, heard: bool) {
+        let mut alive = Vec::new();
         for half in &mut self.halves {
-            half.rival(instance, heard);
+            if half.rival(instance, heard) && heard {
+                alive.push(half.name().to_owned());
+            }
         }
+        alive.iter().for_each(|pair| self.is_alive(pair, "its VRRP advertisements are heard"));
     }
 
     /// Looks at the node: each half at what is its own.
@@ -285,95 +302,6 @@ impl Pairs {
             Some(half) => half.plan(wish, reply),
             None => manage::refuse(reply, format!("no pair is called {pair}")),
         }
-    }
-
-    fn registered(&mut self, name: &str, result: &Result<String, String>) {
-        if let Some(half) = self.halves.iter_mut().find(|h| h.name() == name) {
-            half.registering = false;
-            half.book.registered(result);
-        }
-        if result.is_ok() {
-            self.connect();
-        }
-    }
-
-    /// Registers this node with the other one, or waits for that one to ask. The answer comes when it has ended.
-    pub(crate) fn register(
-        &mut self,
-        config: &Config,
-        pair: &str,
-        command: &PairRegistration,
-        who: &Peer,
-        reply: oneshot::Sender<Result<Outcome, BackendError>>,
-    ) {
-        let refuse = |message: String| Ok(Outcome { ok: false, message });
-        let terms = match self.terms(config, pair, &command.key) {
-            Ok(terms) => terms,
-            Err(why) => return drop(reply.send(refuse(why))),
-        };
-        if !command.asks {
-            if let Some(half) = self.halves.iter_mut().find(|h| h.name() == pair) {
-                half.book.asked("the other node may register", operator(who));
-            }
-            let mut replaced = None;
-            for server in &self.servers {
-                replaced = server.desk.offer(terms.clone(), OFFER).or(replaced);
-            }
-            let minutes = OFFER.as_secs() / 60;
-            let instead = replaced.map_or_else(String::new, |old| {
-                format!("; that of pair {old} may not any more: one registration is open at a time")
-            });
-            let message = format!("for {minutes} min the other node may register with this key{instead}");
-            return drop(reply.send(Ok(Outcome { ok: true, message })));
-        }
-        let settings = self.settings.iter().find(|p| p.name == pair);
-        let (Some(settings), Some(identity), Some(pins)) = (settings, &self.identity, &self.pins) else {
-            return drop(reply.send(refuse("this node has no certificate; see the log".into())));
-        };
-        let mut options = ClientOptions::new(SocketAddr::new(settings.peer, settings.port));
-        options.local = settings.local;
-        if let Some(half) = self.halves.iter_mut().find(|h| h.name() == pair) {
-            half.registering = true;
-            half.progress.clear();
-            half.book.asked("registration", operator(who));
-        }
-        let (identity, pins, news) = (identity.clone(), pins.clone(), self.sender.clone());
-        let pair = pair.to_owned();
-        tokio::spawn(async move {
-            let told = |m: Milestone| {
-                info!(pair, "{pair}: registration: {m}");
-                let _ = news.send(Happening::Milestone { pair: pair.clone(), text: m.to_string() });
-            };
-            let result = terms.run(&options, &identity, &pins, told).await;
-            let outcome = match &result {
-                Ok(done) => {
-                    Outcome { ok: true, message: format!("registered with {}", done.pin.node.as_str()) }
-                }
-                Err(e) => {
-                    warn!(pair, "{pair}: registration failed: {e}");
-                    Outcome { ok: false, message: e.to_string() }
-                }
-            };
-            // The receivers may be gone by now.
-            let result = result.map(|done| done.pin.node.to_string()).map_err(|e| e.to_string());
-            let _ = news.send(Happening::Registered { pair, result });
-            let _ = reply.send(Ok(outcome));
-        });
-    }
-
-    fn terms(&self, config: &Config, pair: &str, key: &str) -> Result<Registration, String> {
-        let settings = config.pair(pair).ok_or_else(|| format!("no pair is called {pair}"))?;
-        if self.halves.iter().any(|h| h.name() == pair && h.is_connected()) {
-            return Err("this pair is registered already: `tandemadm ha remove` first".into());
-        }
-        let name = |text: &str| Name::new(text).map_err(|e| format!("{text}: {e}"));
-        Ok(Registration {
-            node: name(&config.node.name)?,
-            pair: name(pair)?,
-            version: env!("CARGO_PKG_VERSION").into(),
-            settings: convert::agreed(config, settings),
-            key: AuthKey::new(key).map_err(|e| e.to_string())?,
-        })
     }
 
     /// The pair that an operator means: the one that was named, or the only one. The error lists them.

@@ -33,6 +33,8 @@ pub(super) fn report(half: &Half, now: Instant) -> PairReport {
         state: half.state(),
         about: half.about.clone(),
         registered: None,
+        offer: None,
+        waits: half.waits(),
         progress: half.progress.clone(),
         planned: half.planned(),
         links: links.collect(),

@@ -5,6 +5,7 @@ use super::link::Envelope;
 use super::queues::Hears;
 use crate::config::Config;
 use crate::daemon::record::Recorder;
+use crate::peer::server::{Desk, Withdrawn};
 use crate::peer::{self, Caller, Event, Handler, Identity, Pins, ServerOptions};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -17,7 +18,6 @@ const LONGEST_TEXT: usize = 4096;
 /// Ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Running {
-    pub(super) desk: peer::server::Desk,
     _stop: oneshot::Sender<()>,
 }
 
@@ -26,9 +26,8 @@ pub(super) async fn start(
     config: &Config,
     identity: &Identity,
     pins: &Pins,
-    hears: &Hears,
-    news: &mpsc::UnboundedSender<Happening>,
-    recorder: &Recorder,
+    desk: &Desk,
+    ear: Ear,
 ) -> Vec<Running> {
     let Some(listener) = config.pair_listener() else { return Vec::new() };
     let any = [IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
@@ -38,16 +37,15 @@ pub(super) async fn start(
         let mut options = ServerOptions::new(SocketAddr::new(*address, listener.port));
         let direct = config.pairs.iter().filter_map(|p| p.direct_link.as_ref());
         options.peers = direct.map(|d| d.peer).chain(config.pairs.iter().map(|p| p.peer)).collect();
-        let ear = Ear(hears.clone(), news.clone(), recorder.clone());
-        match peer::Server::bind(options, identity, pins.clone(), ear).await {
+        options.desk = desk.clone();
+        match peer::Server::bind(options, identity, pins.clone(), ear.clone()).await {
             Ok(server) => {
                 let (stop, stopped) = oneshot::channel::<()>();
-                let desk = server.desk();
                 info!("listening for the other node on {address} port {}", listener.port);
                 tokio::spawn(server.serve(async {
                     let _ = stopped.await;
                 }));
-                running.push(Running { desk, _stop: stop });
+                running.push(Running { _stop: stop });
             }
             Err(e) => error!("the other node cannot reach this one: {e}"),
         }
@@ -56,7 +54,19 @@ pub(super) async fn start(
 }
 
 /// Passes on what is said.
-struct Ear(Hears, mpsc::UnboundedSender<Happening>, Recorder);
+#[derive(Clone)]
+pub(super) struct Ear(Hears, mpsc::UnboundedSender<Happening>, Recorder);
+
+impl Ear {
+    pub(super) fn new(hears: &Hears, news: &mpsc::UnboundedSender<Happening>, recorder: &Recorder) -> Self {
+        Ear(hears.clone(), news.clone(), recorder.clone())
+    }
+
+    fn tell(&self, happening: Happening) {
+        // The receiver ends with the daemon.
+        let _ = self.1.send(happening);
+    }
+}
 
 impl Handler for Ear {
     async fn heartbeat(&self, from: Caller, body: Value) -> Result<Value, String> {
@@ -85,16 +95,28 @@ impl Handler for Ear {
     fn event(&self, event: Event) {
         match event {
             Event::Registered(pin) => {
-                info!("registered: {} in pair {}", pin.node.as_str(), pin.pair.as_str());
-                let pair = pin.pair.as_str().to_owned();
-                // The receiver ends with the daemon.
-                let _ = self.1.send(Happening::Registered { pair, result: Ok(pin.node.to_string()) });
+                let (pair, node) = (pin.pair.to_string(), pin.node.to_string());
+                info!(pair, "{pair}: {node} has proven that it knows the key, and is pinned");
+                match pin.trial {
+                    true => self.tell(Happening::Pinned { pair }),
+                    // It was known before.
+                    false => self.tell(Happening::Joined { pair, node }),
+                }
             }
-            Event::Heard(_) => {}
-            Event::Withdrawn(pin, _) => {
-                let text = format!("the registration of {} did not last", pin.node.as_str());
-                warn!("{text}");
-                self.2.pair_warning(pin.pair.as_str(), &text);
+            Event::Heard(pins) => {
+                for pin in pins {
+                    let (pair, node) = (pin.pair.to_string(), pin.node.to_string());
+                    info!(pair, "{pair}: registered with {node}");
+                    self.tell(Happening::Joined { pair, node });
+                }
+            }
+            Event::Withdrawn(pin, why) => {
+                let how = match why {
+                    Withdrawn::Abandoned => "it failed there",
+                    Withdrawn::Silent => "nothing was heard of it",
+                };
+                let text = format!("the registration of {} is taken back: {how}", pin.node);
+                self.tell(Happening::Withdrawn { pair: pin.pair.to_string(), text });
             }
             Event::Failed { from, why } => {
                 warn!("a registration from {from} failed: {why}");

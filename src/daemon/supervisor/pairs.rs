@@ -136,7 +136,10 @@ impl Supervisor {
             Ok(pair) => pair,
             Err(message) => return drop(reply.send(Ok(Outcome { ok: false, message }))),
         };
-        self.pairs.remove(&pair, operator(who), reply);
+        match command.offer {
+            true => self.pairs.withdraw(&pair, &operator(who), reply),
+            false => self.pairs.remove(&pair, operator(who), reply),
+        }
     }
 
     pub(super) fn pair_register(

@@ -3,7 +3,8 @@
 use super::{Controller, Peer};
 use crate::pair::beat::{Beat, Serving};
 use crate::pair::input::Data;
-use crate::pair::types::{Generation, Id, Link};
+use crate::pair::links::Links;
+use crate::pair::types::{Generation, Id, Life, Link};
 use crate::time::Instant;
 
 impl Controller {
@@ -52,6 +53,13 @@ impl Controller {
         };
         self.peer = Some(Peer { beat, known, since, doubts });
         self.follow_data(now);
+    }
+
+    /// The peer is another machine: its lives, its heartbeats and its data have nothing to do with those of the old one.
+    pub(super) fn peer_is_another(&mut self) {
+        self.links = Links::new(&self.settings);
+        (self.peer, self.met, self.answer) = (None, false, None);
+        self.saved.peer_life = Life::default();
     }
 
     /// Whose data these are.

@@ -298,6 +298,7 @@ impl Controller {
             Input::Mismatch(why) => self.mismatch = why,
             Input::Maintenance(on) => self.maintenance = on,
             Input::Stop => self.stopping = self.stopping.or(Some(now)),
+            Input::PeerReplaced => self.peer_is_another(),
             Input::Configure(settings) => self.configure(now, *settings),
             Input::Agreed(digest) => self.identity.settings = digest,
         }

@@ -59,6 +59,9 @@ pub struct PeerStatus {
     pub heard: Duration,
     /// Its version.
     pub version: String,
+    /// Its data.
+    #[serde(default)]
+    pub data: Data,
     /// Why it could not serve.
     pub unfit: Option<String>,
     /// It was stopped on purpose.
@@ -88,6 +91,7 @@ impl Controller {
             serving: p.beat.serving,
             heard: self.links.last_heard().map_or(Duration::ZERO, |at| now.since(at)),
             version: p.beat.version.clone(),
+            data: p.beat.data.clone(),
             unfit: p.beat.unfit.clone(),
             left: p.beat.leaves,
         });

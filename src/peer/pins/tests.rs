@@ -14,6 +14,7 @@ fn pin(pair: &str, node: &str, certificate: &str) -> Pin {
         fingerprint: Fingerprint::of(certificate.as_bytes()),
         since: jiff::Timestamp::UNIX_EPOCH,
         trial: false,
+        replaces: None,
     }
 }
 
@@ -127,4 +128,62 @@ fn the_store_is_bounded() {
     }
     assert!(matches!(pins.pin(pin("one", "more", "x")), Err(PinError::Full)));
     assert_eq!(pins.pin(pin("p0", "n0", "0")).unwrap(), Pinned::Before);
+}
+
+#[test]
+fn a_new_machine_takes_the_place_of_a_dead_one_and_gives_it_back_if_nothing_comes_of_it() {
+    let (dir, pins) = store();
+    let old = || pin("esc", "esc-1", "old");
+    let (dead, fresh) = (Fingerprint::of(b"old"), Fingerprint::of(b"new"));
+    let on_trial = |certificate| Pin { trial: true, ..pin("esc", "esc-1", certificate) };
+    let on_disk = || Pins::load(dir.path()).unwrap().list();
+    pins.pin(old()).unwrap();
+    // Another pair with the same dead node, and one with another node.
+    let others = [pin("epn", "esc-1", "old"), pin("mse", "mse-2", "m")];
+    for p in &others {
+        pins.pin(p.clone()).unwrap();
+    }
+
+    assert_eq!(pins.put_in_place(on_trial("old"), dead).unwrap(), Pinned::Before, "it is the same machine");
+    assert_eq!(pins.of_pair(&name("esc")), Some(old()));
+    assert_eq!(pins.put_in_place(on_trial("new"), dead).unwrap(), Pinned::New);
+    let there = pins.of_pair(&name("esc")).unwrap();
+    assert!(there.trial && there.fingerprint == fresh && pins.of(&dead).len() == 1, "{there:?}");
+    assert_eq!(there.settled(), Some(old()), "what is known for sure");
+    // Nothing came of it: by its certificate, and by its pair.
+    assert_eq!(pins.drop_trial(&fresh).unwrap().len(), 1);
+    assert_eq!(pins.of_pair(&name("esc")), Some(old()));
+    pins.put_in_place(on_trial("new"), dead).unwrap();
+    // A third one, before the second was heard: the first is still what comes back.
+    assert_eq!(pins.put_in_place(on_trial("newer"), dead).unwrap(), Pinned::New);
+    assert_eq!(pins.drop_trial_of(&name("esc")).unwrap().unwrap().fingerprint, Fingerprint::of(b"newer"));
+    assert_eq!(pins.drop_trial_of(&name("esc")).unwrap(), None);
+    assert_eq!(pins.of_pair(&name("esc")), Some(old()));
+
+    pins.put_in_place(on_trial("new"), dead).unwrap();
+    assert!(pins.confirm(&fresh).unwrap());
+    let settled = pin("esc", "esc-1", "new");
+    assert_eq!(pins.of_pair(&name("esc")), Some(settled.clone()), "the old one is forgotten");
+    assert_eq!(settled.clone().settled(), Some(settled));
+    assert_eq!(on_disk(), pins.list());
+    assert!(others.iter().all(|p| pins.list().contains(p)), "other pairs are not touched");
+}
+
+#[test]
+fn whose_place_is_whose() {
+    let (_dir, pins) = store();
+    let (esc, one, third) = (name("esc"), name("esc-1"), name("esc-3"));
+    let of = |text: &str| Fingerprint::of(text.as_bytes());
+    // Forgotten meanwhile: as any other registration.
+    assert!(pins.check_place(&esc, &one, of("new"), of("old")).is_ok());
+    pins.pin(pin("esc", "esc-1", "old")).unwrap();
+    pins.pin(pin("mse", "esc-3", "m")).unwrap();
+    assert!(pins.check_place(&esc, &one, of("new"), of("old")).is_ok());
+    assert!(pins.check_place(&esc, &name("esc-9"), of("new"), of("old")).is_ok(), "under a new name");
+    let refused = pins.check_place(&esc, &one, of("new"), of("other"));
+    assert!(matches!(refused, Err(PinError::Taken { .. })), "{refused:?}");
+    let refused = pins.check_place(&esc, &third, of("new"), of("old"));
+    assert!(matches!(refused, Err(PinError::Changed { .. })), "{refused:?}");
+    assert!(pins.put_in_place(pin("esc", "esc-3", "new"), of("old")).is_err());
+    assert_eq!(pins.of_pair(&esc), Some(pin("esc", "esc-1", "old")));
 }

@@ -52,6 +52,7 @@ impl Registration {
             fingerprint: shown,
             since: clock::wall(),
             trial: false,
+            replaces: None,
         };
         let confirmed = confirm(&mut client, pins, pin).await;
         if confirmed.is_err() {

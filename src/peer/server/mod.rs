@@ -8,7 +8,7 @@ mod desk;
 mod routes;
 mod trials;
 
-pub use desk::Desk;
+pub use desk::{Desk, OpenOffer};
 
 use super::journal::{Journal, Kind};
 use super::limits::{Gate, LIMITS, Place, Refused};
@@ -123,13 +123,15 @@ pub struct ServerOptions {
     pub timing: Timing,
     /// Where it is noted what strangers do.
     pub journal: Journal,
+    /// Where registrations are opened; one for all addresses that a node listens on.
+    pub desk: Desk,
 }
 
 impl ServerOptions {
     /// With the defaults for everything else.
     pub fn new(listen: SocketAddr) -> Self {
         let (timing, journal) = (Timing::default(), Journal::default());
-        ServerOptions { listen, peers: Vec::new(), timing, journal }
+        ServerOptions { listen, peers: Vec::new(), timing, journal, desk: Desk::default() }
     }
 }
 
@@ -193,7 +195,7 @@ impl<H: Handler> Server<H> {
         let listen = options.listen;
         let listener =
             TcpListener::bind(listen).await.map_err(|source| ServerError::Listen { listen, source })?;
-        let desk = Desk::default();
+        let desk = options.desk.clone();
         let open = desk.clone();
         let config = tls::server(identity, pins.clone(), Arc::new(move || open.is_open()))?;
         let gate = Arc::new(Mutex::new(Gate::new(LIMITS.with_peers(options.peers.len()))));

@@ -6,7 +6,7 @@ use super::{Caller, Event, HEARTBEAT, Handler, MESSAGE, Shared, Withdrawn};
 use crate::net::clock;
 use crate::peer::journal::Kind;
 use crate::peer::registration::{ABANDON, RegistrationError, Rejected, Step};
-use crate::peer::{Pin, proof};
+use crate::peer::{Pin, Pins, proof};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
@@ -181,9 +181,14 @@ async fn register<H: Handler>(
     let result = {
         let mut attempt = connection.attempt.lock().unwrap_or_else(PoisonError::into_inner);
         let terms = shared.desk.terms(clock::now(), attempt.1?)?;
-        let may_pin =
-            |claim: &proof::Claim| shared.pins.check(&claim.pair, &claim.node, connection.fingerprint);
-        attempt.0.step(step, &body, &terms, may_pin)
+        let may_pin = |claim: &proof::Claim| {
+            let (pair, node, shown) = (&claim.pair, &claim.node, connection.fingerprint);
+            match terms.replaces {
+                Some(old) => shared.pins.check_place(pair, node, shown, old),
+                None => shared.pins.check(pair, node, shown),
+            }
+        };
+        attempt.0.step(step, &body, &terms.terms, may_pin)
     };
     match result {
         Ok(answer) => Some(with_body(StatusCode::OK, &answer)),
@@ -224,7 +229,8 @@ async fn confirm<H: Handler>(shared: &Shared<H>, connection: &Connection) -> Opt
         (attempt.0.agreed()?, attempt.1?)
     };
     let taken = shared.desk.take(now, id)?;
-    debug_assert_eq!(taken.terms().pair, claim.pair, "an attempt is on one offer");
+    debug_assert_eq!(taken.terms().terms.pair, claim.pair, "an attempt is on one offer");
+    let replaces = taken.terms().replaces;
     let pin = Pin {
         pair: claim.pair,
         node: claim.node,
@@ -232,9 +238,14 @@ async fn confirm<H: Handler>(shared: &Shared<H>, connection: &Connection) -> Opt
         fingerprint: connection.fingerprint,
         since: clock::wall(),
         trial: true,
+        replaces: None,
     };
     let kept = pin.clone();
-    match shared.with_pins(move |pins| pins.pin(kept)).await {
+    let change = move |pins: &Pins| match replaces {
+        Some(old) => pins.put_in_place(kept, old),
+        None => pins.pin(kept),
+    };
+    match shared.with_pins(change).await {
         Ok(_) => {
             // What is pinned now: for one that was there before, the old pin.
             let pin = shared.pins.of_pair(&pin.pair).unwrap_or(pin);

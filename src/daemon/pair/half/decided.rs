@@ -2,12 +2,12 @@
 
 use super::super::Effect;
 use super::super::keep::NOBODY_WAITS;
-use super::{Half, NOT_REGISTERED};
+use super::Half;
 use crate::daemon::messages::{Command, PairOrder};
 use crate::events::Who;
 use crate::guardian::Right;
 use crate::net::clock;
-use crate::pair::{Controller, Input, Order, Output, State};
+use crate::pair::{Controller, Input, Order, Output};
 use std::sync::Arc;
 use tracing::{info, warn};
 
@@ -97,7 +97,7 @@ impl Half {
 
     fn obey(&mut self, order: Order) -> Result<String, String> {
         if self.controller.is_none() {
-            return Err(format!("{}: {NOT_REGISTERED}", State::StandAlone));
+            return self.order_alone(&order);
         }
         let (id, what, who) = (order.id.clone(), order.what, order.who.clone());
         // How earlier orders ended was told as an event.

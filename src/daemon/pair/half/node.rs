@@ -1,32 +1,45 @@
 //! What the core is told of this node.
 
 use super::super::convert;
-use super::{Half, NOT_REGISTERED};
+use super::Half;
+use super::alone::Alone;
 use crate::daemon::resources::{Place, View};
 use crate::net::clock;
-use crate::pair::{Controller, Found, Input, Role, Service};
+use crate::notify::Target;
+use crate::pair::{Controller, Found, Input, Service};
 use std::time::Duration;
-use tracing::warn;
 
 impl Half {
-    pub(in crate::daemon::pair) fn router_changed(&mut self, instance: &str, fault: bool, reason: &str) {
+    pub(in crate::daemon::pair) fn router_changed(&mut self, instance: &str, to: Target, reason: &str) {
         if !self.instances.iter().any(|i| i == instance) {
             return;
         }
-        match fault {
-            true => self.faults.insert(instance.to_owned(), format!("{instance} is in FAULT: {reason}")),
-            false => self.faults.remove(instance),
+        match to {
+            Target::Fault => {
+                self.faults.insert(instance.to_owned(), format!("{instance} is in FAULT: {reason}"))
+            }
+            Target::Master | Target::Backup | Target::Stop => self.faults.remove(instance),
+        };
+        match to {
+            Target::Master | Target::Backup => self.present.insert(instance.to_owned()),
+            Target::Fault | Target::Stop => self.present.remove(instance),
+        };
+        match to {
+            Target::Master => self.masters.insert(instance.to_owned()),
+            Target::Fault | Target::Backup | Target::Stop => self.masters.remove(instance),
         };
     }
 
-    pub(in crate::daemon::pair) fn rival(&mut self, instance: &str, heard: bool) {
+    /// Whether that is one of its own.
+    pub(in crate::daemon::pair) fn rival(&mut self, instance: &str, heard: bool) -> bool {
         if !self.instances.iter().any(|i| i == instance) {
-            return;
+            return false;
         }
         match heard {
             true => self.rivals.insert(instance.to_owned()),
             false => self.rivals.remove(instance),
         };
+        true
     }
 
     pub(in crate::daemon::pair) fn paired(&mut self, instance: &str, number: u64) {
@@ -97,19 +110,21 @@ impl Half {
     /// The core begins when it is known what was found up.
     fn begin(&mut self, view: &View) {
         let Some(found_up) = view.found_up else { return };
+        // Also where nothing but addresses hangs on it.
+        self.resumed |= !std::mem::replace(&mut self.looked, true) && found_up;
         if self.controller.is_some() || self.stopping {
             return;
         }
         if self.links.is_empty() || self.damaged.is_some() {
-            return self.stand_alone();
+            return self.stand_alone(view);
         }
         self.kept.stopped = false;
         let now = clock::now();
         let life = convert::next_life(clock::wall(), self.kept.saved.life);
         let (settings, saved) = (self.core_settings.clone(), self.kept.saved.clone());
         // A primary that stood alone serves already.
-        let alone = std::mem::take(&mut self.alone) && view.place == Place::Up;
-        let resumes = (found_up && saved.serves) || alone;
+        let alone = std::mem::take(&mut self.alone) == Alone::Serves && view.place == Place::Up;
+        let resumes = (std::mem::take(&mut self.resumed) && saved.serves) || alone;
         let saved = crate::pair::Saved { serves: saved.serves || alone, ..saved };
         let right = self.former.filter(|_| !alone).unwrap_or_else(|| {
             // One that stood alone has just been registered, and its peer does not serve. What was left up in maintenance was
@@ -127,19 +142,5 @@ impl Half {
         self.decisions.begin();
         self.controller = Some(Controller::new(now, settings, self.says.clone(), saved, life, found));
         self.input(Input::Timer);
-    }
-
-    /// Not registered: the primary serves as it would without a pair.
-    fn stand_alone(&mut self) {
-        if std::mem::replace(&mut self.alone, true) {
-            return;
-        }
-        warn!(pair = self.name, "{}: Stand Alone: {NOT_REGISTERED}", self.name);
-        if self.damaged.is_none() {
-            // It does not serve by a right.
-            self.tell_guardian();
-        }
-        let serves = self.role == Role::Primary && self.damaged.is_none();
-        self.tell_routers(serves, NOT_REGISTERED);
     }
 }
