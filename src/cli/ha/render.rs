@@ -32,7 +32,7 @@ fn one(p: &PairReport) -> String {
     for link in &p.links {
         row(&mut out, &format!("link {}", link.name), &way(link));
     }
-    row(&mut out, "data", &data(&s.data));
+    row(&mut out, "data", &data(&s.data, s.serving));
     row(&mut out, "generation", &format!("{}, data of {}", s.saved.latest, s.saved.synced));
     if let Some(left) = s.right {
         row(&mut out, "right to serve", &format!("for {:.1} s more", left.as_secs_f64()));
@@ -132,10 +132,12 @@ fn ms(us: u64) -> f64 {
     std::time::Duration::from_micros(us).as_secs_f64() * 1000.0
 }
 
-fn data(d: &Data) -> String {
+fn data(d: &Data, serving: Serving) -> String {
     match d {
         Data::None => "none that could be stale".into(),
         Data::Current => "current".into(),
+        Data::Consistent if serving == Serving::No => "whole, but not connected to the other node".into(),
+        Data::Consistent => "not connected: the other node lacks what is written now".into(),
         Data::Unknown => "not known yet".into(),
         other => other.trouble().unwrap_or_default(),
     }

@@ -1,7 +1,7 @@
 //! From what is configured and seen to what the pair core understands.
 
 use crate::agents::DataStatus;
-use crate::agents::data::{DataRole, DataState};
+use crate::agents::data::DataState;
 use crate::config::{Config, Failback, PairSettings, ResourceKind};
 use crate::control::api::PairAbout;
 use crate::net::clock;
@@ -91,8 +91,7 @@ pub(super) fn data<'s>(configured: usize, seen: impl Iterator<Item = &'s DataSta
 fn of_one(status: &DataStatus) -> Data {
     let name = &status.name;
     match &status.local {
-        // On the node that is written to there is nothing that could be missing.
-        DataState::UpToDate if status.role == DataRole::Primary => Data::Current,
+        // Nothing is missing on the node that is written to either, but without a connection nobody follows it.
         DataState::UpToDate if CONNECTED.contains(&status.connection.as_str()) => Data::Current,
         DataState::UpToDate => Data::Consistent,
         DataState::Syncing { percent, .. } => Data::Syncing {
@@ -110,6 +109,7 @@ fn of_one(status: &DataStatus) -> Data {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agents::data::DataRole;
 
     fn status(local: DataState) -> DataStatus {
         DataStatus {
@@ -133,7 +133,12 @@ mod tests {
         assert_eq!(data(1, [status(DataState::UpToDate)].iter()), Data::Current);
         let away = DataStatus { connection: "Connecting".into(), ..status(DataState::UpToDate) };
         assert_eq!(data(1, [away.clone()].iter()), Data::Consistent, "nothing arrives");
-        assert_eq!(data(1, [DataStatus { role: DataRole::Primary, ..away }].iter()), Data::Current);
+        let (role, peer_role) = (DataRole::Primary, DataRole::Unknown);
+        assert_eq!(
+            data(1, [DataStatus { role, peer_role, ..away }].iter()),
+            Data::Consistent,
+            "nobody follows"
+        );
         let half = DataState::Syncing { percent: Some(41.7), seconds_left: None };
         assert_eq!(
             data(2, [status(DataState::UpToDate), status(half)].iter()),

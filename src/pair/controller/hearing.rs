@@ -59,7 +59,8 @@ impl Controller {
         let own = self.serving() != Serving::No;
         let serves = self.peer_serving() != Serving::No && self.links.both_ways(now);
         let doubtful = self.peer.as_ref().is_some_and(|p| now < p.doubts);
-        let follows = self.data == Data::None || (self.data == Data::Current && !doubtful);
+        let alone = self.peer.as_ref().is_some_and(|p| p.beat.data == Data::Consistent);
+        let follows = self.data == Data::None || (self.data == Data::Current && !doubtful && !alone);
         if !own && serves && follows {
             let theirs = self.peer.as_ref().map_or(Generation::default(), |p| p.beat.served);
             self.saved.synced = theirs;
