@@ -9,7 +9,7 @@ import drbd
 from lab import Failed
 from pair import ADDRESS
 
-ROLE = r"^(\S+) \w+ resource name:r0(?: role:(\w+))?"
+ROLE = r"^(\S+) (\w+) resource name:r0(?: role:(\w+))?"
 PLACE = r"^\[(\S+)\] (Deleted )?"
 
 
@@ -60,7 +60,8 @@ class Boot:
 
     def primary(self):
         found = (re.match(ROLE, line) for line in self.roles.lines)
-        return self.spans((self.ours(m.group(1)), m.group(2) == "Primary") for m in found if m)
+        return self.spans((self.ours(m.group(1)), m.group(3) == "Primary") for m in found
+                          if m and (m.group(3) or m.group(2) == "destroy"))
 
     def address(self):
         def changes():

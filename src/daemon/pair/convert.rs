@@ -93,14 +93,14 @@ fn of_one(status: &DataStatus) -> Data {
     match &status.local {
         // Nothing is missing on the node that is written to either, but without a connection nobody follows it.
         DataState::UpToDate if CONNECTED.contains(&status.connection.as_str()) => Data::Current,
-        DataState::UpToDate => Data::Consistent,
+        // Whether anybody has served on since is what the generations are for.
+        DataState::UpToDate | DataState::Unsure => Data::Consistent,
         DataState::Syncing { percent, .. } => Data::Syncing {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a percentage")]
             percent: percent.map(|p| p.clamp(0.0, 100.0) as u8),
         },
         DataState::Stale => Data::Stale(format!("{name} lacks newer writes")),
         DataState::Inconsistent => Data::Stale(format!("the copy of {name} was not finished")),
-        DataState::Unsure => Data::Stale(format!("nobody knows whether {name} lacks newer writes")),
         DataState::Diskless => Data::Stale(format!("{name} has no disk here")),
         DataState::Unknown => Data::Unknown,
     }
@@ -133,6 +133,8 @@ mod tests {
         assert_eq!(data(1, [status(DataState::UpToDate)].iter()), Data::Current);
         let away = DataStatus { connection: "Connecting".into(), ..status(DataState::UpToDate) };
         assert_eq!(data(1, [away.clone()].iter()), Data::Consistent, "nothing arrives");
+        let unsure = DataStatus { local: DataState::Unsure, ..away.clone() };
+        assert_eq!(data(1, [unsure].iter()), Data::Consistent, "the generations tell");
         let (role, peer_role) = (DataRole::Primary, DataRole::Unknown);
         assert_eq!(
             data(1, [DataStatus { role, peer_role, ..away }].iter()),
