@@ -5,9 +5,9 @@ import time
 import drbd
 from cases import case, check, equal
 from cases_drbd import same_bytes, stop_both
-from lab import DATA, LAN, WITNESS, wait
+from lab import DATA, LAN, WITNESS
 from pair import ADDRESS
-from paired import DEAD, follows, generation, registered, serves, shown, silent, status, whole, words
+from paired import DEAD, follows, generation, registered, serves, shown, silent, status, wait, whole, words
 from record import never_two, one_history, overlaps, spans
 from witness import LEASE, Witness
 
@@ -18,7 +18,8 @@ def change(lab, command, old, new, what):
     begun = time.monotonic()
     a.machine.sh(f"tandemadm {command}")
     wait(f"{b.machine.name} to serve", lambda: serves(b.machine), 60)
-    lab.figure(f"pair, DRBD + ext4, {what}: order until the other node serves", time.monotonic() - begun)
+    lab.figure(f"pair, DRBD + ext4, {what}: order until the other node has the address", b.arrival() - begun)
+    lab.figure("  of that without the address", b.arrival() - a.departure())
     number = drbd.last(a.acks)
     check(drbd.verify_records(b.machine, number) >= number, "no committed record is lost")
     drbd.some_writes(b.acks)
@@ -55,7 +56,7 @@ def pair_first_copy(lab, name):
                 seen.append(copied["syncing"]["percent"])
             return len(set(seen)) >= 4
 
-        wait("the percentage to move", moved, 60, 0.2)
+        wait("the percentage to move", moved, 60)
         equal(seen, sorted(seen))
         refused = bravo.run("tandemadm ha failover")
         check(refused.rc != 0 and "being copied" in refused.err, f"a failover is refused meanwhile: {refused.err}")
@@ -77,11 +78,10 @@ def pair_power_cut(lab, name):
         before = generation(bravo)
         a.power_off()
         begun = time.monotonic()
-        wait("bravo to be on its way up", lambda: status(bravo)["serving"] != "no", 60)
-        lab.figure(f"pair, power cut: until the other node begins ({DEAD} s of silence)", time.monotonic() - begun)
         wait("bravo to serve", lambda: serves(bravo), 60)
-        lab.figure("pair, DRBD + ext4, power cut: until the other node serves", time.monotonic() - begun)
-        check(time.monotonic() - begun >= DEAD - 1, "it does not begin before the other one counts as dead")
+        lab.figure(f"pair, DRBD + ext4, power cut: until the other node is Primary ({DEAD} s of silence)", b.arrival("primary") - begun)
+        lab.figure("pair, DRBD + ext4, power cut: until the other node has the address", b.arrival() - begun)
+        check(b.arrival("primary") - begun >= DEAD - 1, "it does not begin before the other one counts as dead")
         check(generation(bravo) >= before + 2, "with a new generation")
         written = drbd.last(a.acks)
         check(drbd.verify_records(bravo, written) >= written > 100, "the acknowledged records are there")
@@ -205,9 +205,9 @@ def pair_witness(lab, name):
         for net in (*nets, WITNESS):
             alpha.wire(net, False)
         wait("alpha to be down", lambda: status(alpha)["serving"] == "no" and not alpha.has_address(ADDRESS), 60)
-        lab.figure(f"pair with a witness, the active node is cut off: until it is down (lease {LEASE} s)", time.monotonic() - begun)
+        lab.figure(f"pair with a witness, the active node is cut off: until its address is off (lease {LEASE} s)", a.departure() - begun)
         wait("bravo to serve", lambda: serves(bravo), 60)
-        lab.figure("pair with a witness, the active node is cut off: until the other one serves", time.monotonic() - begun)
+        lab.figure("pair with a witness, the active node is cut off: until the other one has the address", b.arrival() - begun)
         drbd.some_writes(b.acks)
         check(status(alpha)["serving"] == "no", "alpha does not come back by itself")
         for net in (*nets, WITNESS):

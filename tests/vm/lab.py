@@ -219,7 +219,8 @@ class Machine:
         if self.booted:
             command += ["-incoming", f"exec:cat {self.booted}"]
         log = open(self.work / f"qemu-{self.boots}.log", "wb")
-        self.qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        # A session of its own: the scheduler shares a busy machine between sessions.
+        self.qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()
         try:
             self.port = listeners["agent"].accept()[0]

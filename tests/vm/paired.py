@@ -3,7 +3,8 @@
 import json
 
 import drbd
-from lab import PATIENCE, Failed, wait
+import lab
+from lab import PATIENCE, Failed
 from pair import ADDRESS, CONFIG, resource
 from record import Record
 
@@ -12,7 +13,14 @@ KEY = "Correct-Horse-7"
 INTERVAL, MISSES, LONG_WAIT = 1, 3 if PATIENCE == 1 else 10, 10
 # A node that was not heard for so long counts as dead.
 DEAD = INTERVAL * MISSES + LONG_WAIT
+# Every look starts programs in the machine; emulated, they would take the time that it looks for.
+LOOK = 0.1 if PATIENCE == 1 else 1.0
 SERVING = ("primary_active", "primary_lost_secondary", "secondary_active")
+
+
+def wait(what, condition, limit=60.0):
+    """As `lab.wait`, without haste."""
+    return lab.wait(what, condition, limit, LOOK)
 
 
 def config(machine, failover="automatic", more=""):
@@ -137,7 +145,7 @@ def follows(machine, limit=120):
         if s["data"] != "current" or s["saved"]["synced"] < s["saved"]["latest"]:
             raise Failed(f"{machine.name} does not follow:\n{words(machine)}")
         return True
-    wait(f"{machine.name} to have everything", current, limit, 0.2)
+    wait(f"{machine.name} to have everything", current, limit)
 
 
 def generation(machine):
@@ -149,4 +157,4 @@ def silent(machine, seconds):
     """Waits until the other node has not been heard for so long."""
     def long_enough():
         return status(machine)["peer"]["heard"]["secs"] >= seconds
-    wait(f"{machine.name} to have heard nothing for {seconds} s", long_enough, seconds + 30, 0.2)
+    wait(f"{machine.name} to have heard nothing for {seconds} s", long_enough, seconds + 30)

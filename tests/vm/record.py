@@ -83,6 +83,20 @@ class Record:
         """What is acknowledged there now."""
         return self.boots[-1].acks
 
+    def arrival(self, what="address"):
+        """When it took it over last, on our clock."""
+        return self.last(what)[0]
+
+    def departure(self, what="address"):
+        """When it gave it up last."""
+        return self.last(what)[1]
+
+    def last(self, what):
+        found = list(getattr(self.boots[-1], what)())
+        if not found:
+            raise Failed(f"{self.machine.name} never had the {what}")
+        return found[-1]
+
     def power_off(self):
         """The plug is pulled; what the machine was then, it was to this moment."""
         self.boots[-1].look_at_the_clock()
