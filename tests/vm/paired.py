@@ -76,9 +76,11 @@ def registered(alpha, bravo, **settings):
     records = Record(alpha), Record(bravo)
     for m in (alpha, bravo):
         m.sh("cd /src && bash -e /lab/resources.sh && systemctl daemon-reload && sync", timeout=60)
+        if PATIENCE > 1:
+            m.write("/etc/systemd/system/tandemd.service.d/slow.conf", "[Service]\nWatchdogSec=5min\n")
         m.write(CONFIG, config(m, **settings))
         m.write("/root/tandem.key", KEY + "\n", mode="600")
-        m.sh("tandemadm config check && systemctl enable -q tandemd && sync", timeout=60)
+        m.sh("tandemadm config check && systemctl daemon-reload && systemctl enable -q tandemd && sync", timeout=60)
     # Neither waits for the other one.
     starts = [m.stream("systemctl start tandemd", timeout=60 * PATIENCE) for m in (alpha, bravo)]
     for m, start in zip((alpha, bravo), starts):
