@@ -26,7 +26,7 @@ def change(lab, command, old, new, what):
     follows(a.machine)
 
 
-@case("pair with DRBD: registered, planned switchover and failback under write load, never two, nothing lost", short=True)
+@case("pair with DRBD: registered, planned switchover and failback under write load, never two, nothing lost")
 def pair_switchover(lab, name):
     with lab.pair(name) as (alpha, bravo):
         a, b = whole(alpha, bravo)
