@@ -93,11 +93,10 @@ pub enum Data {
     #[default]
     None,
     /// The same as those of the node that serves: it is connected, and nothing is missing. On the node that serves: its own
-    /// are well, and the other one is connected. Whoever says this has to stop saying it within `heartbeat_interval` x
-    /// `heartbeat_misses` of losing the connection.
+    /// are well. Whoever says this has to stop saying it within `heartbeat_interval` x `heartbeat_misses` of losing the
+    /// connection.
     Current,
-    /// As they were when the connection was lost: good, if nobody has written since. On the node that serves: its own are
-    /// well, and nobody follows them.
+    /// As they were when the connection was lost: good, if nobody has written since.
     Consistent,
     /// They are being copied from it.
     Syncing {

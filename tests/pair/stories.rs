@@ -347,26 +347,6 @@ fn only_the_replication_is_down() {
 }
 
 #[test]
-fn the_active_node_notices_first_that_nobody_follows() {
-    let mut w = World::healthy(1, plain);
-    let before = w.status(P).saved.latest;
-    w.input(P, Input::Data(Data::Consistent));
-    // Longer than the standby's agent may be wrong.
-    w.run(secs(10));
-    assert_eq!(w.status(S).data, Data::Current, "its agent has not noticed");
-    assert!(w.status(P).saved.latest > before);
-    assert!(w.blockers(S).iter().any(|b| matches!(b, Blocker::Behind { .. })), "{:?}", w.blockers(S));
-    // It is mended: both are connected.
-    w.input(P, Input::Data(Data::Current));
-    assert!(w.until(secs(5), |w| w.blockers(S).is_empty()), "{:?}", w.blockers(S));
-    w.input(P, Input::Data(Data::Consistent));
-    w.run(secs(1));
-    w.power_cut(P, None);
-    w.run(secs(60));
-    assert_eq!(w.promoted[S], 0, "{:?}", w.blockers(S));
-}
-
-#[test]
 fn nobody_hears_of_a_generation_that_its_node_may_forget() {
     let mut w = World::healthy(1, plain);
     w.nodes[P].disk_delay = secs(30);

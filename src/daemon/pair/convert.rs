@@ -1,7 +1,7 @@
 //! From what is configured and seen to what the pair core understands.
 
 use crate::agents::DataStatus;
-use crate::agents::data::DataState;
+use crate::agents::data::{DataRole, DataState};
 use crate::config::{Config, Failback, PairSettings, ResourceKind};
 use crate::control::api::PairAbout;
 use crate::net::clock;
@@ -91,7 +91,8 @@ pub(super) fn data<'s>(configured: usize, seen: impl Iterator<Item = &'s DataSta
 fn of_one(status: &DataStatus) -> Data {
     let name = &status.name;
     match &status.local {
-        // Nothing is missing on the node that is written to either, but without a connection nobody follows it.
+        // On the node that is written to there is nothing that could be missing.
+        DataState::UpToDate if status.role == DataRole::Primary => Data::Current,
         DataState::UpToDate if CONNECTED.contains(&status.connection.as_str()) => Data::Current,
         // Whether anybody has served on since is what the generations are for.
         DataState::UpToDate | DataState::Unsure => Data::Consistent,
@@ -109,7 +110,6 @@ fn of_one(status: &DataStatus) -> Data {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agents::data::DataRole;
 
     fn status(local: DataState) -> DataStatus {
         DataStatus {
@@ -135,12 +135,7 @@ mod tests {
         assert_eq!(data(1, [away.clone()].iter()), Data::Consistent, "nothing arrives");
         let unsure = DataStatus { local: DataState::Unsure, ..away.clone() };
         assert_eq!(data(1, [unsure].iter()), Data::Consistent, "the generations tell");
-        let (role, peer_role) = (DataRole::Primary, DataRole::Unknown);
-        assert_eq!(
-            data(1, [DataStatus { role, peer_role, ..away }].iter()),
-            Data::Consistent,
-            "nobody follows"
-        );
+        assert_eq!(data(1, [DataStatus { role: DataRole::Primary, ..away }].iter()), Data::Current);
         let half = DataState::Syncing { percent: Some(41.7), seconds_left: None };
         assert_eq!(
             data(2, [status(DataState::UpToDate), status(half)].iter()),

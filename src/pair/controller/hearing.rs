@@ -58,8 +58,7 @@ impl Controller {
     pub(super) fn follow_data(&mut self, now: Instant) {
         let own = self.serving() != Serving::No;
         let serves = self.peer_serving() != Serving::No && self.links.both_ways(now);
-        // The one that serves says that nobody follows: it has noticed before this node's agent has.
-        let doubtful = self.peer.as_ref().is_some_and(|p| now < p.doubts || p.beat.data == Data::Consistent);
+        let doubtful = self.peer.as_ref().is_some_and(|p| now < p.doubts);
         let follows = self.data == Data::None || (self.data == Data::Current && !doubtful);
         if !own && serves && follows {
             let theirs = self.peer.as_ref().map_or(Generation::default(), |p| p.beat.served);

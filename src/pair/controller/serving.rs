@@ -49,9 +49,7 @@ impl Controller {
             // Which of the two goes on is not decided yet.
             return;
         }
-        // Whichever side notices first that the connection is lost.
-        let connected = self.data != Data::Consistent && beat.data == Data::Current;
-        let follows = connected && beat.serving == Serving::No && !beat.leaves;
+        let follows = beat.data == Data::Current && beat.serving == Serving::No && !beat.leaves;
         // It says so itself, or this node has heard it say so.
         let equal = self.saved.followed || beat.synced >= self.saved.served;
         if heard && follows {
