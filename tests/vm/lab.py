@@ -1,7 +1,8 @@
 """Two QEMU machines, `alpha` and `bravo`, made from the image of build-image, on two networks of their own.
 
 eth0 (192.0.2.1 and .2) is the LAN, eth1 (198.51.100.1 and .2) the replication link. Nothing leaves the machines:
-a network is a pair of unix sockets. Each machine begins fresh, on a copy-on-write overlay of the image, with an empty
+a network is a pair of unix sockets. eth2 leads to one place only, the witness of a pair, which runs beside the machines (witness.py);
+it has no address unless a case gives it one. Each machine begins fresh, on a copy-on-write overlay of the image, with an empty
 disk /dev/vdb and the programs to install on /dev/vdc (a tar archive).
 """
 
@@ -16,6 +17,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tarfile
 import tempfile
 import threading
@@ -27,7 +29,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CACHE = Path(os.environ.get("TANDEM_VM_CACHE", ROOT / "target/vm"))
 PROGRAMS = ["tandemd", "tandemadm", "tandemd-drbd-handler"]
-LAN, DATA = "eth0", "eth1"
+LAN, DATA, WITNESS = "eth0", "eth1", "eth2"
+WITNESS_ADDRESS = "203.0.113.9"
 DATA_SIZE = 256 << 20
 # The archive with the programs is padded to this, so that machines that go on from a saved state find the size they know.
 PAYLOAD_SIZE = 512 << 20
@@ -188,6 +191,13 @@ class Machine:
                                 f"remote.type=unix,remote.path={self.sockets}/{peer}-{net}",
                      "-netdev", f"hubport,id=out-{net},hubid={i},netdev=wire-{net}",
                      "-device", f"virtio-net-pci,id=card-{net},netdev=hub-{net},romfile=,mac=52:54:00:00:{i:02x}:{self.number:02x}"]
+        # A card of its own, behind which there is nothing but this address; QEMU runs the command for each connection to it.
+        forward = f"{sys.executable} -SE {HERE / 'forward.py'} {self.sockets}/witness"
+        nets += ["-netdev", f"hubport,id=hub-{WITNESS},hubid=2",
+                 "-netdev", f"user,id=wire-{WITNESS},restrict=on,ipv6=off,net=203.0.113.0/24,"
+                            f"guestfwd=tcp:{WITNESS_ADDRESS}:8083-cmd:{forward}",
+                 "-netdev", f"hubport,id=out-{WITNESS},hubid=2,netdev=wire-{WITNESS}",
+                 "-device", f"virtio-net-pci,id=card-{WITNESS},netdev=hub-{WITNESS},romfile=,mac=52:54:00:00:02:{self.number:02x}"]
         accel = ["-accel", "kvm", "-cpu", "host"] if ACCEL == "kvm" else ["-accel", "tcg,thread=multi", "-cpu", "max"]
         # QEMU ends with us, whatever happens to us.
         command = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", *accel,
@@ -209,7 +219,8 @@ class Machine:
         if self.booted:
             command += ["-incoming", f"exec:cat {self.booted}"]
         log = open(self.work / f"qemu-{self.boots}.log", "wb")
-        self.qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        # A session of its own: the scheduler shares a busy machine between sessions.
+        self.qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()
         try:
             self.port = listeners["agent"].accept()[0]

@@ -19,6 +19,8 @@ pub fn status(
 ) -> DataStatus {
     let connection = match (p.configured, p.connected()) {
         (false, _) => "not configured".to_owned(),
+        // Both sides still find out whether they go together.
+        (true, Connected::Connected) if !p.is_linked() => Connected::Connecting.to_string(),
         (true, c) => c.to_string(),
     };
     let split = split_brain(p, known);

@@ -6,6 +6,7 @@ use super::picture::Picture;
 use super::refusal::Refusal;
 use super::tools::{Leash, Tools, Trouble};
 use super::version::Version;
+use super::words::Disk;
 use crate::agents::{Noticed, Report, Services};
 use crate::config::DrbdResource;
 use crate::resource::Name;
@@ -165,7 +166,8 @@ impl Inner {
             let old = m.picture.replace(picture).unwrap_or_default();
             let new = m.picture.as_ref().unwrap_or(&old);
             let mut notes: Vec<String> = role_change(&old, new).into_iter().collect();
-            let look = m.quiet == 0 && (old.role != new.role || health(&old).is_ok() != health(new).is_ok());
+            let moved = old.role != new.role || copies(&old) != copies(new);
+            let look = m.quiet == 0 && (moved || health(&old).is_ok() != health(new).is_ok());
             let changed = old != *new;
             let before = m.standing(self.name.as_str());
             if m.quiet == 0 || !new.configured {
@@ -226,4 +228,9 @@ impl Inner {
         self.with(|m| m.version = Some(version));
         Ok(version)
     }
+}
+
+/// What the pair goes by: whether each write reaches the peer, and how good the copy here is.
+fn copies(p: &Picture) -> (bool, Vec<Disk>) {
+    (p.is_linked(), p.volumes.values().map(|v| v.disk).collect())
 }

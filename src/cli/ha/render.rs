@@ -39,7 +39,7 @@ fn one(p: &PairReport, m: &Moment) -> String {
     for link in &p.links {
         row(&mut out, &format!("link {}", link.name), &way(link));
     }
-    row(&mut out, "data", &data(&s.data));
+    row(&mut out, "data", &data(&s.data, s.serving));
     row(&mut out, "generation", &format!("{}, data of {}", s.saved.latest, s.saved.synced));
     if let Some(left) = s.right {
         row(&mut out, "right to serve", &format!("for {:.1} s more", left.as_secs_f64()));
@@ -169,11 +169,12 @@ fn ms(us: u64) -> f64 {
     std::time::Duration::from_micros(us).as_secs_f64() * 1000.0
 }
 
-fn data(d: &Data) -> String {
+fn data(d: &Data, serving: Serving) -> String {
     match d {
         Data::None => "none that could be stale".into(),
         Data::Current => "current".into(),
-        Data::Consistent => "consistent; no writes arrive from the other copy".into(),
+        Data::Consistent if serving == Serving::No => "whole, but not connected to the other node".into(),
+        Data::Consistent => "not connected: the other node lacks what is written now".into(),
         Data::Unknown => "not known yet".into(),
         Data::Syncing { .. } | Data::Stale(_) | Data::CopyFailed(_) => d.trouble().unwrap_or_default(),
     }
@@ -207,16 +208,18 @@ mod tests {
         for (d, words) in [
             (Data::None, "none that"),
             (Data::Current, "current"),
-            (Data::Consistent, "consistent; no writes arrive"),
+            (Data::Consistent, "whole, but not connected"),
             (Data::Unknown, "not known"),
             (Data::Syncing { percent: Some(41) }, "41"),
             (Data::Syncing { percent: None }, ""),
             (Data::Stale(stale()), "r0 lacks"),
             (Data::CopyFailed(stale()), "r0 lacks"),
         ] {
-            let text = data(&d);
+            let text = data(&d, Serving::No);
             assert!(text.contains(words) && text.len() > 4, "{d:?}: {text:?}");
         }
+        let serves = data(&Data::Consistent, Serving::Yes);
+        assert!(serves.contains("the other node lacks"), "{serves}");
     }
 
     #[test]

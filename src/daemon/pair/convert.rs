@@ -120,7 +120,8 @@ fn of_one(status: &DataStatus, copied: bool) -> Data {
         // On the node that is written to there is nothing that could be missing.
         DataState::UpToDate if status.role == DataRole::Primary => Data::Current,
         DataState::UpToDate if CONNECTED.contains(&status.connection.as_str()) => Data::Current,
-        DataState::UpToDate => Data::Consistent,
+        // Whether anybody has served on since is what the generations are for.
+        DataState::UpToDate | DataState::Unsure => Data::Consistent,
         DataState::Syncing { percent, .. } => Data::Syncing {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a percentage")]
             percent: percent.map(|p| p.clamp(0.0, 100.0) as u8),
@@ -128,7 +129,6 @@ fn of_one(status: &DataStatus, copied: bool) -> Data {
         DataState::Stale => Data::Stale(format!("{name} lacks newer writes")),
         DataState::Inconsistent if copied => Data::CopyFailed(format!("that of {name} was broken off")),
         DataState::Inconsistent => Data::Stale(format!("the copy of {name} was not finished")),
-        DataState::Unsure => Data::Stale(format!("nobody knows whether {name} lacks newer writes")),
         DataState::Diskless => Data::Stale(format!("{name} has no disk here")),
         DataState::Unknown => Data::Unknown,
     }
@@ -161,6 +161,8 @@ mod tests {
         assert_eq!(data(1, [status(DataState::UpToDate)].iter()), Data::Current);
         let away = DataStatus { connection: "Connecting".into(), ..status(DataState::UpToDate) };
         assert_eq!(data(1, [away.clone()].iter()), Data::Consistent, "nothing arrives");
+        let unsure = DataStatus { local: DataState::Unsure, ..away.clone() };
+        assert_eq!(data(1, [unsure].iter()), Data::Consistent, "the generations tell");
         assert_eq!(data(1, [DataStatus { role: DataRole::Primary, ..away }].iter()), Data::Current);
         let half = DataState::Syncing { percent: Some(41.7), seconds_left: None };
         assert_eq!(

@@ -482,7 +482,8 @@ impl Resources {
         self.activation_moves(step);
         let agent = self.agents.get(&resource).map(|(_, agent)| agent.clone());
         let sender = self.sender.clone();
-        let (looked, limit) = (agent.clone().filter(|_| step == Step::Monitor), context.limit);
+        // Each step may have changed what is known of replicated data.
+        let (looked, limit) = (agent.clone(), context.limit);
         let work = async move {
             match agent {
                 Some(agent) => agent.run(step, &context).await,

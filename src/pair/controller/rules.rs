@@ -236,9 +236,11 @@ impl Controller {
         };
         let force = self.pending.as_ref().is_some_and(|p| p.force);
         if !self.links.both_ways(now) || self.stopping.is_some() {
+            out.push(self.notice(true, "it does not take over now: no link works both ways any more"));
             return self.withdraw();
         }
         if let Some(blocker) = self.unfit(force) {
+            out.push(self.notice(true, format!("it does not take over now: {blocker}")));
             self.drop_pending(Err(blocker.to_string()), out);
             return self.withdraw();
         }
