@@ -161,3 +161,27 @@ fn links_headings_and_commands_are_found() {
     assert_eq!(commands(page).into_iter().collect::<Vec<_>>(), ["ha status", "why"]);
     assert_eq!(messages("f(\"it is {why}, and so on\")"), [", and so on"]);
 }
+
+/// The files and tests in the last column of the table of faults.
+fn tests_of(row: &str) -> Vec<(&str, &str)> {
+    row.split('`').filter_map(|word| word.split_once(".rs::")).collect()
+}
+
+#[test]
+fn each_fault_names_tests_that_there_are() {
+    let text = read(Path::new("docs/faults.md"));
+    let rows = text.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| #"));
+    let mut seen = 0;
+    for (row, n) in rows.zip(1..) {
+        assert!(row.starts_with(&format!("| {n} |")), "{row}");
+        seen = n;
+        assert!(!tests_of(row).is_empty(), "no test shows {row}");
+    }
+    assert_eq!(seen, 26);
+    for (file, name) in text.lines().flat_map(tests_of) {
+        let path = format!("tests/{file}.rs");
+        let text = read(Path::new(&path));
+        let is = |head: &str| text.contains(&format!("{head}fn {name}() {{"));
+        assert!(is("#[test]\n") || is("#[tokio::test]\nasync "), "{path} has no test {name}");
+    }
+}
