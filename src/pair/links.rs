@@ -147,6 +147,11 @@ impl Links {
         self.last_heard().is_some_and(|at| now.since(at) < self.silence)
     }
 
+    /// Anything is heard, and not late.
+    pub(super) fn heard_of_late(&self, now: Instant) -> bool {
+        self.last_heard().is_some_and(|at| now.since(at) < self.patience())
+    }
+
     /// When anything was heard last.
     pub(super) fn last_heard(&self) -> Option<Instant> {
         self.ways.iter().filter_map(|w| w.heard.map(|(at, ..)| at)).max()

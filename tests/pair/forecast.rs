@@ -155,6 +155,8 @@ fn a_forecast_says_when_and_why() {
     let patience = u64::try_from(s.patience().as_millis()).unwrap();
     assert!((patience..patience + 3000).contains(&up.after_ms), "{said:#?}");
     assert!((patience..patience + 3000).contains(&said.away_ms), "{said:#?}");
+    let lost = said.moments.iter().find(|m| m.what.starts_with("Secondary Lost Primary")).unwrap();
+    assert!(lost.what.ends_with("the other node is not heard on any link"), "{lost:?}");
     assert_eq!((said.end.serving, said.end.this), (vec![Whose::This], Some(State::SecondaryActive)));
     // By hand, and cut off: nobody, and why.
     let w = World::healthy(1, by_hand);

@@ -102,7 +102,8 @@ impl Controller {
 
     /// Why the shown state is another one now.
     pub(super) fn explain(&self, now: Instant, to: State) -> (String, Who) {
-        let heard = self.links.hears_anything(now);
+        // That its own words come back too late is found a moment before it counts as silent.
+        let heard = self.links.heard_of_late(now);
         let peer = self.peer.as_ref().map(|p| p.beat.state);
         let silent = || ("the other node is not heard on any link".to_owned(), Who::Timer);
         match to {
