@@ -240,6 +240,23 @@ fn a_service_that_cannot_be_restarted_moves() {
     });
 }
 
+/// Its virtual router is MASTER already, and waits for what does not come up.
+#[test]
+fn a_service_that_does_not_start_leaves_the_other_node_the_next_try() {
+    isolated("pair_faults::a_service_that_does_not_start_leaves_the_other_node_the_next_try", || {
+        let p = Pair::calm("");
+        let (a, b) = p.registered();
+        p.fail("b", "start");
+        assert!(b.adm("ha failover").status.success(), "{}", p.told());
+        p.wait("b has tried", || p.steps().iter().any(|s| s == "b start"));
+        p.wait_states(&a, "primary_active", &b, "secondary_syncing");
+        p.lab.wait_holder("a", VIP, secs(5));
+        assert!(!p.lab.has("b", VIP), "{}", p.told());
+        assert!(p.told().contains("the service could not be started here"), "{}", p.told());
+        p.mend("b", "start");
+    });
+}
+
 #[test]
 fn a_manual_pair_stays_uncertain_until_an_operator_moves_it() {
     isolated("pair_faults::a_manual_pair_stays_uncertain_until_an_operator_moves_it", || {

@@ -236,6 +236,11 @@ impl Activation {
         if lowered && gone { Place::Down } else { Place::Moving }
     }
 
+    /// The resources were to come up, and are down again.
+    pub(super) fn gave_up(&self) -> bool {
+        (self.aim, self.reached) == (Some(Target::Raised), Some(Target::Lowered))
+    }
+
     /// From now on addresses go without their resources.
     pub(super) fn freeze(&mut self, frozen: bool) -> Vec<Order> {
         self.frozen = frozen;

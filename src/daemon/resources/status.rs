@@ -20,6 +20,8 @@ pub(crate) struct View {
     pub(crate) place: Place,
     /// Something could not be taken down.
     pub(crate) blocked: Option<String>,
+    /// The resources were to come up and are down again, and nobody has told them to be.
+    pub(crate) gave_up: bool,
     /// The resources could not be raised, and why.
     pub(crate) failed: Option<String>,
     /// Something critical has failed.
@@ -46,6 +48,7 @@ impl Resources {
         View {
             place: self.activation.place(),
             blocked: self.blocked(),
+            gave_up: self.activation.gave_up(),
             failed: graph.rolled_back.as_ref().map(ToString::to_string),
             critical: failed.map(words),
             data: (replicated, self.data.values().cloned().collect()),

@@ -97,6 +97,11 @@ impl Half {
         Some(match (&view.blocked, view.place) {
             (Some(why), _) => Service::Blocked(why.clone()),
             (None, Place::Up) => Service::Up,
+            // Its virtual routers are MASTER still, and wait for what does not come.
+            (None, Place::Moving) if self.serves && view.gave_up => {
+                let why = view.failed.clone().or_else(|| self.trouble.clone());
+                Service::Failed(why.unwrap_or_else(|| "it did not come up".into()))
+            }
             (None, Place::Moving) => Service::Moving,
             (None, Place::Down) => match (&view.failed, &self.trouble) {
                 (Some(why), _) if self.moved => Service::Failed(why.clone()),
