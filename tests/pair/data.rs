@@ -99,6 +99,10 @@ impl World {
     pub(crate) fn copied(&mut self, n: usize, way: u64) {
         if self.nodes[n].copy.kind == Kind::Copying && self.nodes[n].copy.told == way {
             self.set_kind(n, Kind::Following);
+            // It is what the other one has, also if nothing is served there any more.
+            let (version, generation) = (self.nodes[1 - n].copy.version, self.nodes[1 - n].copy.generation);
+            let own = &mut self.nodes[n].copy;
+            (own.version, own.generation) = (version, generation);
             self.follow();
         }
     }
