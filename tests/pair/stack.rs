@@ -160,6 +160,8 @@ impl Stack {
 pub(crate) enum Later {
     StepEnds(Name, u64, Option<StepResult>),
     Timer,
+    /// Something critical has failed, or not any more.
+    Trouble,
 }
 
 impl World {
@@ -342,9 +344,8 @@ impl World {
 
     /// What fails is known to the pair.
     fn troubled(&mut self, n: usize) {
-        let own = self.nodes[n].trouble.clone();
-        let critical = self.nodes[n].stack.as_ref().and_then(|s| s.critical.clone());
-        self.at(Duration::ZERO, Event::Input(n, self.nodes[n].epoch, Input::Trouble(own.or(critical))));
+        let epoch = self.nodes[n].epoch;
+        self.at(Duration::ZERO, Event::Stack(n, epoch, Later::Trouble));
     }
 
     fn wake_stack(&mut self, n: usize) {
@@ -382,6 +383,11 @@ impl World {
                 }
                 self.tell_graph(n, res::Input::Timer);
                 self.tell_router(n, vrrp::Input::Timer);
+            }
+            Later::Trouble => {
+                let critical = self.nodes[n].stack.as_ref().and_then(|s| s.critical.clone());
+                let trouble = self.nodes[n].trouble.clone().or(critical);
+                self.input(n, Input::Trouble(trouble));
             }
             Later::StepEnds(resource, number, given) => self.step_ends(n, resource, number, given),
         }
