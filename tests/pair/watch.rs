@@ -148,7 +148,9 @@ impl World {
             self.nodes[1].service
         );
         let linked = self.links.iter().any(|l| l.up == [true, true] && (l.loss == 0 || l.loss > 3));
-        let run = self.nodes.iter().all(|n| n.runs() && n.service != Real::Stuck);
+        // In maintenance nothing moves, not even that.
+        let moves = |n: &crate::node::Node| n.service != Real::Stuck && !(n.maintenance && n.stack.is_some());
+        let run = self.nodes.iter().all(|n| n.runs() && moves(n));
         let open = (0..2).any(|n| self.nodes[n].controller.is_some() && self.status(n).split_brain);
         if !linked || !run || open {
             self.watch.both = None;
