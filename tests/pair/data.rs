@@ -59,7 +59,7 @@ impl World {
             return;
         }
         for n in 0..2 {
-            if self.nodes[n].service != Real::Down {
+            if self.is_at_it(n) {
                 // What is written now is of the generation that it is served at.
                 self.nodes[n].copy.generation = self.nodes[n].copy.generation.max(self.served(n));
             }
@@ -114,7 +114,7 @@ impl World {
                 self.writes += 1;
                 self.nodes[n].copy.version = self.writes;
             }
-            if self.nodes[n].service != Real::Down {
+            if self.is_at_it(n) {
                 self.nodes[n].copy.generation = self.served(n);
             }
         }
@@ -130,11 +130,18 @@ impl World {
         }
     }
 
+    /// What there is on a node is of the generation that it serves at, or is about to: the word to go up may be on its way.
+    fn is_at_it(&self, n: usize) -> bool {
+        let node = &self.nodes[n];
+        let told = node.controller.as_ref().is_some_and(|c| c.serves() != Serving::No);
+        node.service != Real::Down || (node.stack.is_some() && told)
+    }
+
     fn follow(&mut self) {
         for n in 0..2 {
             let served = self.served(1 - n);
             let other = &self.nodes[1 - n];
-            if self.nodes[n].copy.kind == Kind::Following && other.service != Real::Down {
+            if self.nodes[n].copy.kind == Kind::Following && self.is_at_it(1 - n) {
                 let (version, generation) = (other.copy.version, served);
                 let own = &mut self.nodes[n].copy;
                 (own.version, own.generation) = (version, generation);
