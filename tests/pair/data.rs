@@ -134,7 +134,7 @@ impl World {
     fn is_at_it(&self, n: usize) -> bool {
         let node = &self.nodes[n];
         let told = node.controller.as_ref().is_some_and(|c| c.serves() != Serving::No);
-        node.service != Real::Down || (node.stack.is_some() && told)
+        node.service != Real::Down || told
     }
 
     fn follow(&mut self) {
@@ -144,7 +144,10 @@ impl World {
             if self.nodes[n].copy.kind == Kind::Following && self.is_at_it(1 - n) {
                 let (version, generation) = (other.copy.version, served);
                 let own = &mut self.nodes[n].copy;
-                (own.version, own.generation) = (version, generation);
+                // Newer ones are not overwritten: the two would not connect.
+                if generation >= own.generation {
+                    (own.version, own.generation) = (version, generation);
+                }
             }
         }
     }

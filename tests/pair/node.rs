@@ -57,6 +57,8 @@ pub(crate) struct Node {
     pub(crate) stack: Option<Stack>,
     /// A daemon that has not been told anything yet.
     pub(crate) newborn: bool,
+    /// It found something up when it started.
+    pub(crate) found_up: bool,
 }
 
 impl Node {
@@ -91,6 +93,7 @@ impl Node {
             advertised: false,
             stack: None,
             newborn: false,
+            found_up: false,
         }
     }
 

@@ -30,6 +30,7 @@ impl World {
             Real::Down => Found::Down,
             _ => Found::Up { right: node.must_be_down.unwrap_or(clock) },
         };
+        node.found_up = found != Found::Down;
         // Nobody goes on with what was on its way.
         node.way += 1;
         let identity = Identity { version: "1".into(), settings: "x".into() };

@@ -99,8 +99,10 @@ impl World {
             assert!(forced || disk.served >= seen.activated, "node {n} goes on with an older generation");
         } else {
             let floor = seen.activated.max(seen.latest);
+            // What it found up went down before the nodes had spoken: it goes on with what is its own.
+            let own = disk.served == seen.activated && disk.served == floor && !self.promised_since(n);
             assert!(
-                disk.served == disk.generation && disk.served > floor && disk.serves,
+                disk.served == disk.generation && (disk.served > floor || own) && disk.serves,
                 "node {n} goes up with {} ({}) on its disk, and {floor} was there before",
                 disk.served,
                 disk.generation
@@ -133,6 +135,11 @@ impl World {
         self.nodes[n].copy.generation = self.nodes[n].copy.generation.max(served);
         self.watch.seen[n].activated = served;
         self.watch.seen[n].promise = None;
+    }
+
+    /// A daemon that was not told to begin with what it found.
+    fn promised_since(&self, n: usize) -> bool {
+        self.watch.seen[n].promise.is_some() || !self.nodes[n].found_up
     }
 
     pub(crate) fn check(&mut self) {
