@@ -12,6 +12,8 @@ pub(crate) struct Copy {
     /// The generation at which that was written.
     pub(crate) generation: Generation,
     pub(crate) kind: Kind,
+    /// When the other node's writes stopped arriving last.
+    pub(crate) lost: Option<tandemd::time::Instant>,
     /// Numbers the changes of what the daemon is told.
     told: u64,
 }
@@ -73,7 +75,10 @@ impl World {
             let next = match (kind, connected) {
                 (Kind::Whole, true) if same => Kind::Following,
                 (Kind::Whole | Kind::Half, true) if serves => Kind::Copying,
-                (Kind::Following, false) => Kind::Whole,
+                (Kind::Following, false) => {
+                    self.nodes[n].copy.lost = Some(self.now);
+                    Kind::Whole
+                }
                 (Kind::Copying, false) => Kind::Half,
                 (kind, _) => kind,
             };
