@@ -52,6 +52,10 @@ pub(crate) struct Node {
     pub(crate) trouble: Option<String>,
     pub(crate) maintenance: bool,
     pub(crate) may_stop: bool,
+    /// The daemon knows that maintenance is on.
+    pub(crate) rests: bool,
+    /// It knew when it said that it may stop, so what is up stays.
+    pub(crate) leaves_up: bool,
     pub(crate) advertised: bool,
     /// What the service is made of; none: the world plays it.
     pub(crate) stack: Option<Stack>,
@@ -90,6 +94,8 @@ impl Node {
             trouble: None,
             maintenance: false,
             may_stop: false,
+            rests: false,
+            leaves_up: false,
             advertised: false,
             stack: None,
             newborn: false,

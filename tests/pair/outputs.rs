@@ -16,6 +16,9 @@ impl World {
         if self.aloud && !matches!(input, Input::Heard(..) | Input::Timer) {
             println!("{:>9.3} {n} <- {input:?}", self.now.as_nanos() as f64 / 1e9 - 1000.0);
         }
+        if let Input::Maintenance(on) = &input {
+            self.nodes[n].rests = *on;
+        }
         if let Input::Heard(_, beat) = &input {
             self.watch.heard(n, clock, beat);
         }
@@ -49,6 +52,7 @@ impl World {
             Output::Fence => self.at(ms(700), Event::Fence(n, epoch)),
             Output::MayStop => {
                 self.nodes[n].may_stop = true;
+                self.nodes[n].leaves_up = self.nodes[n].rests;
             }
             said => {
                 self.watch.said(n, self.nodes[n].settings.role, &said);

@@ -189,7 +189,7 @@ impl World {
             if std::mem::take(&mut self.nodes[n].may_stop) {
                 let node = &self.nodes[n];
                 let down = node.service == Real::Down;
-                assert!(down || node.maintenance, "node {n} ends, and leaves {:?}", node.service);
+                assert!(down || node.leaves_up, "node {n} ends, and leaves {:?}", node.service);
                 let again = self.nodes[n].starts_again_after.take();
                 self.crash(n);
                 self.nodes[n].starts_again_after = again;
