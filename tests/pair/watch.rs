@@ -105,7 +105,7 @@ impl World {
         } else {
             let floor = seen.activated.max(seen.latest);
             // What it found up went down before the nodes had spoken: it goes on with what is its own.
-            let own = disk.served == seen.activated && disk.served == floor && !self.promised_since(n);
+            let own = disk.served >= floor && !self.promised_since(n);
             assert!(
                 disk.served == disk.generation && (disk.served > floor || own) && disk.serves,
                 "node {n} goes up with {} ({}) on its disk, and {floor} was there before",
