@@ -1,7 +1,7 @@
 //! `restart`: through the service manager, with a word on what it means, until the new daemon answers.
 
 use super::exit::Failure;
-use super::text::{print, print_value, wrap};
+use super::text::{print_done, wrap};
 use crate::config;
 use crate::control::api::{PairReport, Status};
 use crate::control::client::{Client, ClientError};
@@ -35,15 +35,7 @@ struct Done {
 }
 
 pub(super) async fn run(client: &Client, wait: Duration, json: bool) -> Result<(), Failure> {
-    match (restart(client, wait).await, json) {
-        (Ok(done), true) => print_value(&done),
-        (Ok(done), false) => print(&format!("{}\n", done.message)),
-        (Err(e), true) => {
-            print_value(&serde_json::json!({ "ok": false, "message": e.to_string() }))?;
-            Err(e)
-        }
-        (Err(e), false) => Err(e),
-    }
+    print_done(restart(client, wait).await, json, |done| &done.message)
 }
 
 async fn restart(client: &Client, wait: Duration) -> Result<Done, Failure> {

@@ -183,6 +183,23 @@ pub(super) fn print_value(value: &impl serde::Serialize) -> Result<(), Failure> 
     print(&(serde_json::to_string_pretty(value).map_err(bad)? + "\n"))
 }
 
+/// How something ended: its message, or all of it as JSON, in which a failure is an object as well.
+pub(super) fn print_done<T: serde::Serialize>(
+    done: Result<T, Failure>,
+    json: bool,
+    message: impl Fn(&T) -> &str,
+) -> Result<(), Failure> {
+    match (done, json) {
+        (Ok(done), true) => print_value(&done),
+        (Ok(done), false) => print(&format!("{}\n", message(&done))),
+        (Err(e), true) => {
+            print_value(&serde_json::json!({ "ok": false, "message": e.to_string() }))?;
+            Err(e)
+        }
+        (Err(e), false) => Err(e),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

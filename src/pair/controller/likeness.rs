@@ -25,11 +25,6 @@ impl Controller {
         &self.data
     }
 
-    /// There are data that could be stale.
-    pub(in crate::pair) fn has_data(&self) -> bool {
-        self.data != Data::None
-    }
-
     /// Something of the service could not be taken down.
     pub(in crate::pair) fn is_stuck(&self) -> bool {
         matches!(self.phase, Phase::Blocked(_))

@@ -5,7 +5,7 @@ mod turns;
 use super::{End, Forecast, Moment, Occurrence, Whose};
 use crate::pair::beat::Serving;
 use crate::pair::controller::Controller;
-use crate::pair::input::{Input, Order, What};
+use crate::pair::input::{Data, Input, Order, What};
 use crate::pair::output::Ask;
 use crate::pair::settings::Terms;
 use crate::pair::types::{Generation, Id};
@@ -299,7 +299,7 @@ impl World {
     }
 
     fn has_data(&self) -> bool {
-        self.nodes.iter().filter_map(|n| n.controller.as_ref()).any(Controller::has_data)
+        self.nodes.iter().filter_map(|n| n.controller.as_ref()).any(|c| *c.data() != Data::None)
     }
 
     fn say(&mut self, whose: Whose, what: impl Into<String>) {

@@ -6,7 +6,7 @@ mod words;
 
 use super::args::SetWish;
 use crate::cli::exit::Failure;
-use crate::cli::text::{print, print_value};
+use crate::cli::text::print_done;
 use crate::config::{self, Source};
 use crate::control::client::{Client, ClientError};
 use crate::net::clock;
@@ -42,16 +42,7 @@ struct Done {
 }
 
 pub(super) async fn run(client: &Client, words: &SetWish) -> Result<(), Failure> {
-    let done = set(client, words).await;
-    match (done, words.json) {
-        (Ok(done), true) => print_value(&done),
-        (Ok(done), false) => print(&format!("{}\n", done.message)),
-        (Err(e), true) => {
-            print_value(&serde_json::json!({ "ok": false, "message": e.to_string() }))?;
-            Err(e)
-        }
-        (Err(e), false) => Err(e),
-    }
+    print_done(set(client, words).await, words.json, |done| &done.message)
 }
 
 async fn set(client: &Client, words: &SetWish) -> Result<Done, Failure> {
