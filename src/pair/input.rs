@@ -96,12 +96,16 @@ pub enum Data {
     /// There are none that could be stale.
     #[default]
     None,
-    /// The same as those of the node that serves: it is connected, and nothing is missing. On the node that serves: its own
-    /// are well. Whoever says this has to stop saying it within `heartbeat_interval` x `heartbeat_misses` of losing the
-    /// connection.
+    /// The same as those of the node that serves, as far as is known here: it is connected, and nothing is missing. An agent may
+    /// find out late that the connection is lost.
     Current,
     /// As they were when the connection was lost: good, if nobody has written since.
     Consistent,
+    /// They are written to here, and the other node has every write. Whoever says this has to say [`Data::Alone`] before
+    /// anything counts as written that the other node does not have.
+    Followed,
+    /// They are written to here, and the other node lacks something, or will.
+    Alone,
     /// They are being copied from it.
     Syncing {
         /// How much is done, 0 to 100; none: not known.
@@ -119,7 +123,7 @@ impl Data {
     /// Why this node cannot serve with them.
     pub fn trouble(&self) -> Option<String> {
         match self {
-            Data::None | Data::Current | Data::Consistent => None,
+            Data::None | Data::Current | Data::Consistent | Data::Followed | Data::Alone => None,
             Data::Syncing { percent: Some(p) } => Some(format!("its data are being copied, {p} % are done")),
             Data::Syncing { percent: None } => Some("its data are being copied".into()),
             Data::Stale(why) => Some(format!("its data are not current: {why}")),
@@ -219,7 +223,7 @@ pub struct Saved {
     pub served: Generation,
     /// It serves, or did when the daemon ended without a word.
     pub serves: bool,
-    /// While it serves: the peer's data are of this generation too, so it may have to be told that they are not any more.
+    /// While it serves: the peer may take its data to be of this generation, so it may have to be told that they are not.
     pub followed: bool,
     /// An operator has put it on standby.
     pub standby: bool,

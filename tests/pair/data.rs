@@ -12,10 +12,13 @@ pub(crate) struct Copy {
     /// The generation at which that was written.
     pub(crate) generation: Generation,
     pub(crate) kind: Kind,
-    /// When the other node's writes stopped arriving last.
-    pub(crate) lost: Option<tandemd::time::Instant>,
-    /// Numbers the changes of what the daemon is told.
+    /// While nothing is served here: whether this side takes itself for connected, which it may for long after it is not.
+    pub(crate) believes: bool,
+    /// Numbers the changes of `kind`.
     told: u64,
+    connected: bool,
+    /// Numbers the changes of that.
+    losses: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -23,7 +26,8 @@ pub(crate) enum Kind {
     /// They take part in nothing now.
     #[default]
     Whole,
-    /// Each write of the other node arrives.
+    /// No write of the other node is done before it is here: if the connection is lost, the other node writes nothing until it
+    /// has noticed.
     Following,
     /// Being copied; they are good for nothing.
     Copying,
@@ -39,12 +43,13 @@ impl World {
         if !self.has_data {
             return Data::None;
         }
-        if node.service == Real::Up {
-            return Data::Current;
+        if matches!(node.service, Real::Up | Real::GoingDown | Real::Stuck) {
+            let followed = self.nodes[1 - n].copy.kind == Kind::Following;
+            return if followed { Data::Followed } else { Data::Alone };
         }
         match node.copy.kind {
-            Kind::Whole => Data::Consistent,
-            Kind::Following => Data::Current,
+            Kind::Whole | Kind::Following if node.copy.believes => Data::Current,
+            Kind::Whole | Kind::Following => Data::Consistent,
             Kind::Copying => Data::Syncing { percent: Some(50) },
             Kind::Half => Data::Stale("half copied".into()),
             Kind::Failed => Data::CopyFailed("no room".into()),
@@ -61,6 +66,7 @@ impl World {
             return;
         }
         for n in 0..2 {
+            self.connection_moves(n);
             if self.is_at_it(n) {
                 // What is written now is of the generation that it is served at.
                 self.nodes[n].copy.generation = self.nodes[n].copy.generation.max(self.served(n));
@@ -75,8 +81,7 @@ impl World {
             let next = match (kind, connected) {
                 (Kind::Whole, true) if same => Kind::Following,
                 (Kind::Whole | Kind::Half, true) if serves => Kind::Copying,
-                (Kind::Following, false) => {
-                    self.nodes[n].copy.lost = Some(self.now);
+                (Kind::Following, false) if !self.writes(1 - n) || self.nodes[n].service != Real::Down => {
                     Kind::Whole
                 }
                 (Kind::Copying, false) => Kind::Half,
@@ -93,12 +98,58 @@ impl World {
         self.follow();
     }
 
+    /// The disk is in use: whoever is told of a change there is told at once.
+    fn writes(&self, n: usize) -> bool {
+        !matches!(self.nodes[n].service, Real::Down | Real::GoingUp)
+    }
+
+    /// Both sides find out, each in its time.
+    fn connection_moves(&mut self, n: usize) {
+        let connected = self.replicates();
+        if connected == self.nodes[n].copy.connected {
+            return;
+        }
+        let copy = &mut self.nodes[n].copy;
+        copy.connected = connected;
+        copy.losses += 1;
+        let loss = copy.losses;
+        if connected && self.nodes[n].copy.kind == Kind::Following {
+            // The other node has noticed nothing, and nothing was lost.
+            self.set_kind(n, Kind::Following);
+        }
+        if !connected {
+            let (this, other) = (ms(self.rng.between(50, 9000)), ms(self.rng.between(10, 6000)));
+            self.at(this, Event::ConnectionLost(n, loss));
+            self.at(other, Event::WriterNotices(n, loss));
+        }
+    }
+
+    /// The side that does not write.
+    pub(crate) fn connection_lost(&mut self, n: usize, loss: u64) {
+        if self.nodes[n].copy.losses == loss {
+            self.nodes[n].copy.believes = false;
+            self.look_at_data(n);
+        }
+    }
+
+    /// From now on the other node writes without this one.
+    pub(crate) fn writer_notices(&mut self, n: usize, loss: u64) {
+        if self.nodes[n].copy.losses == loss && self.nodes[n].copy.kind == Kind::Following {
+            self.set_kind(n, Kind::Whole);
+        }
+    }
+
     pub(crate) fn set_kind(&mut self, n: usize, kind: Kind) {
-        self.nodes[n].copy.kind = kind;
-        self.nodes[n].copy.told += 1;
-        // Whoever looks at the data finds it out a little later.
-        let soon = ms(self.rng.between(50, 900));
+        let copy = &mut self.nodes[n].copy;
+        copy.kind = kind;
+        copy.told += 1;
+        copy.believes |= kind == Kind::Following;
+        // Whoever looks at the data finds it out a little later; but before it writes alone.
+        let soon = ms(self.rng.between(50, self.agents_take));
         self.at(soon, Event::LookAtData(n));
+        if self.writes(1 - n) {
+            self.at(ms(0), Event::LookAtData(1 - n));
+        }
     }
 
     pub(crate) fn copied(&mut self, n: usize, way: u64) {
@@ -115,7 +166,12 @@ impl World {
     /// Each node that serves writes; what follows gets it.
     pub(crate) fn write(&mut self) {
         for n in 0..2 {
-            if self.nodes[n].service == Real::Up {
+            // The first write that is not to go to both waits until the other one's data are not of this generation any more.
+            let waits = match self.nodes[1 - n].copy.kind {
+                Kind::Following => !self.replicates(),
+                _ => self.nodes[n].disk.followed,
+            };
+            if self.nodes[n].service == Real::Up && !waits {
                 self.writes += 1;
                 self.nodes[n].copy.version = self.writes;
             }
@@ -143,6 +199,13 @@ impl World {
     }
 
     fn follow(&mut self) {
+        let whole = |c: &Copy| matches!(c.kind, Kind::Whole | Kind::Following);
+        let [a, b] = &self.nodes;
+        if whole(&a.copy) && whole(&b.copy) && a.copy.version == b.copy.version {
+            // The same data, whichever way they came there.
+            let generation = a.copy.generation.max(b.copy.generation);
+            self.nodes.iter_mut().for_each(|n| n.copy.generation = generation);
+        }
         for n in 0..2 {
             let served = self.served(1 - n);
             let other = &self.nodes[1 - n];

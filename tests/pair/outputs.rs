@@ -118,7 +118,9 @@ impl World {
         };
         let order = node.order;
         self.write();
-        self.at(ms(1), Event::LookAtData(n));
+        // The disk has found its new role before everything else is done.
+        self.data_moves();
+        self.look_at_data(n);
         self.input(n, Input::Service { order, service });
     }
 

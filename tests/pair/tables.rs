@@ -91,6 +91,8 @@ fn network_lost_automatic_with_a_witness() {
     for reached in [true, false] {
         let mut w = World::healthy(1, |s| s.witness = Some(crate::world::terms()));
         w.told();
+        // Else the primary would be shown to prepare for a failback until its agent has seen that the data are connected.
+        w.agents_take = 60;
         w.nodes[P].witness_reached = reached;
         w.cut();
         w.run(secs(60));

@@ -136,7 +136,8 @@ fn a_standby_with_bad_data_is_no_target() {
     let mut w = World::healthy(1, plain);
     w.sync_takes = secs(40);
     w.repl = false;
-    w.run(secs(2));
+    // Until the active node writes without it.
+    w.run(secs(10));
     w.repl = true;
     w.run(secs(2));
     w.trouble(P, Some("the disk fails"));
@@ -150,12 +151,12 @@ fn a_standby_with_bad_data_is_no_target() {
 fn somebody_dies_in_the_middle_of_a_copy() {
     let mut w = World::healthy(1, plain);
     w.sync_takes = secs(30);
-    w.power_cut(S, Some(secs(5)));
-    w.run(secs(15));
-    w.power_cut(S, Some(secs(5)));
+    w.power_cut(S, Some(secs(8)));
+    w.run(secs(18));
+    w.power_cut(S, Some(secs(8)));
     assert!(w.until(secs(90), World::is_normal));
-    w.power_cut(S, Some(secs(5)));
-    w.run(secs(15));
+    w.power_cut(S, Some(secs(8)));
+    w.run(secs(18));
     w.power_cut(P, None);
     w.run(secs(120));
     assert_eq!(w.promoted[S], 0);

@@ -2,7 +2,7 @@
 
 use crate::node::Real;
 use crate::stack::Later;
-use crate::world::{Event, World, secs};
+use crate::world::{Event, World, ms, secs};
 use std::time::Duration;
 use tandemd::pair::*;
 
@@ -70,7 +70,8 @@ impl World {
         let mut w = World::new(seed, change);
         w.start_both();
         assert!(w.until(secs(40), World::is_normal), "they do not begin");
-        w.run(secs(2));
+        // In the middle between two heartbeats of either.
+        w.run(ms(2500));
         w
     }
 
@@ -84,8 +85,8 @@ impl World {
 
     /// Whether node `n` could take over.
     pub(crate) fn in_sync(&self, n: usize) -> bool {
-        !self.has_data
-            || self.nodes[n].controller.as_ref().is_some_and(|_| self.status(n).data == Data::Current)
+        let follows = |s: Status| s.data == Data::Current && s.saved.synced >= s.saved.latest;
+        !self.has_data || self.nodes[n].controller.as_ref().is_some_and(|_| follows(self.status(n)))
     }
 
     pub(crate) fn state(&self, n: usize) -> State {
@@ -121,7 +122,7 @@ impl World {
         self.say(|| format!("{n}: is off"));
         let node = &mut self.nodes[n];
         (node.powered, node.controller, node.service) = (false, None, Real::Down);
-        (node.paused, node.must_be_down) = (false, None);
+        (node.paused, node.must_be_down, node.copy.believes) = (false, None, false);
         node.waiting.clear();
         node.epoch += 1;
         node.way += 1;

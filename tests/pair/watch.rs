@@ -26,8 +26,6 @@ struct Seen {
     newest: (Life, u64),
     /// The highest generation that it was told of.
     latest: Generation,
-    /// Since when, by its clock.
-    latest_at: Instant,
     sent: Vec<Instant>,
     activated: Generation,
 }
@@ -50,10 +48,7 @@ impl Watch {
         }
         seen.newest = (beat.life, beat.sequence);
         seen.last_heard = Some(clock);
-        let latest = beat.latest.max(beat.served);
-        if latest > seen.latest {
-            (seen.latest, seen.latest_at) = (latest, clock);
-        }
+        seen.latest = seen.latest.max(beat.latest).max(beat.served);
         if seen.promise.as_ref().is_some_and(|id| beat.wish.as_ref().is_none_or(|w| w.id != *id)) {
             seen.promise = None;
         }
@@ -125,15 +120,8 @@ impl World {
                 let data = &node.copy;
                 let told = self.status(n).data;
                 assert!(told.trouble().is_none(), "node {n} is promoted on {told:?}");
-                // So long an agent may say that the data follow after the connection is lost (decision 9): a generation that
-                // began in that time is taken for its own.
-                let silence = node.settings.silence();
-                let late = data.lost.is_some_and(|at| {
-                    let lost = node.clock(at);
-                    lost <= seen.latest_at && seen.latest_at <= lost + silence
-                });
                 assert!(
-                    late || data.generation >= seen.latest,
+                    data.generation >= seen.latest,
                     "node {n} is promoted on data of {}, and was told of {}",
                     data.generation,
                     seen.latest

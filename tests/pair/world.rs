@@ -46,6 +46,8 @@ pub(crate) enum Event {
     Fence(usize, u64),
     LookAtData(usize),
     Copied(usize, u64),
+    ConnectionLost(usize, u64),
+    WriterNotices(usize, u64),
     Write,
     PowerOn(usize),
     Start(usize, u64),
@@ -72,6 +74,8 @@ pub(crate) struct World {
     pub(crate) repl: bool,
     pub(crate) has_data: bool,
     pub(crate) sync_takes: Duration,
+    /// So late an agent may find out how its data are, in milliseconds.
+    pub(crate) agents_take: u64,
     pub(crate) writes: u64,
     pub(crate) witness: Witness,
     queue: BTreeMap<(Instant, u64), Event>,
@@ -116,6 +120,7 @@ impl World {
             repl: true,
             has_data: true,
             sync_takes: secs(3),
+            agents_take: 900,
             writes: 0,
             witness: Witness { up: true, ..Witness::default() },
             queue: BTreeMap::new(),
@@ -229,6 +234,8 @@ impl World {
             Event::Fence(n, epoch) if epoch == self.nodes[n].epoch => self.fence(n),
             Event::LookAtData(n) => self.look_at_data(n),
             Event::Copied(n, way) => self.copied(n, way),
+            Event::ConnectionLost(n, loss) => self.connection_lost(n, loss),
+            Event::WriterNotices(n, loss) => self.writer_notices(n, loss),
             Event::Write => {
                 self.write();
                 self.at(ms(300), Event::Write);
@@ -247,7 +254,7 @@ impl World {
         }
     }
 
-    fn look_at_data(&mut self, n: usize) {
+    pub(crate) fn look_at_data(&mut self, n: usize) {
         let data = self.data_of(n);
         self.input(n, Input::Data(data));
     }

@@ -39,7 +39,7 @@ fn one(p: &PairReport, m: &Moment) -> String {
     for link in &p.links {
         row(&mut out, &format!("link {}", link.name), &way(link));
     }
-    row(&mut out, "data", &data(&s.data, s.serving));
+    row(&mut out, "data", &data(&s.data));
     row(&mut out, "generation", &format!("{}, data of {}", s.saved.latest, s.saved.synced));
     if let Some(left) = s.right {
         row(&mut out, "right to serve", &format!("for {:.1} s more", left.as_secs_f64()));
@@ -169,12 +169,13 @@ fn ms(us: u64) -> f64 {
     std::time::Duration::from_micros(us).as_secs_f64() * 1000.0
 }
 
-fn data(d: &Data, serving: Serving) -> String {
+fn data(d: &Data) -> String {
     match d {
         Data::None => "none that could be stale".into(),
         Data::Current => "current".into(),
-        Data::Consistent if serving == Serving::No => "whole, but not connected to the other node".into(),
-        Data::Consistent => "not connected: the other node lacks what is written now".into(),
+        Data::Followed => "current, and the other node has every write".into(),
+        Data::Consistent => "whole, but not connected to the other node".into(),
+        Data::Alone => "written to here only: the other node is not connected, or lacks something".into(),
         Data::Unknown => "not known yet".into(),
         Data::Syncing { .. } | Data::Stale(_) | Data::CopyFailed(_) => d.trouble().unwrap_or_default(),
     }
@@ -208,6 +209,8 @@ mod tests {
         for (d, words) in [
             (Data::None, "none that"),
             (Data::Current, "current"),
+            (Data::Followed, "the other node has every write"),
+            (Data::Alone, "written to here only"),
             (Data::Consistent, "whole, but not connected"),
             (Data::Unknown, "not known"),
             (Data::Syncing { percent: Some(41) }, "41"),
@@ -215,11 +218,9 @@ mod tests {
             (Data::Stale(stale()), "r0 lacks"),
             (Data::CopyFailed(stale()), "r0 lacks"),
         ] {
-            let text = data(&d, Serving::No);
+            let text = data(&d);
             assert!(text.contains(words) && text.len() > 4, "{d:?}: {text:?}");
         }
-        let serves = data(&Data::Consistent, Serving::Yes);
-        assert!(serves.contains("the other node lacks"), "{serves}");
     }
 
     #[test]

@@ -105,11 +105,14 @@ pub(super) fn data<'s>(
     }
     let rank = |d: &Data| match d {
         Data::None | Data::Current => 0,
-        Data::Consistent => 1,
-        Data::Syncing { .. } => 2,
-        Data::Unknown => 3,
-        Data::Stale(_) => 4,
-        Data::CopyFailed(_) => 5,
+        Data::Followed => 1,
+        Data::Consistent => 2,
+        Data::Syncing { .. } => 3,
+        Data::Unknown => 4,
+        // The other node has to be told, whatever else is wrong.
+        Data::Alone => 5,
+        Data::Stale(_) => 6,
+        Data::CopyFailed(_) => 7,
     };
     all.into_iter().max_by_key(rank).unwrap_or(Data::Unknown)
 }
@@ -117,8 +120,12 @@ pub(super) fn data<'s>(
 fn of_one(status: &DataStatus, copied: bool) -> Data {
     let name = &status.name;
     match &status.local {
-        // On the node that is written to there is nothing that could be missing.
-        DataState::UpToDate if status.role == DataRole::Primary => Data::Current,
+        DataState::UpToDate if status.role == DataRole::Primary => match status.connection.as_str() {
+            // How far it is behind is no question of the connection.
+            "streaming" => Data::Followed,
+            "Connected" if status.peer == DataState::UpToDate => Data::Followed,
+            _ => Data::Alone,
+        },
         DataState::UpToDate if CONNECTED.contains(&status.connection.as_str()) => Data::Current,
         // Whether anybody has served on since is what the generations are for.
         DataState::UpToDate | DataState::Unsure => Data::Consistent,
@@ -163,7 +170,13 @@ mod tests {
         assert_eq!(data(1, [away.clone()].iter()), Data::Consistent, "nothing arrives");
         let unsure = DataStatus { local: DataState::Unsure, ..away.clone() };
         assert_eq!(data(1, [unsure].iter()), Data::Consistent, "the generations tell");
-        assert_eq!(data(1, [DataStatus { role: DataRole::Primary, ..away }].iter()), Data::Current);
+        let writes = |s: DataStatus| data(1, [DataStatus { role: DataRole::Primary, ..s }].iter());
+        assert_eq!(writes(away), Data::Alone, "whoever writes is told first");
+        assert_eq!(writes(status(DataState::UpToDate)), Data::Followed);
+        let filled = DataStatus { peer: DataState::Inconsistent, ..status(DataState::UpToDate) };
+        assert_eq!(writes(filled), Data::Alone, "it does not have everything yet");
+        let streams = DataStatus { peer: DataState::Stale, connection: "streaming".into(), ..status(DataState::UpToDate) };
+        assert_eq!(writes(streams), Data::Followed, "a standby under load is always a little behind");
         let half = DataState::Syncing { percent: Some(41.7), seconds_left: None };
         assert_eq!(
             data(2, [status(DataState::UpToDate), status(half)].iter()),

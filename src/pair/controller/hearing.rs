@@ -44,14 +44,7 @@ impl Controller {
         if self.granted.as_ref().is_some_and(|id| !stands(id)) {
             self.granted = None;
         }
-        let doubts = match &self.peer {
-            Some(p) if p.beat.serving == Serving::Yes && beat.served > p.beat.served => {
-                now + self.settings.silence()
-            }
-            Some(p) => p.doubts,
-            None => now,
-        };
-        self.peer = Some(Peer { beat, known, since, doubts });
+        self.peer = Some(Peer { beat, known, since });
         self.follow_data(now);
     }
 
@@ -66,8 +59,10 @@ impl Controller {
     pub(super) fn follow_data(&mut self, now: Instant) {
         let own = self.serving() != Serving::No;
         let serves = self.peer_serving() != Serving::No && self.links.both_ways(now);
-        let doubtful = self.peer.as_ref().is_some_and(|p| now < p.doubts);
-        let follows = self.data == Data::None || (self.data == Data::Current && !doubtful);
+        // The one that writes has to say so: it knows before anything is written without this node, whose own agent may find
+        // out much later that it is not connected any more.
+        let followed = self.peer.as_ref().is_some_and(|p| matches!(p.beat.data, Data::None | Data::Followed));
+        let follows = self.data == Data::None || (self.data == Data::Current && followed);
         if !own && serves && follows {
             let theirs = self.peer.as_ref().map_or(Generation::default(), |p| p.beat.served);
             self.saved.synced = theirs;

@@ -64,7 +64,7 @@ impl Controller {
         other.shown = beat.state;
         other.data = beat.data.clone();
         other.maintenance = said(beat, &Blocker::Maintenance);
-        let own = Peer { beat: self.beat(now), known: true, since: long_ago, doubts: long_ago };
+        let own = Peer { beat: self.beat(now), known: true, since: long_ago };
         other.peer = Some(own);
         if beat.unfit.is_some() && other.unfit(false).is_none() {
             // Whatever it is: it says that it cannot.

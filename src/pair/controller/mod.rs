@@ -90,8 +90,6 @@ struct Peer {
     known: bool,
     /// When this life of it was heard first.
     since: Instant,
-    /// It says since not long ago that this node does not follow: what the agent says here has to be newer than that.
-    doubts: Instant,
 }
 
 /// One node's half of a pair.

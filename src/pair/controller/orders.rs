@@ -149,11 +149,12 @@ impl Controller {
         }
     }
 
-    /// Nothing but a copy that is under way keeps this node from serving: a failback waits for its end.
+    /// Nothing but a copy that is under way keeps this node from serving, or that it has not been told yet that it has everything:
+    /// a failback waits for that.
     pub(super) fn waits_for_copy(&self) -> bool {
         let others =
             || self.blockers().iter().any(|b| !matches!(b, Blocker::Data(_) | Blocker::Behind { .. }));
-        matches!(self.data, Data::Syncing { .. }) && !others()
+        matches!(self.data, Data::Syncing { .. } | Data::Current) && self.unfit(false).is_some() && !others()
     }
 
     /// Whether this node may be ordered to serve.

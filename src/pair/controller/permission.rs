@@ -251,7 +251,7 @@ impl Controller {
         let Some((number, _)) = p.save else {
             let (generation, before) = (self.saved.generation.promoted(), self.saved.clone());
             let (latest, synced, served) = (generation, generation, generation);
-            let followed = false;
+            let followed = p.grant == Grant::Peer && self.begins_connected();
             self.saved =
                 Saved { generation, latest, synced, served, serves: true, followed, ..before.clone() };
             p.save = Some((self.save(out), before));
@@ -271,6 +271,13 @@ impl Controller {
             return true;
         }
         self.go_up(now, &p, out)
+    }
+
+    /// The data of both nodes are the same, and remain so for as long as nothing is written; whether that goes to both is known
+    /// before. So the other one may serve after all if this one does not come up.
+    fn begins_connected(&self) -> bool {
+        let theirs = self.peer.as_ref().map(|p| &p.beat.data);
+        self.data == Data::Current && matches!(theirs, Some(Data::Current | Data::Followed))
     }
 
     fn go_up(&mut self, now: Instant, p: &Permission, out: &mut Vec<Output>) -> bool {

@@ -41,28 +41,40 @@ impl Controller {
         if self.data == Data::None {
             return;
         }
+        let alone = self.data == Data::Alone;
         let Some(beat) = self.peer.as_ref().map(|p| &p.beat) else {
-            return self.alone_if(self.saved.followed && now >= self.began + self.settings.silence());
+            let silent = now >= self.began + self.settings.silence();
+            return self.alone_if(self.saved.followed && (alone || silent));
         };
         let heard = self.links.hears_anything(now);
         if heard && matches!(beat.serving, Serving::Yes | Serving::GoingUp) {
             // Which of the two goes on is not decided yet.
             return;
         }
-        let follows = beat.data == Data::Current && beat.serving == Serving::No && !beat.leaves;
-        // It says so itself, or this node has heard it say so.
+        let follows = heard
+            && !alone
+            && beat.data == Data::Current
+            && beat.serving == Serving::No
+            && !beat.leaves;
+        // It was told so, or says so itself.
         let equal = self.saved.followed || beat.synced >= self.saved.served;
-        if heard && follows {
-            let there = self.links.both_ways(now)
-                && beat.synced >= self.saved.served
-                && beat.served < self.saved.served;
-            self.saved.followed |= there;
-            if there && self.saved.latest > self.saved.served {
-                // What there was of that generation, nobody has any more.
-                self.next_generation(self.saved.generation.promoted());
-            }
+        if !follows {
+            return self.alone_if(equal);
         }
-        self.alone_if(equal && !(heard && follows));
+        let stands_by = self.links.both_ways(now) && beat.served < self.saved.served;
+        if stands_by && self.data == Data::Followed {
+            // It is told when this is on the disk.
+            self.saved.followed = true;
+        }
+        if stands_by && beat.synced >= self.saved.served && self.saved.latest > self.saved.served {
+            // What there was of that generation, nobody has any more.
+            self.next_generation(self.saved.generation.promoted());
+        }
+    }
+
+    /// On the way down something may still be written.
+    fn part_on_the_way_down(&mut self) {
+        self.alone_if(self.data == Data::Alone && self.saved.followed);
     }
 
     fn alone_if(&mut self, is_alone: bool) {
@@ -261,6 +273,7 @@ impl Controller {
     pub(super) fn falling(&mut self, now: Instant, wish: Option<Id>, out: &mut Vec<Output>) -> bool {
         // Nobody else may begin while something is left.
         self.renew(now, out);
+        self.part_on_the_way_down();
         match self.service.clone() {
             Service::Down | Service::Failed(_) => {
                 self.down(wish, out);
@@ -307,6 +320,7 @@ impl Controller {
     /// The way down failed; an operator may have mended it.
     pub(super) fn blocked(&mut self, now: Instant, why: &str, out: &mut Vec<Output>) -> bool {
         self.renew(now, out);
+        self.part_on_the_way_down();
         if matches!(self.service, Service::Down | Service::Failed(_)) {
             self.because("the way down is over at last", Who::Node);
             self.down(None, out);

@@ -48,9 +48,9 @@ impl Controller {
     fn primary_beside_active(&self) -> State {
         match &self.data {
             _ if self.trouble.is_some() => State::PrimaryFailover,
-            Data::None | Data::Current | Data::Syncing { .. } => State::PrimarySyncing,
+            Data::None | Data::Current | Data::Followed | Data::Syncing { .. } => State::PrimarySyncing,
             Data::CopyFailed(_) => State::PrimaryDatabaseCopyFailed,
-            Data::Consistent | Data::Stale(_) | Data::Unknown => State::PrimaryPreparingForFailback,
+            Data::Consistent | Data::Alone | Data::Stale(_) | Data::Unknown => State::PrimaryPreparingForFailback,
         }
     }
 

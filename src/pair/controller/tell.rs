@@ -2,7 +2,7 @@
 
 use super::{Controller, Phase};
 use crate::pair::beat::{Beat, Serving};
-use crate::pair::input::Saved;
+use crate::pair::input::{Data, Saved};
 use crate::pair::output::{Change, Output};
 use crate::time::Instant;
 
@@ -102,10 +102,22 @@ impl Controller {
         out.insert(last, Output::Send(Box::new(beat)));
     }
 
+    /// What is told of the generations: what is on the disk, as the peer keeps to it even if this node forgets it.
+    fn kept(&self) -> Saved {
+        if matches!(self.phase, Phase::Rising | Phase::Active | Phase::Falling(_) | Phase::Blocked(_)) {
+            return self.durable.clone();
+        }
+        let (truth, durable) = (self.truth(), &self.durable);
+        Saved {
+            latest: truth.latest.min(durable.latest),
+            served: truth.served.min(durable.served),
+            synced: truth.synced.min(durable.synced),
+            ..truth.clone()
+        }
+    }
+
     pub(super) fn beat(&self, now: Instant) -> Beat {
-        // A node that serves says what is on its disk: its peer keeps to that even if this node forgets it.
-        let serves = matches!(self.phase, Phase::Rising | Phase::Active);
-        let truth: &Saved = if serves { &self.durable } else { self.truth() };
+        let kept = self.kept();
         Beat {
             life: self.life,
             sequence: 0,
@@ -115,11 +127,16 @@ impl Controller {
             hears: self.links.report(now),
             state: self.shown,
             serving: self.serving(),
-            generation: truth.generation,
-            latest: truth.latest,
-            served: truth.served,
-            synced: truth.synced,
-            data: self.data.clone(),
+            generation: kept.generation,
+            latest: kept.latest,
+            served: kept.served,
+            synced: kept.synced,
+            data: match &self.data {
+                // What the other one takes its data to be, as far as this node answers for it.
+                Data::Current | Data::Followed if self.serving() != Serving::No && kept.followed => Data::Followed,
+                Data::Followed => Data::Current,
+                data => data.clone(),
+            },
             unfit: self.unfit(false).map(|b| b.to_string()),
             wish: self.wish.clone(),
             invitation: self.invitation(now),

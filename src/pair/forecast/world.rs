@@ -126,7 +126,7 @@ impl World {
             from: now,
             links: vec![true; settings.links.len().max(1)],
             vrrp,
-            replication: true,
+            replication: !matches!(this.data(), Data::Alone | Data::Consistent),
             fence_works: true,
             nodes,
             witness,

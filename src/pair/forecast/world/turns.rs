@@ -159,8 +159,10 @@ impl World {
         let up = |node: &Node| node.service == Real::Up;
         let data = match before {
             Data::None | Data::CopyFailed(_) | Data::Unknown => return,
-            _ if up(own) => Data::Current,
-            Data::Current if !self.replication => Data::Consistent,
+            _ if up(own) && self.replication => Data::Followed,
+            _ if up(own) => Data::Alone,
+            Data::Current | Data::Followed if self.replication => Data::Current,
+            Data::Current | Data::Followed | Data::Alone => Data::Consistent,
             _ if self.replication && up(other) => Data::Current,
             _ => return,
         };
