@@ -11,6 +11,8 @@ pub(crate) struct Copy {
     pub(crate) version: u64,
     /// The generation at which that was written.
     pub(crate) generation: Generation,
+    /// What was served here was of this generation, which may not be on the disk yet.
+    pub(crate) served: Generation,
     pub(crate) kind: Kind,
     /// While nothing is served here: whether this side takes itself for connected, which it may for long after it is not.
     pub(crate) believes: bool,
@@ -70,6 +72,8 @@ impl World {
             if self.is_at_it(n) {
                 // What is written now is of the generation that it is served at.
                 self.nodes[n].copy.generation = self.nodes[n].copy.generation.max(self.served(n));
+                let told = self.nodes[n].controller.as_ref().map_or(Generation(0), |c| c.saved().served);
+                self.nodes[n].copy.served = self.nodes[n].copy.served.max(told);
             }
             let serves = self.nodes[1 - n].service != Real::Down;
             let connected = self.replicates() && self.nodes[n].service == Real::Down;
@@ -158,7 +162,7 @@ impl World {
             // It is what the other one has, also if nothing is served there any more.
             let (version, generation) = (self.nodes[1 - n].copy.version, self.nodes[1 - n].copy.generation);
             let own = &mut self.nodes[n].copy;
-            (own.version, own.generation) = (version, generation);
+            (own.version, own.generation, own.served) = (version, generation, Generation(0));
             self.follow();
         }
     }
@@ -186,7 +190,8 @@ impl World {
     fn served(&self, n: usize) -> Generation {
         let node = &self.nodes[n];
         match &node.controller {
-            Some(c) if c.serves() != Serving::No => c.saved().served,
+            // A number that is not on the disk yet nobody may ever hear of.
+            Some(c) if c.serves() != Serving::No => node.disk.served,
             _ => node.disk.served.max(node.copy.generation),
         }
     }

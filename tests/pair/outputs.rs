@@ -138,7 +138,7 @@ impl World {
                 saved.generation
             );
             node.disk = saved;
-            if node.service != Real::Down {
+            if node.service != Real::Down || node.disk.served <= node.copy.served {
                 // What is served is of the generation that it is served at.
                 node.copy.generation = node.copy.generation.max(node.disk.served);
             }
