@@ -71,7 +71,7 @@ impl World {
             self.connection_moves(n);
             if self.is_at_it(n) {
                 // What is written now is of the generation that it is served at.
-                self.nodes[n].copy.generation = self.nodes[n].copy.generation.max(self.served(n));
+                self.nodes[n].copy.generation = self.served(n);
                 let told = self.nodes[n].controller.as_ref().map_or(Generation(0), |c| c.saved().served);
                 self.nodes[n].copy.served = self.nodes[n].copy.served.max(told);
             }

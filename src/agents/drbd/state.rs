@@ -232,5 +232,6 @@ impl Inner {
 
 /// What the pair goes by: whether each write reaches the peer, and how good the copy here is.
 fn copies(p: &Picture) -> (bool, Vec<Disk>) {
-    (p.is_linked(), p.volumes.values().map(|v| v.disk).collect())
+    let theirs = p.connections.values().flat_map(|c| c.volumes.values()).map(|v| v.disk);
+    (p.is_linked(), p.volumes.values().map(|v| v.disk).chain(theirs).collect())
 }
