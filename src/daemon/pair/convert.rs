@@ -175,7 +175,11 @@ mod tests {
         assert_eq!(writes(status(DataState::UpToDate)), Data::Followed);
         let filled = DataStatus { peer: DataState::Inconsistent, ..status(DataState::UpToDate) };
         assert_eq!(writes(filled), Data::Alone, "it does not have everything yet");
-        let streams = DataStatus { peer: DataState::Stale, connection: "streaming".into(), ..status(DataState::UpToDate) };
+        let streams = DataStatus {
+            peer: DataState::Stale,
+            connection: "streaming".into(),
+            ..status(DataState::UpToDate)
+        };
         assert_eq!(writes(streams), Data::Followed, "a standby under load is always a little behind");
         let half = DataState::Syncing { percent: Some(41.7), seconds_left: None };
         assert_eq!(

@@ -51,11 +51,8 @@ impl Controller {
             // Which of the two goes on is not decided yet.
             return;
         }
-        let follows = heard
-            && !alone
-            && beat.data == Data::Current
-            && beat.serving == Serving::No
-            && !beat.leaves;
+        let follows =
+            heard && !alone && beat.data == Data::Current && beat.serving == Serving::No && !beat.leaves;
         // It was told so, or says so itself.
         let equal = self.saved.followed || beat.synced >= self.saved.served;
         if !follows {

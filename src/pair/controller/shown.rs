@@ -50,7 +50,9 @@ impl Controller {
             _ if self.trouble.is_some() => State::PrimaryFailover,
             Data::None | Data::Current | Data::Followed | Data::Syncing { .. } => State::PrimarySyncing,
             Data::CopyFailed(_) => State::PrimaryDatabaseCopyFailed,
-            Data::Consistent | Data::Alone | Data::Stale(_) | Data::Unknown => State::PrimaryPreparingForFailback,
+            Data::Consistent | Data::Alone | Data::Stale(_) | Data::Unknown => {
+                State::PrimaryPreparingForFailback
+            }
         }
     }
 

@@ -133,7 +133,9 @@ impl Controller {
             synced: kept.synced,
             data: match &self.data {
                 // What the other one takes its data to be, as far as this node answers for it.
-                Data::Current | Data::Followed if self.serving() != Serving::No && kept.followed => Data::Followed,
+                Data::Current | Data::Followed if self.serving() != Serving::No && kept.followed => {
+                    Data::Followed
+                }
                 Data::Followed => Data::Current,
                 data => data.clone(),
             },
