@@ -1,6 +1,7 @@
 //! Replicated data: what the control API asks for. Nothing here keeps the main loop waiting; each request is answered by a
 //! task of its own.
 
+use crate::agents::drbd::handler::{PEER_INCONSISTENT, PEER_OUTDATED, PEER_UNREACHABLE, UNSURE};
 use crate::agents::{Agent, Side};
 use crate::control::api::{DataReport, HandlerAnswer, HandlerCall, Outcome, Recover};
 use crate::control::server::BackendError;
@@ -8,11 +9,13 @@ use crate::daemon::record::Recorder;
 use crate::events::{Severity, Who};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
 /// The control connection is cut after 10 s; before that the asker is told that it goes on.
 const ANSWER: Duration = Duration::from_secs(8);
+/// DRBD's handler waits 10 s for its answer.
+const PARTED: Duration = Duration::from_secs(7);
 /// A recovery may have to take snapshots.
 const RECOVERY: Duration = Duration::from_secs(120);
 
@@ -134,17 +137,18 @@ fn run<F>(
 }
 
 /// Answers DRBD by the agent whose resource it is; `active` says for each agent whether it serves. Without one DRBD is told
-/// that nothing is known.
+/// that nothing is known. `vouches`: the pair still answers for the other node's data, so DRBD has to wait.
 pub(super) fn drbd_handler(
     agents: Vec<(Named, bool)>,
     call: HandlerCall,
+    vouches: Option<watch::Receiver<bool>>,
     recorder: Recorder,
     reply: Reply<HandlerAnswer>,
 ) {
     tokio::spawn(async move {
         for ((name, agent), active) in agents {
             if let Some(work) = agent.drbd_handler(&call, active) {
-                let answer = work.await;
+                let answer = parted(work.await, vouches, PARTED).await;
                 let level = if answer.warning { Severity::Warning } else { Severity::Info };
                 let text = format!("DRBD's handler {}: {}", call.handler.name(), answer.event);
                 recorder.of_resources(Some(&name), level, text);
@@ -156,6 +160,28 @@ pub(super) fn drbd_handler(
         warn!("DRBD's handler {}: {event}", call.handler.name());
         let _ = reply.send(Ok(HandlerAnswer { exit: call.without_daemon(), warning: true, event }));
     });
+}
+
+/// Before DRBD may write without the other node, that is to be on the disk and to be told: else the other node could serve without
+/// what is written.
+async fn parted(
+    answer: HandlerAnswer,
+    vouches: Option<watch::Receiver<bool>>,
+    limit: Duration,
+) -> HandlerAnswer {
+    let goes_on = matches!(answer.exit, PEER_INCONSISTENT | PEER_OUTDATED | PEER_UNREACHABLE);
+    let Some(mut vouches) = vouches.filter(|_| goes_on) else { return answer };
+    match tokio::time::timeout(limit, vouches.wait_for(|vouches| !vouches)).await {
+        Ok(_) => answer,
+        Err(_) => {
+            let event = format!(
+                "{}; but that could not be written down, or told the other node, within {} s: nothing is said about it",
+                answer.event,
+                limit.as_secs()
+            );
+            HandlerAnswer { exit: UNSURE, warning: true, event }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -240,8 +266,31 @@ mod tests {
         };
         for (resource, active, exit) in [("r0", true, 5), ("r0", false, 4), ("r1", true, 1)] {
             let (reply, answer) = oneshot::channel();
-            drbd_handler(vec![(("data".into(), paper()), active)], call(resource), Recorder::none(), reply);
+            drbd_handler(
+                vec![(("data".into(), paper()), active)],
+                call(resource),
+                None,
+                Recorder::none(),
+                reply,
+            );
             assert_eq!(answer.await.unwrap().unwrap().exit, exit);
         }
+    }
+
+    #[tokio::test]
+    async fn drbd_waits_until_the_pair_does_not_answer_for_the_other_node_any_more() {
+        let answer = |exit| HandlerAnswer { exit, warning: true, event: "bravo is lost".into() };
+        let (pair, vouches) = watch::channel(true);
+        let now = Duration::ZERO;
+        let unsure = parted(answer(UNSURE), Some(vouches.clone()), now).await;
+        assert_eq!(unsure, answer(UNSURE), "nothing is written alone then");
+        assert_eq!(parted(answer(PEER_UNREACHABLE), None, now).await, answer(PEER_UNREACHABLE), "no pair");
+        let late = parted(answer(PEER_UNREACHABLE), Some(vouches.clone()), now).await;
+        assert!(late.exit == UNSURE && late.event.contains("within 0 s"), "{late:?}");
+        let wait = tokio::spawn(parted(answer(PEER_OUTDATED), Some(vouches), PARTED));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!wait.is_finished());
+        pair.send(false).unwrap();
+        assert_eq!(wait.await.unwrap(), answer(PEER_OUTDATED));
     }
 }

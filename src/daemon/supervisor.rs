@@ -465,14 +465,7 @@ impl Supervisor {
             Request::PairRemove(command, who, reply) => self.pair_remove(command, &who, reply),
             Request::Pins(reply) => drop(reply.send(Ok(self.pairs.pins_report()))),
             Request::PinRemove(command, who, reply) => self.pairs.forget(command.host, operator(&who), reply),
-            Request::DrbdHandler(call, reply) => {
-                let serving = self.resources.serving();
-                let agents = self.resources.agents().into_iter().map(|a| {
-                    let active = serving.contains(&a.0);
-                    (a, active)
-                });
-                data::drbd_handler(agents.collect(), call, self.recorder.clone(), reply);
-            }
+            Request::DrbdHandler(call, reply) => self.drbd_handler(call, reply),
         }
     }
 

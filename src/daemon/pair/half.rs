@@ -2,12 +2,14 @@
 
 mod alone;
 mod decided;
+mod lonely;
 mod node;
 mod planned;
 
 pub(crate) use planned::PlanWish;
 
 use self::alone::Alone;
+use self::lonely::Lonely;
 use super::book::Book;
 use super::convert;
 use super::decisions::Decisions;
@@ -75,6 +77,7 @@ pub(crate) struct Half {
     masters: BTreeSet<String>,
     trouble: Option<String>,
     data: Option<Data>,
+    lonely: Lonely,
     maintenance: bool,
     /// When a failback may happen by itself; empty: at any time.
     hours: Vec<DayWindow>,
@@ -155,6 +158,7 @@ impl Half {
             masters: BTreeSet::new(),
             trouble: None,
             data: None,
+            lonely: Lonely::default(),
             maintenance: false,
             hours: hours(pair),
             in_hours: true,

@@ -40,7 +40,7 @@ use crate::time::Instant;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::error;
 
 /// What happens to pairs.
@@ -273,6 +273,14 @@ impl Pairs {
             }
         }
         self.gather();
+    }
+
+    /// See [`Half::writes_alone`]; none: there is no such pair, or it is not registered.
+    pub(crate) fn writes_alone(&mut self, pair: &str) -> Option<watch::Receiver<bool>> {
+        let half = self.halves.iter_mut().find(|h| h.name() == pair && h.controller.is_some())?;
+        let vouches = half.writes_alone();
+        self.gather();
+        Some(vouches)
     }
 
     fn gather(&mut self) {

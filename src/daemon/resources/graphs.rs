@@ -165,6 +165,11 @@ impl Graphs {
         self.all().find_map(|r| r.agent(name))
     }
 
+    /// The pair that a resource belongs to.
+    pub(crate) fn pair_of(&self, resource: &str) -> Option<&str> {
+        self.pairs.iter().find(|(_, r)| r.agent(resource).is_some()).map(|(p, _)| p.name.as_str())
+    }
+
     /// All agents, by the name of their resource.
     pub(crate) fn agents(&self) -> Vec<(String, Arc<dyn Agent>)> {
         self.all().flat_map(Resources::agents).collect()

@@ -1,7 +1,10 @@
 //! The main loop's part in the pairs.
 
-use super::{STOP_TICK, Supervisor, care::until, describe};
-use crate::control::api::{Outcome, PairCommand, PairPlan, PairRegistration, PairRemoval};
+use super::{STOP_TICK, Supervisor, care::until, data, describe};
+use crate::agents::drbd::HandlerKind;
+use crate::control::api::{
+    HandlerAnswer, HandlerCall, Outcome, PairCommand, PairPlan, PairRegistration, PairRemoval,
+};
 use crate::control::server::{BackendError, Peer};
 use crate::control::simulation::{PairQuestion, Simulated};
 use crate::daemon::backend::Request;
@@ -97,6 +100,29 @@ impl Supervisor {
         }
         // The last word is on its way; it need not arrive.
         tokio::time::sleep(LAST_WORD).await;
+    }
+
+    /// DRBD asks. Before it is told that the other node may be left behind, the pair knows that it is.
+    pub(super) fn drbd_handler(
+        &mut self,
+        call: HandlerCall,
+        reply: oneshot::Sender<Result<HandlerAnswer, BackendError>>,
+    ) {
+        let serving = self.resources.serving();
+        let agents = self.resources.agents().into_iter().map(|a| {
+            let active = serving.contains(&a.0);
+            (a, active)
+        });
+        let agents: Vec<_> = agents.collect();
+        let mut vouches = None;
+        if call.handler == HandlerKind::FencePeer {
+            let asked =
+                agents.iter().find(|((_, agent), active)| agent.drbd_handler(&call, *active).is_some());
+            let pair = asked.and_then(|((name, _), _)| self.resources.pair_of(name)).map(str::to_owned);
+            vouches = pair.and_then(|pair| self.pairs.writes_alone(&pair));
+            self.follow_resources();
+        }
+        data::drbd_handler(agents, call, vouches, self.recorder.clone(), reply);
     }
 
     pub(super) fn pair_order(&mut self, command: PairCommand, who: &Peer) -> Outcome {

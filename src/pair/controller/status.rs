@@ -84,6 +84,17 @@ impl Controller {
         &self.saved
     }
 
+    /// The other node may take its data to be those that are written here, as far as this node knows. What replicates them has to
+    /// keep back a first write that only goes here for as long as this is so.
+    pub fn vouches(&self, now: Instant) -> bool {
+        if self.serving() == Serving::No {
+            return false;
+        }
+        let untold =
+            |beat: &crate::pair::Beat| self.links.both_ways(now) && beat.latest < self.durable.served;
+        self.saved.followed || self.durable.followed || self.peer.as_ref().is_some_and(|p| untold(&p.beat))
+    }
+
     /// Everything at once.
     pub fn status(&self, now: Instant) -> Status {
         let peer = self.peer.as_ref().map(|p| PeerStatus {

@@ -30,6 +30,7 @@ impl Half {
     pub(in crate::daemon::pair) fn input(&mut self, input: Input) {
         let Some(controller) = &mut self.controller else { return };
         let outputs = self.decisions.handle(controller, clock::now(), input);
+        self.lonely.vouches(controller.vouches(clock::now()));
         // Before anything goes up by it.
         self.tell_guardian();
         for output in outputs {

@@ -72,6 +72,7 @@ impl Half {
             self.input(Input::FailbackHours(in_hours));
         }
         let data = convert::data(view.data.0, view.data.1.iter(), self.data.as_ref());
+        let data = self.lonely.seen(clock::now(), data);
         if self.data.as_ref() != Some(&data) {
             self.data = Some(data.clone());
             self.input(Input::Data(data));
