@@ -125,12 +125,11 @@ impl Links {
     }
 
     fn direction(&self, now: Instant, way: &Way) -> Direction {
-        let Some((at, ..)) = way.heard.filter(|(at, ..)| now.since(*at) < self.silence) else {
+        if !way.heard.is_some_and(|(at, ..)| now.since(at) < self.silence) {
             return Direction::Silent;
         };
         // An acknowledgement is older than the heartbeat that brings it, by an interval at most.
         let window = self.silence.saturating_add(self.interval);
-        let _ = at;
         match way.acknowledged {
             Some(sent) if now.since(sent) < window => Direction::Both,
             _ => Direction::PeerIsDeaf,

@@ -92,7 +92,7 @@ impl Data {
     fn registered(&self) -> (Tandemd, Tandemd) {
         let (a, b) = self.pair.registered();
         self.wait_data(&b, "current");
-        self.wait_data(&a, "current");
+        self.wait_data(&a, "followed");
         (a, b)
     }
 

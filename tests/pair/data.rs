@@ -140,6 +140,8 @@ impl World {
     pub(crate) fn writer_notices(&mut self, n: usize, loss: u64) {
         if self.nodes[n].copy.losses == loss && self.nodes[n].copy.kind == Kind::Following {
             self.set_kind(n, Kind::Whole);
+            // Before anything else happens.
+            self.look_at_data(1 - n);
         }
     }
 
@@ -175,7 +177,10 @@ impl World {
                 Kind::Following => !self.replicates(),
                 _ => self.nodes[n].disk.followed,
             };
-            if self.nodes[n].service == Real::Up && !waits {
+            // What is flushed on the way down does not wait, as with fencing that freezes nothing.
+            let flushes = self.nodes[n].service == Real::GoingDown
+                && (self.replicates() || self.nodes[1 - n].copy.kind != Kind::Following);
+            if (self.nodes[n].service == Real::Up && !waits) || flushes {
                 self.writes += 1;
                 self.nodes[n].copy.version = self.writes;
             }

@@ -63,6 +63,8 @@ pub(crate) struct Node {
     pub(crate) newborn: bool,
     /// It found something up when it started.
     pub(crate) found_up: bool,
+    /// Its daemon died with a history of its own that it could not write down.
+    pub(crate) forgot: bool,
 }
 
 impl Node {
@@ -100,6 +102,7 @@ impl Node {
             stack: None,
             newborn: false,
             found_up: false,
+            forgot: false,
         }
     }
 
@@ -118,6 +121,12 @@ impl Node {
             guess += 1;
         }
         Instant::from_nanos(guess)
+    }
+
+    /// What was not written down is gone.
+    pub(crate) fn forgets(&mut self) {
+        let untold = self.controller.as_ref().is_some_and(|c| c.saved().served > self.disk.served);
+        self.forgot |= untold && self.disk_fails;
     }
 
     pub(crate) fn runs(&self) -> bool {

@@ -96,6 +96,8 @@ impl World {
     }
 
     pub(crate) fn moved(&mut self, n: usize) {
+        // The last that is written.
+        self.write();
         let node = &mut self.nodes[n];
         let service = match node.service {
             Real::GoingUp if node.start_fails => {

@@ -105,6 +105,7 @@ impl World {
 
     pub(crate) fn crash(&mut self, n: usize) {
         self.say(|| format!("{n}: the daemon dies"));
+        self.nodes[n].forgets();
         let node = &mut self.nodes[n];
         node.controller = None;
         node.epoch += 1;
@@ -120,6 +121,7 @@ impl World {
 
     pub(crate) fn power_cut(&mut self, n: usize, wakes: Option<Duration>) {
         self.say(|| format!("{n}: is off"));
+        self.nodes[n].forgets();
         let node = &mut self.nodes[n];
         (node.powered, node.controller, node.service) = (false, None, Real::Down);
         (node.paused, node.must_be_down, node.copy.believes) = (false, None, false);

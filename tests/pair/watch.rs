@@ -1,5 +1,6 @@
 //! What must hold after every event.
 
+use crate::data::Kind;
 use crate::node::Real;
 use crate::world::{World, secs};
 use std::time::Duration;
@@ -14,11 +15,15 @@ pub(crate) struct Watch {
     seen: [Seen; 2],
     /// Since when both have something up though they could know of each other.
     both: Option<Instant>,
+    /// Since when their writes wait.
+    waits: [Option<Instant>; 2],
 }
 
 #[derive(Clone, Default)]
 struct Seen {
     shown: Option<State>,
+    /// What it said last that it wishes.
+    wish: Option<Id>,
     /// It has granted this wish.
     promise: Option<Id>,
     /// By its clock.
@@ -60,6 +65,7 @@ impl Watch {
             assert_eq!(beat.serving, Serving::No, "node {n} grants a wish while it serves");
             seen.promise = Some(id.clone());
         }
+        seen.wish = beat.wish.as_ref().map(|w| w.id.clone());
         seen.sent.retain(|at| now.since(*at) < secs(1));
         seen.sent.push(now);
         assert!(seen.sent.len() < 80, "node {n} sends {} heartbeats in a second", seen.sent.len());
@@ -128,6 +134,17 @@ impl World {
                 );
             }
         }
+        let heard = seen.last_heard.is_some_and(|at| node.clock(self.now) < at + node.settings.silence());
+        let granted = seen.wish.is_some() && seen.wish == self.watch.seen[1 - n].promise;
+        if !forced && self.has_data && heard && granted && node.service == Real::Down {
+            // The other one has stepped back for this one, which has to have all that was written there, unless that is what
+            // lost after both have served.
+            let other = &self.nodes[1 - n];
+            let (own, theirs) = (&node.copy, &other.copy);
+            let won = own.generation > theirs.generation || own.served >= other.disk.served;
+            let has_all = own.version >= theirs.version || won || other.forgot;
+            assert!(has_all, "node {n} is let in with {} writes of {}", own.version, theirs.version);
+        }
         let served = disk.served;
         if node.service == Real::Down {
             self.promoted[n] += 1;
@@ -142,7 +159,24 @@ impl World {
         self.watch.seen[n].promise.is_some() || !self.nodes[n].found_up
     }
 
+    /// Writes that wait until the other node's data are not of this generation any more do not wait for long.
+    pub(crate) fn writes_go_on(&mut self) {
+        for n in 0..2 {
+            let (node, other) = (&self.nodes[n], &self.nodes[1 - n]);
+            let well = node.runs() && !node.disk_fails && node.disk_delay < secs(1);
+            let serves = node.service == Real::Up && node.runs() && self.status(n).serving == Serving::Yes;
+            let alone = other.copy.kind != Kind::Following && other.service == Real::Down;
+            if !(self.has_data && well && serves && alone && node.disk.followed) {
+                self.watch.waits[n] = None;
+                continue;
+            }
+            let since = *self.watch.waits[n].get_or_insert(self.now);
+            assert!(self.now.since(since) < secs(5), "node {n} answers for what the other one does not have");
+        }
+    }
+
     pub(crate) fn check(&mut self) {
+        self.writes_go_on();
         let up = |n: usize| self.nodes[n].service != Real::Down;
         if !(up(0) && up(1)) {
             self.watch.both = None;

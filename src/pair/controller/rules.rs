@@ -224,9 +224,19 @@ impl Controller {
         if self.pending.as_ref().is_some_and(|p| p.own) {
             self.drop_pending(Err(format!("the other node is about to serve: {}", wish.why)), out);
         }
-        self.granted = Some(wish.id.clone());
-        self.answer = Some(Answer { id: wish.id, verdict: Verdict::Granted });
+        self.lets_in(wish.id);
         true
+    }
+
+    /// Nothing is up here: the peer may serve, unless it would do so without knowing that its data are older.
+    pub(super) fn lets_in(&mut self, id: Id) {
+        if self.has_parted() {
+            let why = "it has data of its own, and has not been able to write that down";
+            self.answer = Some(Answer { id, verdict: Verdict::Refused(why.into()) });
+            return;
+        }
+        self.granted = Some(id.clone());
+        self.answer = Some(Answer { id, verdict: Verdict::Granted });
     }
 
     fn wishing(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {

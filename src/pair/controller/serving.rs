@@ -69,6 +69,11 @@ impl Controller {
         }
     }
 
+    /// Its data are of a generation that is not on its disk yet, and so was not told.
+    pub(super) fn has_parted(&self) -> bool {
+        self.data != Data::None && self.saved.served > self.durable.served
+    }
+
     /// On the way down something may still be written.
     fn part_on_the_way_down(&mut self) {
         self.alone_if(self.data == Data::Alone && self.saved.followed);
@@ -272,6 +277,9 @@ impl Controller {
         self.renew(now, out);
         self.part_on_the_way_down();
         match self.service.clone() {
+            // What was written alone on the way has to be on the disk before anything is granted, or the other one would begin
+            // without it.
+            Service::Down | Service::Failed(_) if self.has_parted() && self.save_failed.is_none() => false,
             Service::Down | Service::Failed(_) => {
                 self.down(wish, out);
                 true
@@ -305,8 +313,7 @@ impl Controller {
         if let Some(id) = wish {
             let stands = self.peer.as_ref().and_then(|p| p.beat.wish.as_ref()).is_some_and(|w| w.id == id);
             if stands {
-                self.granted = Some(id.clone());
-                self.answer = Some(Answer { id, verdict: Verdict::Granted });
+                self.lets_in(id);
             }
         }
         if self.pending.as_ref().is_some_and(|p| !p.own) {
