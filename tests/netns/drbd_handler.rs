@@ -4,6 +4,7 @@
 use crate::lab::daemon::Tandemd;
 use crate::lab::{Lab, VIP, isolated, run, secs, wait_until};
 use nix::sys::signal::{Signal, kill};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -83,13 +84,18 @@ fn node(lab: &Lab, on_peer_lost: &str) -> Tandemd {
     Tandemd::start(lab, "a", &config)
 }
 
-/// Calls the handler as DRBD does; its exit code and how long it took.
-fn fence_peer(a: &Tandemd) -> (Option<i32>, Duration) {
-    let began = Instant::now();
+/// Calls the handler of a resource as DRBD does; its exit code.
+pub(crate) fn fence_peer(resource: &str, run_dir: impl AsRef<Path>) -> Option<i32> {
     let mut c = Command::new(HANDLER);
-    c.env_clear().envs(ENVIRONMENT).arg("--run-dir").arg(a.run_dir()).arg("fence-peer");
-    let out = c.output().expect("tandemd-drbd-handler");
-    (out.status.code(), began.elapsed())
+    c.env_clear().envs(ENVIRONMENT).env("DRBD_RESOURCE", resource);
+    c.arg("--run-dir").arg(run_dir.as_ref()).arg("fence-peer");
+    c.output().expect("tandemd-drbd-handler").status.code()
+}
+
+/// And how long it took.
+fn timed(a: &Tandemd) -> (Option<i32>, Duration) {
+    let began = Instant::now();
+    (fence_peer("r0", a.run_dir()), began.elapsed())
 }
 
 /// The log is written a moment after the answer.
@@ -118,18 +124,18 @@ fn a_standby_is_promoted_goes_on_alone_and_nobody_speaks_for_a_daemon_that_does_
             });
             // It serves, and the kernel asks whether it may go on.
             wait_until(secs(5), "it is promoted", || state(&a) == "promoted");
-            assert_eq!(fence_peer(&a).0, Some(5));
+            assert_eq!(timed(&a).0, Some(5));
             logged(&a, "bravo is lost: this node goes on serving");
             // Nobody hears: the kernel must not wait for ever, and must not be told that all is well.
             // The guardian first, which would replace a daemon that hangs.
             for pid in [a.process.pid(), a.process.worker()] {
                 kill(pid, Signal::SIGSTOP).expect("signal");
             }
-            let (answer, took) = fence_peer(&a);
+            let (answer, took) = timed(&a);
             assert_eq!(answer, Some(1));
             assert!(took > secs(9) && took < secs(11), "{took:?}");
             a.process.kill9();
-            let (answer, took) = fence_peer(&a);
+            let (answer, took) = timed(&a);
             assert_eq!(answer, Some(1));
             assert!(took < secs(2), "{took:?}");
         },
@@ -145,7 +151,7 @@ fn a_standby_that_is_to_refuse_leaves_it_to_an_operator() {
         wait_until(secs(20), "it is started", || {
             a.status()["resources"]["resources"][0]["level"] == "started"
         });
-        assert_eq!(fence_peer(&a).0, Some(1));
+        assert_eq!(timed(&a).0, Some(1));
         logged(&a, "not promoted, as bravo cannot be asked and on_peer_lost is \"refuse\"");
         assert!(!lab.has("a", VIP));
     });

@@ -1,18 +1,19 @@
 //! Pairs with replicated data: what may be promoted, a full copy and one that fails, and what loses a split brain. DRBD is of
 //! cardboard (`tests/vm` has the real one): what its programs say is in files, which the tests write.
 
-use crate::drbd_handler::load_module;
+use crate::drbd_handler::{fence_peer, load_module};
 use crate::lab::daemon::Tandemd;
 use crate::lab::{isolated, run, sleep};
+use crate::pair_disk::Disk;
 use crate::pair_lab::{Pair, pair, state, states};
 
 /// What each of its programs does: resource `ra` is of node a, `rb` of b; each in files of its own: `ra.role`, `ra.disk`,
-/// `ra.replication`; `connection` is of both.
+/// `ra.replication`, `ra.connection`.
 const SCRIPT: &str = r#"
 cd DIR/drbd || exit 1
 say() {
   read role < $1.role; read other < $2.role; read disk < $1.disk; read peer < $2.disk; read replication < $1.replication
-  read connection < connection
+  read connection < $1.connection
   [ $connection = Connected ] || { other=Unknown; peer=DUnknown; replication=Off; }
   cat <<END
 exists resource name:$1 role:$role suspended:no
@@ -26,7 +27,7 @@ case "$(basename $0) $*" in
 "drbdsetup events2 --now"*) say ra rb; say rb ra; echo 'exists -' ;;
 "drbdsetup events2"*) exec sleep 1000 ;;
 "drbdadm primary r"?)
-  read connection < connection; read disk < $2.disk
+  read connection < $2.connection; read disk < $2.disk
   [ $2 = ra ] && other=rb || other=ra
   read role < $other.role
   [ $connection = Connected ] && [ $role = Primary ] && { echo '0: State change failed: (-1) Multiple primaries not allowed by config' >&2; exit 11; }
@@ -59,7 +60,7 @@ impl Data {
         );
         pair.checks = "depend_on = \"data:promoted\"\nmonitor_interval = \"200ms\"\nrestart_attempts = 0\n";
         let data = Data { pair };
-        data.set("connection", "Connected");
+        data.connection("Connected");
         for node in ["a", "b"] {
             data.of(node, "role", "Secondary");
             data.of(node, "disk", "UpToDate");
@@ -76,6 +77,12 @@ impl Data {
 
     fn of(&self, node: &str, what: &str, word: &str) {
         self.set(&format!("r{node}.{what}"), word);
+    }
+
+    /// As both sides see it.
+    fn connection(&self, word: &str) {
+        self.of("a", "connection", word);
+        self.of("b", "connection", word);
     }
 
     fn role(&self, node: &str) -> String {
@@ -105,7 +112,7 @@ impl Data {
 
     /// The power of a fails, and DRBD of b notices.
     fn power_cut(&self, a: &mut Tandemd) {
-        self.set("connection", "Connecting");
+        self.connection("Connecting");
         self.pair.power_cut("a", a);
         self.of("a", "role", "Secondary");
     }
@@ -135,16 +142,16 @@ fn a_full_copy_and_one_that_fails() {
 
         d.of("a", "replication", "SyncTarget");
         d.of("b", "replication", "SyncSource");
-        d.set("connection", "Connected");
+        d.connection("Connected");
         p.wait_states(&a, "primary_syncing", &b, "secondary_active");
-        d.set("connection", "Connecting");
+        d.connection("Connecting");
         p.wait_states(&a, "primary_database_copy_failed", &b, "secondary_active");
         let refused = a.adm_text("ha failback");
         assert!(refused.contains("the full copy of the data failed: that of ra was broken off"), "{refused}");
         assert!(words(&a).contains("the full copy of the data failed"), "{}", words(&a));
 
         // It is tried again, and the operator does not wait for its end.
-        d.set("connection", "Connected");
+        d.connection("Connected");
         p.wait_states(&a, "primary_syncing", &b, "secondary_active");
         assert!(a.adm("ha failback").status.success());
         p.wait_states(&a, "primary_failback", &b, "secondary_failback");
@@ -183,7 +190,7 @@ fn data_that_are_behind_are_not_promoted() {
         let p = &d.pair;
         let (mut a, b) = d.registered();
         // Replication breaks; the heartbeats go on.
-        d.set("connection", "Connecting");
+        d.connection("Connecting");
         d.wait_data(&b, "consistent");
         p.wait("b says so", || words(&b).contains("its data are of generation"));
         d.power_cut(&mut a);
@@ -206,6 +213,50 @@ fn data_that_are_behind_are_not_promoted() {
     });
 }
 
+/// DRBD of the node that writes has lost the connection, and that of the other one has not noticed. Before anything is written alone
+/// the other node knows that it is behind.
+#[test]
+fn the_other_node_is_behind_before_anything_is_written_without_it() {
+    isolated("pair_data::the_other_node_is_behind_before_anything_is_written_without_it", || {
+        let d = Data::new("");
+        let p = &d.pair;
+        let (mut a, b) = d.registered();
+        let latest = || pair(&b)["status"]["saved"]["latest"].as_u64().expect("generation");
+        let before = latest();
+        d.of("a", "connection", "Connecting");
+        // As the kernel does, which keeps the first write back meanwhile (fencing resource-and-stonith).
+        assert_eq!(fence_peer("ra", a.run_dir()), Some(5));
+        assert!(latest() > before);
+        assert_eq!(pair(&b)["status"]["data"], "current", "its own DRBD has not noticed");
+        assert!(words(&b).contains("its data are of generation"), "{}", words(&b));
+        d.wait_data(&a, "alone");
+        d.power_cut(&mut a);
+        p.wait("b is alone", || state(&b) == "secondary_lost_primary");
+        sleep(3000);
+        assert_eq!(
+            (state(&b).as_str(), d.role("b")),
+            ("secondary_lost_primary", "Secondary".into()),
+            "{}",
+            p.told()
+        );
+    });
+}
+
+/// What cannot be written down, the other node cannot be told: DRBD is told that nothing is known.
+#[test]
+fn nothing_is_written_alone_while_that_cannot_be_kept() {
+    isolated("pair_data::nothing_is_written_alone_while_that_cannot_be_kept", || {
+        let d = Data::new("");
+        let disk = Disk::of(&d.pair, "a");
+        let (a, _b) = d.registered();
+        disk.fail("read-only");
+        d.of("a", "connection", "Connecting");
+        assert_eq!(fence_peer("ra", a.run_dir()), Some(1));
+        disk.mend("read-only");
+        d.pair.wait("it is kept", || fence_peer("ra", a.run_dir()) == Some(5));
+    });
+}
+
 /// Each was started alone, and written to. What loses is not promoted, and not thrown away.
 #[test]
 fn what_lost_a_split_brain_is_not_promoted() {
@@ -216,7 +267,7 @@ fn what_lost_a_split_brain_is_not_promoted() {
         // In this order: a would serve on alone otherwise, for a moment, and be ahead.
         assert_eq!(a.process.stop(), Some(0));
         assert_eq!(b.process.stop(), Some(0));
-        d.set("connection", "StandAlone");
+        d.connection("StandAlone");
         p.part();
         let (mut a, b) = (p.start("a"), p.start("b"));
         p.wait("a obeys", || a.adm("ha failback --force").status.success());

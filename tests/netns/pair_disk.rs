@@ -5,10 +5,10 @@ use crate::pair_lab::{Pair, pair, state};
 use std::path::PathBuf;
 
 /// The place where a node keeps what it knows of its pairs, on a small disk of its own.
-struct Disk(PathBuf);
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
-    fn of(p: &Pair, node: &str) -> Self {
+    pub(crate) fn of(p: &Pair, node: &str) -> Self {
         let dir = p.lab.path(&format!("{node}.d/state/pair"));
         std::fs::create_dir_all(&dir).expect("mkdir");
         run(&format!("mount -t tmpfs -o mode=700,size=256k none {}", dir.display()));
@@ -16,7 +16,7 @@ impl Disk {
     }
 
     /// As ext4 does it after an error, or full to the last block.
-    fn fail(&self, how: &str) {
+    pub(crate) fn fail(&self, how: &str) {
         match how {
             "read-only" => drop(run(&format!("mount -o remount,ro {}", self.0.display()))),
             _ => {
@@ -26,7 +26,7 @@ impl Disk {
         assert!(std::fs::write(self.0.join("x"), "xxx").is_err(), "it can be written");
     }
 
-    fn mend(&self, how: &str) {
+    pub(crate) fn mend(&self, how: &str) {
         match how {
             "read-only" => drop(run(&format!("mount -o remount,rw {}", self.0.display()))),
             _ => std::fs::remove_file(self.0.join("full")).expect("full"),

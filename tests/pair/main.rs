@@ -15,6 +15,7 @@ mod witness;
 mod world;
 
 mod again;
+mod alone;
 mod forecast;
 mod random;
 mod stories;
