@@ -125,9 +125,9 @@ impl Links {
     }
 
     fn direction(&self, now: Instant, way: &Way) -> Direction {
-        if !way.heard.is_some_and(|(at, ..)| now.since(at) < self.silence) {
+        if way.heard.is_none_or(|(at, ..)| now.since(at) >= self.silence) {
             return Direction::Silent;
-        };
+        }
         // An acknowledgement is older than the heartbeat that brings it, by an interval at most.
         let window = self.silence.saturating_add(self.interval);
         match way.acknowledged {
