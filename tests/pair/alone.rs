@@ -65,6 +65,21 @@ fn replication_is_lost_on_the_way_down() {
     }
 }
 
+/// It was dead for the other one, which serves at a newer generation: what it still writes on its way down has lost.
+#[test]
+fn who_makes_room_for_a_newer_one_is_not_the_newest_through_that() {
+    let mut w = World::healthy(1, plain);
+    w.pause(P);
+    assert!(w.until(secs(60), |w| w.serves(S)));
+    w.nodes[P].down_takes = secs(2);
+    // Its daemon comes back to a service that is up, on a node that was never told that nobody follows.
+    w.crash(P);
+    let newest = w.status(S).saved.latest;
+    w.run(secs(30));
+    assert!(w.serves(S) && w.status(S).saved.latest == newest, "{:?}", w.status(S));
+    assert_eq!(w.promoted, [1, 1]);
+}
+
 /// As long as it cannot write that down, it cannot tell, and so does not make room.
 #[test]
 fn who_cannot_write_down_what_it_wrote_alone_lets_nobody_in() {

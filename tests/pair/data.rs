@@ -72,8 +72,6 @@ impl World {
             if self.is_at_it(n) {
                 // What is written now is of the generation that it is served at.
                 self.nodes[n].copy.generation = self.served(n);
-                let told = self.nodes[n].controller.as_ref().map_or(Generation(0), |c| c.saved().served);
-                self.nodes[n].copy.served = self.nodes[n].copy.served.max(told);
             }
             let serves = self.nodes[1 - n].service != Real::Down;
             let connected = self.replicates() && self.nodes[n].service == Real::Down;

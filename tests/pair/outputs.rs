@@ -24,6 +24,10 @@ impl World {
         }
         let out = controller.handle(clock, input.clone());
         self.nodes[n].must_be_down = controller.must_be_down();
+        if controller.serves() != Serving::No {
+            let served = controller.saved().served;
+            self.nodes[n].copy.served = self.nodes[n].copy.served.max(served);
+        }
         if let Some(tape) = &mut self.tape {
             tape.push(Entry { node: n, at: clock, input, out: out.clone(), born });
         }

@@ -74,9 +74,10 @@ impl Controller {
         self.data != Data::None && self.saved.served > self.durable.served
     }
 
-    /// On the way down something may still be written.
+    /// On the way down something may still be written. If the other one has served later, what is written here has lost already.
     fn part_on_the_way_down(&mut self) {
-        self.alone_if(self.data == Data::Alone && self.saved.followed);
+        let newest = self.saved.latest <= self.saved.served;
+        self.alone_if(newest && self.data == Data::Alone && self.saved.followed);
     }
 
     fn alone_if(&mut self, is_alone: bool) {
