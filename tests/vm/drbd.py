@@ -2,7 +2,7 @@
 
 import re
 
-from lab import Failed, wait
+from lab import PATIENCE, Failed, wait
 
 FILE = "/srv/data/records"
 ACKS = "/run/acks"
@@ -12,7 +12,8 @@ SIZE = "96M"
 
 
 FENCING = "fencing resource-only;"
-SLOW, QUICK = "resync-rate 1M; c-plan-ahead 0;", "resync-rate 40M; c-plan-ahead 0;"
+# A slow copy has to last longer than what is done beside it, which takes emulated machines several times as long.
+SLOW, QUICK = f"resync-rate {1024 // PATIENCE}K; c-plan-ahead 0;", "resync-rate 40M; c-plan-ahead 0;"
 
 
 def configure(machines, disk=QUICK, size=SIZE):

@@ -71,8 +71,8 @@ depend_on = "fs"
 
 
 def registered(alpha, bravo, **settings):
-    """tandemd runs on both and each has pinned the other one's certificate; gives the records of both. The disks may still
-    be copied."""
+    """tandemd runs on both and each has pinned the other one's certificate; gives the records of both, and the order to register,
+    which still runs: the disks may still be copied."""
     records = Record(alpha), Record(bravo)
     for m in (alpha, bravo):
         m.sh("cd /src && bash -e /lab/resources.sh && systemctl daemon-reload && sync", timeout=60)
@@ -89,20 +89,42 @@ def registered(alpha, bravo, **settings):
     wait("alpha to stand alone", lambda: shown(alpha) == "stand_alone", 60)
     wait("bravo to stand alone", lambda: shown(bravo) == "stand_alone", 60)
     bravo.sh("tandemadm ha authkey /root/tandem.key")
-    done = alpha.run("tandemadm ha register --authkey-file /root/tandem.key", timeout=60)
-    # An answer that takes an emulated machine longer than the control socket waits is lost; the registration is not.
-    if "[####]" not in done.out and "connection closed" not in done.err:
-        raise Failed(f"not registered:\n{done.out}\n{done.err}")
-    wait("alpha to be registered", lambda: pair(alpha)["registered"])
+    # It stays until the pair is whole, so as long as the first copy takes.
+    asked = alpha.stream("tandemadm ha register --authkey-file /root/tandem.key", timeout=600 * PATIENCE)
+    wait("alpha to be registered", lambda: knows(alpha, asked))
     wait("the pair to be Primary Active, Secondary Syncing",
          lambda: (shown(alpha), shown(bravo)) == ("primary_active", "secondary_syncing"), 60)
-    return records
+    return (*records, asked)
+
+
+def knows(machine, asked):
+    """The other node is pinned there; `asked` is the order to register."""
+    if asked.done.is_set() and asked.end["rc"] not in (0, 2) and not lost(asked):
+        raise Failed(f"not registered:\n{said(asked)}")
+    return pair(machine)["registered"]
+
+
+def lost(asked):
+    """An answer that takes an emulated machine longer than the control socket waits is lost; the registration is not."""
+    return PATIENCE > 1 and "connection closed" in asked.end["err"]
+
+
+def said(asked):
+    return "\n".join(asked.lines) + "\n" + asked.end["err"]
+
+
+def ended_whole(asked):
+    """The order to register has stayed until the pair was whole, and says so."""
+    result = asked.result(60 * PATIENCE)
+    if not lost(asked) and (result.rc != 0 or "100 %" not in result.out):
+        raise Failed(f"the registration ended with {result.rc}:\n{said(asked)}")
 
 
 def whole(alpha, bravo, **settings):
     """As `registered`, with disks in step; alpha serves, and writes."""
     drbd.prepare((alpha, bravo))
-    a, b = registered(alpha, bravo, **settings)
+    a, b, asked = registered(alpha, bravo, **settings)
+    ended_whole(asked)
     wait("alpha to serve", lambda: serves(alpha), 60)
     follows(bravo)
     drbd.some_writes(a.acks)
