@@ -7,7 +7,7 @@ from cases import case, check, equal
 from cases_drbd import same_bytes, stop_both
 from lab import DATA, LAN, WITNESS
 from pair import ADDRESS
-from paired import DEAD, ended_whole, follows, generation, registered, serves, shown, silent, status, wait, whole, words
+from paired import DEAD, ended_whole, follows, generation, registered, resources, serves, shown, silent, status, wait, whole, words
 from record import never_two, one_history, overlaps, spans
 from witness import LEASE, Witness
 
@@ -41,6 +41,8 @@ def pair_switchover(lab, name):
 @case("pair with DRBD: registered while the first copy runs: its percentage, then in sync")
 def pair_first_copy(lab, name):
     with lab.pair(name) as (alpha, bravo):
+        # Without its handler DRBD would break off the copy as it begins.
+        resources((alpha, bravo))
         drbd.configure((alpha, bravo), disk=drbd.SLOW)
         drbd.up((alpha, bravo))
         alpha.sh("drbdadm primary --force r0 && mkfs.ext4 -q -F -E nodiscard /dev/drbd0 && drbdadm secondary r0", timeout=60)

@@ -78,7 +78,11 @@ ACCEL = accelerator()
 PATIENCE = 1 if ACCEL == "kvm" else 6
 
 
-def wait(what, condition, limit=30.0, pause=0.02):
+# Most looks start a program in the machine; emulated, they would take the time that they wait for.
+LOOK = 0.02 if PATIENCE == 1 else 0.3
+
+
+def wait(what, condition, limit=30.0, pause=LOOK):
     """Waits until `condition` gives something true, and returns that; after `limit` (times PATIENCE) says `what`
     was waited for and what was there instead (the text of the last Failed)."""
     end = time.monotonic() + limit * PATIENCE
@@ -269,6 +273,16 @@ class Machine:
                 if not stream.done.is_set():
                     stream.feed({"rc": None, "err": f"{self.name} lost its power"})
             self.streams.clear()
+
+    def last_words(self):
+        """What its kernel has said, DRBD's side of the story, is beside the journals of a case that failed."""
+        if self.qemu is None or self.port is None:
+            return
+        try:
+            (self.work / f"kernel-{self.boots}.log").write_text(self.run("dmesg", timeout=5).out + "\n")
+        except (Failed, OSError):
+            # It may not be able to speak, and that is why the case failed.
+            pass
 
     # ---- the monitor
 
@@ -488,6 +502,9 @@ class Pair:
             raise
 
     def __exit__(self, kind, error, trace):
+        if kind is not None:
+            for machine in self.machines:
+                machine.last_words()
         for machine in self.machines:
             machine.power_off()
         if kind is not None:

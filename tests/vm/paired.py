@@ -70,12 +70,18 @@ depend_on = "fs"
 """
 
 
+def resources(machines):
+    """What README.md installs for resources: the handler that DRBD calls, before any copy begins, is in it."""
+    for m in machines:
+        m.sh("cd /src && bash -e /lab/resources.sh && systemctl daemon-reload && sync", timeout=60)
+
+
 def registered(alpha, bravo, **settings):
     """tandemd runs on both and each has pinned the other one's certificate; gives the records of both, and the order to register,
     which still runs: the disks may still be copied."""
     records = Record(alpha), Record(bravo)
+    resources((alpha, bravo))
     for m in (alpha, bravo):
-        m.sh("cd /src && bash -e /lab/resources.sh && systemctl daemon-reload && sync", timeout=60)
         if PATIENCE > 1:
             m.write("/etc/systemd/system/tandemd.service.d/slow.conf", "[Service]\nWatchdogSec=5min\n")
         m.write(CONFIG, config(m, **settings))
