@@ -71,9 +71,12 @@ depend_on = "fs"
 
 
 def resources(machines):
-    """What README.md installs for resources: the handler that DRBD calls, before any copy begins, is in it."""
-    for m in machines:
-        m.sh("cd /src && bash -e /lab/resources.sh && systemctl daemon-reload && sync", timeout=60)
+    """What README.md installs for resources, once: the handler that DRBD calls, before any copy begins, is in it."""
+    if PATIENCE > 1:
+        for m in machines:
+            m.write("/etc/systemd/system/tandemd.service.d/slow.conf", "[Service]\nWatchdogSec=5min\n")
+    lab.at_once(machines, "test -e /usr/lib/tandemd/tandemd-drbd-handler || { cd /src && bash -e /lab/resources.sh; }"
+                          " && systemctl daemon-reload && sync", timeout=60)
 
 
 def registered(alpha, bravo, **settings):
@@ -82,11 +85,9 @@ def registered(alpha, bravo, **settings):
     records = Record(alpha), Record(bravo)
     resources((alpha, bravo))
     for m in (alpha, bravo):
-        if PATIENCE > 1:
-            m.write("/etc/systemd/system/tandemd.service.d/slow.conf", "[Service]\nWatchdogSec=5min\n")
         m.write(CONFIG, config(m, **settings))
         m.write("/root/tandem.key", KEY + "\n", mode="600")
-        m.sh("tandemadm config check && systemctl daemon-reload && systemctl enable -q tandemd && sync", timeout=60)
+    lab.at_once((alpha, bravo), "tandemadm config check && systemctl enable -q tandemd && sync", timeout=60)
     # Neither waits for the other one.
     starts = [m.stream("systemctl start tandemd", timeout=60 * PATIENCE) for m in (alpha, bravo)]
     for m, start in zip((alpha, bravo), starts):
