@@ -9,8 +9,9 @@ from pair import ADDRESS, CONFIG, resource
 from record import Record
 
 KEY = "Correct-Horse-7"
-# In seconds: heartbeat_interval, and long_failover_wait, as they come; a machine that is emulated may be late for the usual 3 misses.
-INTERVAL, MISSES, LONG_WAIT = 1, 3 if PATIENCE == 1 else 10, 10
+# In seconds: heartbeat_interval, as it comes, and long_failover_wait. A machine that is emulated may be late for the usual 3 misses;
+# and as a witness's lease may last no longer than a node counts as alive, there is more time for a way down.
+INTERVAL, MISSES, LONG_WAIT = (1, 3, 10) if PATIENCE == 1 else (1, 10, 20)
 # A node that was not heard for so long counts as dead.
 DEAD = INTERVAL * MISSES + LONG_WAIT
 # Every look starts programs in the machine; emulated, they would take the time that it looks for.
@@ -45,6 +46,7 @@ direct_link = {{ interface = "eth1", local = "198.51.100.{machine.number}", peer
 vrrp_instance = "web"
 failover = "{failover}"
 heartbeat_misses = {MISSES}
+long_failover_wait = "{LONG_WAIT}s"
 
 {more}
 
