@@ -7,7 +7,7 @@ from cases import case, check, equal
 from cases_drbd import same_bytes, stop_both
 from lab import DATA, LAN, WITNESS
 from pair import ADDRESS
-from paired import DEAD, follows, generation, registered, serves, shown, silent, status, wait, whole, words
+from paired import DEAD, ended_whole, follows, generation, registered, resources, serves, shown, silent, status, wait, whole, words
 from record import never_two, one_history, overlaps, spans
 from witness import LEASE, Witness
 
@@ -41,10 +41,12 @@ def pair_switchover(lab, name):
 @case("pair with DRBD: registered while the first copy runs: its percentage, then in sync")
 def pair_first_copy(lab, name):
     with lab.pair(name) as (alpha, bravo):
+        # Without its handler DRBD would break off the copy as it begins.
+        resources((alpha, bravo))
         drbd.configure((alpha, bravo), disk=drbd.SLOW)
         drbd.up((alpha, bravo))
         alpha.sh("drbdadm primary --force r0 && mkfs.ext4 -q -F -E nodiscard /dev/drbd0 && drbdadm secondary r0", timeout=60)
-        a, b = registered(alpha, bravo)
+        a, b, asked = registered(alpha, bravo)
         check("its data are being copied" in words(bravo), f"the standby says what is in the way:\n{words(bravo)}")
         check("could not take over: its data are being copied" in words(alpha), f"and the other one too:\n{words(alpha)}")
         equal(bravo.run("tandemadm ha status").rc, 2)
@@ -58,12 +60,14 @@ def pair_first_copy(lab, name):
 
         wait("the percentage to move", moved, 60)
         equal(seen, sorted(seen))
+        check(not asked.done.is_set(), "the order to register stays as long as the copy runs")
         refused = bravo.run("tandemadm ha failover")
         check(refused.rc != 0 and "being copied" in refused.err, f"a failover is refused meanwhile: {refused.err}")
         for m in (alpha, bravo):
             m.sh(f"sed -i 's/{drbd.SLOW}/{drbd.QUICK}/' /etc/drbd.d/r0.res && drbdadm adjust r0")
         follows(bravo)
         wait("nothing to be in the way", lambda: "the pair is whole" in words(bravo), 30)
+        ended_whole(asked)
         wait("alpha to serve", lambda: serves(alpha), 30)
         change(lab, "ha switchover", a, b, "switchover after the first copy")
         never_two(a, b)
@@ -150,7 +154,8 @@ def pair_split_brain(lab, name):
     with lab.pair(name) as (alpha, bravo):
         a, b = whole(alpha, bravo)
         both_have = drbd.last(a.acks)
-        stop_both(bravo, alpha)
+        # The one that serves first, which nobody takes over from: so the data are the same on both, and so is the generation.
+        stop_both(alpha, bravo)
         for net in (LAN, DATA):
             alpha.wire(net, False)
         for m in (alpha, bravo):

@@ -2,7 +2,7 @@
 
 import re
 
-from lab import Failed, wait
+from lab import PATIENCE, Failed, at_once, wait
 
 FILE = "/srv/data/records"
 ACKS = "/run/acks"
@@ -12,7 +12,8 @@ SIZE = "96M"
 
 
 FENCING = "fencing resource-only;"
-SLOW, QUICK = "resync-rate 1M; c-plan-ahead 0;", "resync-rate 40M; c-plan-ahead 0;"
+# A slow copy has to last longer than what is done beside it, which takes emulated machines several times as long.
+SLOW, QUICK = f"resync-rate {1024 // PATIENCE}K; c-plan-ahead 0;", "resync-rate 40M; c-plan-ahead 0;"
 
 
 def configure(machines, disk=QUICK, size=SIZE):
@@ -21,14 +22,13 @@ def configure(machines, disk=QUICK, size=SIZE):
     hosts = "--host alpha=198.51.100.1 --host bravo=198.51.100.2"
     text = machines[0].sh(f"tandemadm data config r0 {hosts} --disk {DISK} --drbd 8.4")
     for m in machines:
-        m.sh(f"vgcreate -q -y lab /dev/vdb && lvcreate -q -y -L {size} -n r0 lab", timeout=60)
         m.write("/etc/drbd.d/r0.res", text.replace(FENCING, f"{FENCING} {disk}") + "\n")
-        m.sh("modprobe drbd && drbdadm --force create-md r0")
+    at_once(machines, f"vgcreate -q -y lab /dev/vdb && lvcreate -q -y -L {size} -n r0 lab"
+                      " && modprobe drbd && drbdadm --force create-md r0", timeout=60)
 
 
 def up(machines):
-    for m in machines:
-        m.sh("drbdadm up r0")
+    at_once(machines, "drbdadm up r0")
     for m in machines:
         wait(f"{m.name} to be connected", lambda m=m: proc(m).get("cs") == "Connected")
 

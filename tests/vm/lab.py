@@ -78,7 +78,11 @@ ACCEL = accelerator()
 PATIENCE = 1 if ACCEL == "kvm" else 6
 
 
-def wait(what, condition, limit=30.0, pause=0.02):
+# Most looks start a program in the machine; emulated, they would take the time that they wait for.
+LOOK = 0.02 if PATIENCE == 1 else 0.3
+
+
+def wait(what, condition, limit=30.0, pause=LOOK):
     """Waits until `condition` gives something true, and returns that; after `limit` (times PATIENCE) says `what`
     was waited for and what was there instead (the text of the last Failed)."""
     end = time.monotonic() + limit * PATIENCE
@@ -270,6 +274,16 @@ class Machine:
                     stream.feed({"rc": None, "err": f"{self.name} lost its power"})
             self.streams.clear()
 
+    def last_words(self):
+        """What its kernel has said, DRBD's side of the story, is beside the journals of a case that failed."""
+        if self.qemu is None or self.port is None:
+            return
+        try:
+            (self.work / f"kernel-{self.boots}.log").write_text(self.run("dmesg", timeout=5).out + "\n")
+        except (Failed, OSError):
+            # It may not be able to speak, and that is why the case failed.
+            pass
+
     # ---- the monitor
 
     def monitor(self, command, **arguments):
@@ -324,9 +338,13 @@ class Machine:
 
     def run(self, command, timeout=30):
         """Runs a shell command as root and returns its Result, whatever its exit status."""
+        return self.end_of(self.stream(command, timeout * PATIENCE), command, timeout)
+
+    def end_of(self, stream, command, timeout):
+        """The Result of a command that was started with this timeout, stretched."""
         limit = timeout * PATIENCE
         try:
-            result = self.stream(command, limit).result(limit + 10)
+            result = stream.result(limit + 10)
         except Failed:
             raise Failed(f"{self.name} does not answer; it was asked to: {command}") from None
         if result.rc is None:
@@ -335,7 +353,9 @@ class Machine:
 
     def sh(self, command, timeout=30):
         """Runs a shell command that has to succeed, and returns what it wrote."""
-        result = self.run(command, timeout)
+        return self.good(self.run(command, timeout), command)
+
+    def good(self, result, command):
         if result.rc != 0:
             raise Failed(f"on {self.name}, exit status {result.rc}: {command}\n{result.out}\n{result.err}")
         return result.out.strip()
@@ -374,6 +394,13 @@ class Machine:
             if one["name"] == instance:
                 return one["state"].upper()
         raise Failed(f"{self.name} has no instance {instance}")
+
+
+def at_once(machines, command, timeout=30):
+    """`sh` on all of them at the same time: it takes as long as on one, if the host has a processor for each."""
+    started = [(m, m.stream(command, timeout * PATIENCE)) for m in machines]
+    for m, stream in started:
+        m.good(m.end_of(stream, command, timeout), command)
 
 
 def install_commands(heading):
@@ -480,14 +507,17 @@ class Pair:
                 machine.start()
             for machine in self.machines:
                 machine.ready()
-            for machine in self.machines:
-                machine.sh("blockdev --flushbufs /dev/vdc && tar -xf /dev/vdc -C / && cd /src && bash -e /lab/install.sh && systemctl daemon-reload && sync", timeout=60)
+            at_once(self.machines, "blockdev --flushbufs /dev/vdc && tar -xf /dev/vdc -C / && cd /src && bash -e /lab/install.sh"
+                                   " && systemctl daemon-reload && sync", timeout=60)
             return self.machines
         except BaseException as e:
             self.__exit__(type(e), e, None)
             raise
 
     def __exit__(self, kind, error, trace):
+        if kind is not None:
+            for machine in self.machines:
+                machine.last_words()
         for machine in self.machines:
             machine.power_off()
         if kind is not None:

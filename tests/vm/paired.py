@@ -9,8 +9,9 @@ from pair import ADDRESS, CONFIG, resource
 from record import Record
 
 KEY = "Correct-Horse-7"
-# In seconds: heartbeat_interval, and long_failover_wait, as they come; a machine that is emulated may be late for the usual 3 misses.
-INTERVAL, MISSES, LONG_WAIT = 1, 3 if PATIENCE == 1 else 10, 10
+# In seconds: heartbeat_interval, as it comes, and long_failover_wait. A machine that is emulated may be late for the usual 3 misses;
+# and as a witness's lease may last no longer than a node counts as alive, there is more time for a way down.
+INTERVAL, MISSES, LONG_WAIT = (1, 3, 10) if PATIENCE == 1 else (1, 10, 20)
 # A node that was not heard for so long counts as dead.
 DEAD = INTERVAL * MISSES + LONG_WAIT
 # Every look starts programs in the machine; emulated, they would take the time that it looks for.
@@ -45,6 +46,7 @@ direct_link = {{ interface = "eth1", local = "198.51.100.{machine.number}", peer
 vrrp_instance = "web"
 failover = "{failover}"
 heartbeat_misses = {MISSES}
+long_failover_wait = "{LONG_WAIT}s"
 
 {more}
 
@@ -70,17 +72,24 @@ depend_on = "fs"
 """
 
 
-def registered(alpha, bravo, **settings):
-    """tandemd runs on both and each has pinned the other one's certificate; gives the records of both. The disks may still
-    be copied."""
-    records = Record(alpha), Record(bravo)
-    for m in (alpha, bravo):
-        m.sh("cd /src && bash -e /lab/resources.sh && systemctl daemon-reload && sync", timeout=60)
-        if PATIENCE > 1:
+def resources(machines):
+    """What README.md installs for resources, once: the handler that DRBD calls, before any copy begins, is in it."""
+    if PATIENCE > 1:
+        for m in machines:
             m.write("/etc/systemd/system/tandemd.service.d/slow.conf", "[Service]\nWatchdogSec=5min\n")
+    lab.at_once(machines, "test -e /usr/lib/tandemd/tandemd-drbd-handler || { cd /src && bash -e /lab/resources.sh; }"
+                          " && systemctl daemon-reload && sync", timeout=60)
+
+
+def registered(alpha, bravo, **settings):
+    """tandemd runs on both and each has pinned the other one's certificate; gives the records of both, and the order to register,
+    which still runs: the disks may still be copied."""
+    records = Record(alpha), Record(bravo)
+    resources((alpha, bravo))
+    for m in (alpha, bravo):
         m.write(CONFIG, config(m, **settings))
         m.write("/root/tandem.key", KEY + "\n", mode="600")
-        m.sh("tandemadm config check && systemctl daemon-reload && systemctl enable -q tandemd && sync", timeout=60)
+    lab.at_once((alpha, bravo), "tandemadm config check && systemctl enable -q tandemd && sync", timeout=60)
     # Neither waits for the other one.
     starts = [m.stream("systemctl start tandemd", timeout=60 * PATIENCE) for m in (alpha, bravo)]
     for m, start in zip((alpha, bravo), starts):
@@ -89,20 +98,42 @@ def registered(alpha, bravo, **settings):
     wait("alpha to stand alone", lambda: shown(alpha) == "stand_alone", 60)
     wait("bravo to stand alone", lambda: shown(bravo) == "stand_alone", 60)
     bravo.sh("tandemadm ha authkey /root/tandem.key")
-    done = alpha.run("tandemadm ha register --authkey-file /root/tandem.key", timeout=60)
-    # An answer that takes an emulated machine longer than the control socket waits is lost; the registration is not.
-    if "[####]" not in done.out and "connection closed" not in done.err:
-        raise Failed(f"not registered:\n{done.out}\n{done.err}")
-    wait("alpha to be registered", lambda: pair(alpha)["registered"])
+    # It stays until the pair is whole, so as long as the first copy takes.
+    asked = alpha.stream("tandemadm ha register --authkey-file /root/tandem.key", timeout=600 * PATIENCE)
+    wait("alpha to be registered", lambda: knows(alpha, asked))
     wait("the pair to be Primary Active, Secondary Syncing",
          lambda: (shown(alpha), shown(bravo)) == ("primary_active", "secondary_syncing"), 60)
-    return records
+    return (*records, asked)
+
+
+def knows(machine, asked):
+    """The other node is pinned there; `asked` is the order to register."""
+    if asked.done.is_set() and asked.end["rc"] not in (0, 2) and not lost(asked):
+        raise Failed(f"not registered:\n{said(asked)}")
+    return pair(machine)["registered"]
+
+
+def lost(asked):
+    """An answer that takes an emulated machine longer than the control socket waits is lost; the registration is not."""
+    return PATIENCE > 1 and "connection closed" in asked.end["err"]
+
+
+def said(asked):
+    return "\n".join(asked.lines) + "\n" + asked.end["err"]
+
+
+def ended_whole(asked):
+    """The order to register has stayed until the pair was whole, and says so."""
+    result = asked.result(60 * PATIENCE)
+    if not lost(asked) and (result.rc != 0 or "100 %" not in result.out):
+        raise Failed(f"the registration ended with {result.rc}:\n{said(asked)}")
 
 
 def whole(alpha, bravo, **settings):
     """As `registered`, with disks in step; alpha serves, and writes."""
     drbd.prepare((alpha, bravo))
-    a, b = registered(alpha, bravo, **settings)
+    a, b, asked = registered(alpha, bravo, **settings)
+    ended_whole(asked)
     wait("alpha to serve", lambda: serves(alpha), 60)
     follows(bravo)
     drbd.some_writes(a.acks)
