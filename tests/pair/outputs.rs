@@ -24,15 +24,15 @@ impl World {
         }
         let out = controller.handle(clock, input.clone());
         self.nodes[n].must_be_down = controller.must_be_down();
-        if controller.serves() != Serving::No {
-            let served = controller.saved().served;
-            self.nodes[n].copy.served = self.nodes[n].copy.served.max(served);
-        }
         if let Some(tape) = &mut self.tape {
             tape.push(Entry { node: n, at: clock, input, out: out.clone(), born });
         }
         for output in out {
             self.output(n, output);
+        }
+        let node = &mut self.nodes[n];
+        if let Some(c) = node.controller.as_ref().filter(|c| c.serves() != Serving::No) {
+            node.copy.served = node.copy.served.max(c.saved().served);
         }
         self.explained(n);
     }

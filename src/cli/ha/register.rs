@@ -113,6 +113,14 @@ async fn join(
             }
         }
     };
+    let done = match done {
+        // The daemon cuts a connection that lasts so long, and goes on.
+        Err(ClientError::NotReachable { path, source }) => match outcome(client, wish, shown).await? {
+            Some(done) => Ok(done),
+            None => Err(ClientError::NotReachable { path, source }),
+        },
+        done => done,
+    };
     match done {
         Ok(done) => {
             if let Some(p) = report(client, wish).await {
@@ -126,6 +134,28 @@ async fn join(
                 print_value(&Outcome { ok: false, message: text.clone() })?;
             }
             Err(e.into())
+        }
+    }
+}
+
+/// What becomes of a registration whose answer was lost; none: the daemon does not answer any more, or did not register.
+async fn outcome(
+    client: &Client,
+    wish: &RegisterWish,
+    shown: &mut Shown,
+) -> Result<Option<Outcome>, Failure> {
+    let end = clock::now() + REGISTRATION;
+    let mut tick = tokio::time::interval(LOOK);
+    loop {
+        tick.tick().await;
+        let Some(p) = report(client, wish).await else { return Ok(None) };
+        shown.milestones(&p)?;
+        if let Some(pin) = &p.registered {
+            let message = format!("registered with {}", pin.node);
+            return Ok(Some(Outcome { ok: true, message }));
+        }
+        if p.state != State::HaInitializing || clock::now() >= end {
+            return Ok(None);
         }
     }
 }
