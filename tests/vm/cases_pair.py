@@ -149,6 +149,32 @@ def pair_replication_lost(lab, name):
         never_two(a, b)
 
 
+@case("pair with DRBD that freezes: no write is done alone before the other node knows, nor while that cannot be kept")
+def pair_frozen(lab, name):
+    with lab.pair(name) as (alpha, bravo):
+        a, b = whole(alpha, bravo, fencing=drbd.FREEZING)
+        alpha.wire(DATA, False)
+        wait("the handler to be answered", lambda: "this node goes on serving" in alpha.journal(), 60)
+        check("its data are of generation" in words(bravo), f"bravo has been told before:\n{words(bravo)}")
+        drbd.some_writes(a.acks, 100)
+        alpha.wire(DATA, True)
+        follows(bravo)
+        # Nobody could tell bravo later, so nothing is written.
+        alpha.sh("chattr +i /var/lib/tandem/pair")
+        alpha.wire(DATA, False)
+        wait("the handler to know nothing", lambda: "that could not be written down" in alpha.journal(), 60)
+        frozen = drbd.last(a.acks)
+        time.sleep(10)
+        equal(drbd.last(a.acks), frozen)
+        alpha.sh("chattr -i /var/lib/tandem/pair")
+        alpha.wire(DATA, True)
+        drbd.some_writes(a.acks, 100)
+        follows(bravo)
+        change(lab, "ha switchover", a, b, "switchover after DRBD was frozen")
+        never_two(a, b)
+        check(one_history(a, b) > 200, "there was something to lose")
+
+
 @case("pair with DRBD: both made to serve alone by force: split brain, ha keep, the loser's records kept aside")
 def pair_split_brain(lab, name):
     with lab.pair(name) as (alpha, bravo):

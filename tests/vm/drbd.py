@@ -12,17 +12,19 @@ SIZE = "96M"
 
 
 FENCING = "fencing resource-only;"
+# No write is done before the handler has answered.
+FREEZING = "fencing resource-and-stonith;"
 # A slow copy has to last longer than what is done beside it, which takes emulated machines several times as long.
 SLOW, QUICK = f"resync-rate {1024 // PATIENCE}K; c-plan-ahead 0;", "resync-rate 40M; c-plan-ahead 0;"
 
 
-def configure(machines, disk=QUICK, size=SIZE):
+def configure(machines, disk=QUICK, size=SIZE, fencing=FENCING):
     """The resource r0 on a logical volume, as `tandemadm data config` writes it, with empty metadata. `disk`: options of the
     section of that name; the rate of a resync, usually."""
     hosts = "--host alpha=198.51.100.1 --host bravo=198.51.100.2"
     text = machines[0].sh(f"tandemadm data config r0 {hosts} --disk {DISK} --drbd 8.4")
     for m in machines:
-        m.write("/etc/drbd.d/r0.res", text.replace(FENCING, f"{FENCING} {disk}") + "\n")
+        m.write("/etc/drbd.d/r0.res", text.replace(FENCING, f"{fencing} {disk}") + "\n")
     at_once(machines, f"vgcreate -q -y lab /dev/vdb && lvcreate -q -y -L {size} -n r0 lab"
                       " && modprobe drbd && drbdadm --force create-md r0", timeout=60)
 
@@ -33,10 +35,10 @@ def up(machines):
         wait(f"{m.name} to be connected", lambda m=m: proc(m).get("cs") == "Connected")
 
 
-def prepare(machines, disk=QUICK, size=SIZE, tree=""):
+def prepare(machines, disk=QUICK, size=SIZE, tree="", fencing=FENCING):
     """In step on both sides without a sync, with an ext4 that has what the shell commands in `tree` make in it; then
     down again, as tandemd finds it at its first start."""
-    configure(machines, disk, size)
+    configure(machines, disk, size, fencing)
     up(machines)
     first = machines[0]
     first.sh("drbdadm -- --clear-bitmap new-current-uuid r0/0")
