@@ -212,7 +212,11 @@ impl World {
         if whole(&a.copy) && whole(&b.copy) && a.copy.version == b.copy.version {
             // The same data, whichever way they came there.
             let generation = a.copy.generation.max(b.copy.generation);
-            self.nodes.iter_mut().for_each(|n| n.copy.generation = generation);
+            for n in 0..2 {
+                if !self.is_at_it(n) {
+                    self.nodes[n].copy.generation = generation;
+                }
+            }
         }
         for n in 0..2 {
             let served = self.served(1 - n);

@@ -62,9 +62,11 @@ impl Controller {
         // The one that writes has to say so: it knows before anything is written without this node, whose own agent may find
         // out much later that it is not connected any more.
         let followed = self.peer.as_ref().is_some_and(|p| matches!(p.beat.data, Data::None | Data::Followed));
-        let follows = self.data == Data::None || (self.data == Data::Current && followed);
+        let theirs = self.peer.as_ref().map_or(Generation::default(), |p| p.beat.served);
+        // One that serves with less than what is here does not know yet that it has lost.
+        let newest = theirs >= self.saved.synced;
+        let follows = self.data == Data::None || (self.data == Data::Current && followed && newest);
         if !own && serves && follows {
-            let theirs = self.peer.as_ref().map_or(Generation::default(), |p| p.beat.served);
             self.saved.synced = theirs;
             // What this node had of its own at that number or later is gone.
             self.saved.served = self.saved.served.min(Generation(theirs.0.saturating_sub(1)));
