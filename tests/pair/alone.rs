@@ -1,6 +1,7 @@
 //! What is written without the other node is known to it before it could serve without that.
 
 use crate::data::Kind;
+use crate::node::Real;
 use crate::stories::plain;
 use crate::verbs::*;
 use crate::world::{World, ms, secs};
@@ -78,6 +79,22 @@ fn who_makes_room_for_a_newer_one_is_not_the_newest_through_that() {
     w.run(secs(30));
     assert!(w.serves(S) && w.status(S).saved.latest == newest, "{:?}", w.status(S));
     assert_eq!(w.promoted, [1, 1]);
+}
+
+/// Both daemons start again, and the one that was dead for the other one has outlived that with what it served.
+#[test]
+fn nobody_follows_one_that_serves_with_older_data() {
+    for seed in 0..20 {
+        let mut w = World::healthy(seed, |s| s.on_isolation = OnIsolation::Stop);
+        w.pause(P);
+        assert!(w.until(secs(60), |w| w.promoted[S] == 1 && w.nodes[S].service == Real::Down), "seed {seed}");
+        let newest = w.status(S).saved.synced;
+        w.crash(P);
+        w.run(ms(40));
+        w.crash(S);
+        let serves = w.until(secs(60), |w| w.serves(S));
+        assert!(serves && w.status(S).saved.served > newest, "seed {seed}: {:?}", w.status(S));
+    }
 }
 
 /// As long as it cannot write that down, it cannot tell, and so does not make room.
