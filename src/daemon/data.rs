@@ -148,7 +148,11 @@ pub(super) fn drbd_handler(
     tokio::spawn(async move {
         for ((name, agent), active) in agents {
             if let Some(work) = agent.drbd_handler(&call, active) {
-                let answer = parted(work.await, vouches, PARTED).await;
+                let first = work.await;
+                let answer = parted(first.clone(), vouches, PARTED).await;
+                if answer != first {
+                    warn!("{name}: {}: {}", call.handler.name(), answer.event);
+                }
                 let level = if answer.warning { Severity::Warning } else { Severity::Info };
                 let text = format!("DRBD's handler {}: {}", call.handler.name(), answer.event);
                 recorder.of_resources(Some(&name), level, text);

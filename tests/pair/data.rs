@@ -181,6 +181,7 @@ impl World {
             if (self.nodes[n].service == Real::Up && !waits) || flushes {
                 self.writes += 1;
                 self.nodes[n].copy.version = self.writes;
+                self.written.insert(self.served(n));
             }
             if self.is_at_it(n) {
                 self.nodes[n].copy.generation = self.served(n);

@@ -126,8 +126,9 @@ impl World {
                 let data = &node.copy;
                 let told = self.status(n).data;
                 assert!(told.trouble().is_none(), "node {n} is promoted on {told:?}");
+                let mut lacks = self.written.range(data.generation..).skip_while(|g| **g == data.generation);
                 assert!(
-                    data.generation >= seen.latest,
+                    lacks.next().is_none_or(|g| *g > seen.latest),
                     "node {n} is promoted on data of {}, and was told of {}",
                     data.generation,
                     seen.latest

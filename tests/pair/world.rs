@@ -5,7 +5,7 @@ use crate::rng::Rng;
 use crate::stack::Later;
 use crate::watch::Watch;
 use crate::witness::Witness;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tandemd::pair::*;
 use tandemd::time::Instant;
@@ -77,6 +77,8 @@ pub(crate) struct World {
     /// So late an agent may find out how its data are, in milliseconds.
     pub(crate) agents_take: u64,
     pub(crate) writes: u64,
+    /// The generations of all of them.
+    pub(crate) written: BTreeSet<Generation>,
     pub(crate) witness: Witness,
     queue: BTreeMap<(Instant, u64), Event>,
     sequence: u64,
@@ -122,6 +124,7 @@ impl World {
             sync_takes: secs(3),
             agents_take: 900,
             writes: 0,
+            written: BTreeSet::new(),
             witness: Witness { up: true, ..Witness::default() },
             queue: BTreeMap::new(),
             sequence: 0,
