@@ -1,0 +1,218 @@
+//! The thread: hears and asks.
+
+use super::watch::{Mac, PERIOD, Place, Stranger, Watch};
+use super::{News, Shared};
+use crate::net::NetError;
+use crate::net::clock;
+use crate::net::conflict::{ConflictSocket, Usage};
+use crate::net::frame::{arp_probe, neighbour_probe};
+use crate::net::interface::Link;
+use crate::net::netlink::Netlink;
+use crate::net::packet_socket::PacketSocket;
+use crate::time::Instant;
+use crate::vrrp::Family;
+use nix::errno::Errno;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// How often the sockets are read. They wake nobody, so that a flood costs no more than what is read then.
+const TICK: Duration = Duration::from_millis(250);
+/// Batches of 64 read from a socket each time: about 1000 packets a second. The kernel drops what does not fit into its
+/// buffer, after its filter has dropped what is not about our addresses.
+const BATCHES: usize = 4;
+/// How often it is looked whether interfaces went and came.
+const CARE: Duration = Duration::from_secs(1);
+/// What is known of this machine's own MACs is at most so old when somebody is suspected.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What is heard where.
+type Ear = (Arc<str>, Family);
+
+#[derive(Debug)]
+struct Open {
+    ifindex: u32,
+    addresses: Vec<IpAddr>,
+    socket: ConflictSocket,
+}
+
+/// All that the thread owns.
+#[derive(Debug)]
+pub(super) struct Ears {
+    shared: Arc<Shared>,
+    watch: Watch,
+    packets: PacketSocket,
+    netlink: Netlink,
+    links: Vec<Link>,
+    links_read: Option<Instant>,
+    open: BTreeMap<Ear, Open>,
+    /// What could not be opened, so that it is said once.
+    failed: BTreeMap<Ear, String>,
+    cared: Option<Instant>,
+    heard: Vec<Usage>,
+}
+
+impl Ears {
+    pub(super) fn new(shared: Arc<Shared>) -> Result<Self, NetError> {
+        Ok(Ears {
+            shared,
+            watch: Watch::default(),
+            packets: PacketSocket::open()?,
+            netlink: Netlink::open()?,
+            links: Vec::new(),
+            links_read: None,
+            open: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            cared: None,
+            heard: Vec::new(),
+        })
+    }
+
+    /// Runs until nobody is there to wake it.
+    pub(super) fn run(&mut self, woken: &Receiver<()>) {
+        loop {
+            let ended = match self.watch.places().next() {
+                Some(_) => woken.recv_timeout(TICK) == Err(RecvTimeoutError::Disconnected),
+                None => woken.recv().is_err(),
+            };
+            if ended {
+                return;
+            }
+            self.turn(clock::now());
+        }
+    }
+
+    fn turn(&mut self, now: Instant) {
+        let wishes = std::mem::take(&mut *self.shared.wishes.lock().unwrap_or_else(PoisonError::into_inner));
+        let care = self.cared.is_none_or(|at| now.since(at) >= CARE);
+        if care || !wishes.is_empty() {
+            wishes.into_iter().for_each(|(instance, targets)| self.watch.set(now, &instance, targets));
+            self.listen();
+            self.cared = Some(now);
+        }
+        self.read(now);
+        self.ask(now);
+        let strangers = self.watch.strangers(now);
+        *self.shared.strangers.lock().unwrap_or_else(PoisonError::into_inner) = strangers;
+    }
+
+    /// Has a socket for each interface and family with an address that is watched, and no other.
+    fn listen(&mut self) {
+        let mut wanted: BTreeMap<Ear, Vec<IpAddr>> = BTreeMap::new();
+        for Place { interface, address } in self.watch.places() {
+            wanted.entry((interface.clone(), Family::of(address))).or_default().push(*address);
+        }
+        self.failed.retain(|ear, _| wanted.contains_key(ear));
+        // Asked by name, which takes no lock that changes of addresses would wait for.
+        let index = |name: &str| nix::net::if_::if_nametoindex(name).ok();
+        let fits = |ear: &Ear, o: &Open| {
+            wanted.get(ear) == Some(&o.addresses) && index(&ear.0) == Some(o.ifindex)
+        };
+        self.open.retain(|ear, open| fits(ear, open));
+        for (ear, addresses) in wanted {
+            let Some(ifindex) = index(&ear.0).filter(|_| !self.open.contains_key(&ear)) else { continue };
+            match ConflictSocket::open(ifindex, &ear.0, ear.1, &addresses) {
+                Ok(socket) => {
+                    self.failed.remove(&ear);
+                    self.links_read = None;
+                    self.open.insert(ear, Open { ifindex, addresses, socket });
+                }
+                Err(e) => self.complain(ear, &e),
+            }
+        }
+    }
+
+    fn complain(&mut self, ear: Ear, error: &NetError) {
+        // An interface that goes at this moment is no news here.
+        if error.errno == Errno::ENODEV {
+            return;
+        }
+        let news = super::failure(error);
+        if self.failed.insert(ear, news.text.clone()).as_ref() != Some(&news.text) {
+            self.shared.tell(news);
+        }
+    }
+
+    fn read(&mut self, now: Instant) {
+        let mut heard = std::mem::take(&mut self.heard);
+        let ears: Vec<Ear> = self.open.keys().cloned().collect();
+        for ear in ears {
+            let Some(open) = self.open.get_mut(&ear) else { continue };
+            let mut batches = 0;
+            while batches < BATCHES && open.socket.read(&mut heard) {
+                batches += 1;
+            }
+            for Usage { address, mac } in heard.drain(..) {
+                let place = Place { interface: ear.0.clone(), address };
+                if self.watch.concerns(&place, mac) && !self.is_own(now, mac) {
+                    self.shared.packets.fetch_add(1, Ordering::Relaxed);
+                    if let Some(stranger) = self.watch.heard(now, &place, mac) {
+                        self.shared.told.fetch_add(1, Ordering::Relaxed);
+                        self.shared.tell(news(&stranger));
+                    }
+                }
+            }
+        }
+        self.heard = heard;
+    }
+
+    /// One of this machine's interfaces; what they are is not known: none counts as strange.
+    fn is_own(&mut self, now: Instant, mac: Mac) -> bool {
+        let known = self.look(now, FRESH);
+        !known || self.links.iter().any(|l| l.mac == Some(mac))
+    }
+
+    /// Knows the links as they were at most so long ago; false: the kernel does not say.
+    fn look(&mut self, now: Instant, age: Duration) -> bool {
+        if self.links_read.is_some_and(|at| now.since(at) < age) {
+            return true;
+        }
+        match self.netlink.links() {
+            Ok(links) => {
+                self.links = links;
+                self.links_read = Some(now);
+                true
+            }
+            Err(e) => {
+                tracing::debug!("own MACs are not known: {e}");
+                false
+            }
+        }
+    }
+
+    fn ask(&mut self, now: Instant) {
+        let places = self.watch.questions(now);
+        if places.is_empty() || !self.look(now, PERIOD) {
+            return;
+        }
+        let frames: Vec<_> = places
+            .iter()
+            .filter_map(|Place { interface, address }| {
+                let open = self.open.get(&(interface.clone(), Family::of(address)))?;
+                let link = self.links.iter().find(|l| l.ifindex == open.ifindex)?;
+                let mac = link.mac.filter(|_| !link.noarp && !link.loopback)?;
+                let frame = match address {
+                    IpAddr::V4(a) => arp_probe(mac, *a),
+                    IpAddr::V6(a) => neighbour_probe(mac, *a),
+                };
+                Some((open.ifindex, frame))
+            })
+            .collect();
+        let refs: Vec<(u32, &[u8])> = frames.iter().map(|(ifindex, f)| (*ifindex, f.bytes())).collect();
+        // What cannot be sent, on an interface that is down, is asked the next time.
+        let _ = self.packets.send(&refs);
+    }
+}
+
+fn news(s: &Stranger) -> News {
+    let Place { interface, address } = &s.place;
+    let text = format!(
+        "another machine uses {address} on {interface} too, without being its master: MAC {}. Clients reach one or the other: \
+         find that machine by its MAC and take the address off it. tandemd goes on serving",
+        super::words(s.mac)
+    );
+    News { instance: Some(s.instance.to_string()), text }
+}
