@@ -114,8 +114,7 @@ impl ConflictSocket {
             Family::Ipv4 => (libc::ETH_P_ARP, "ARP"),
             Family::Ipv6 => (libc::ETH_P_IPV6, "neighbour advertisement"),
         };
-        let failed =
-            |e: std::io::Error| NetError::from_io("open", format!("{what} socket on {ifname}"), &e);
+        let failed = |e: std::io::Error| NetError::from_io("open", format!("{what} socket on {ifname}"), &e);
         // Protocol 0 hears nothing until it is bound, so the filter is there before the first packet.
         let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking(), Some(Protocol::from(0)));
         let socket = socket.map_err(failed)?;
@@ -205,7 +204,8 @@ mod tests {
     #[test]
     fn the_filter_compares_with_each_address_up_to_a_limit() {
         for n in [1, 2, FILTERED] {
-            let all: Vec<IpAddr> = (0..n).map(|n| Ipv4Addr::from_bits(0xc612_0000 + n as u32).into()).collect();
+            let all: Vec<IpAddr> =
+                (0..n).map(|n| Ipv4Addr::from_bits(0xc612_0000 + n as u32).into()).collect();
             let program = filter(Family::Ipv4, &all);
             assert_eq!(program.len(), 4 + n + 2);
         }

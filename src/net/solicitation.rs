@@ -113,7 +113,8 @@ pub struct Solicitation {
 
 /// Reads a frame; none unless every check of RFC 4861 7.1.1 holds.
 pub fn parse(frame: &[u8]) -> Option<Solicitation> {
-    let Discovery { sender, source, destination, target, fixed: _, options } = discovery(frame, SOLICITATION)?;
+    let Discovery { sender, source, destination, target, fixed: _, options } =
+        discovery(frame, SOLICITATION)?;
     let option = link_layer(SOURCE_LINK_LAYER, options)?;
     if source.is_unspecified() && (option.is_some() || !is_solicited_node(&destination)) {
         return None;
@@ -150,7 +151,14 @@ pub(super) fn discovery(frame: &[u8], kind: u8) -> Option<Discovery<'_>> {
         && fixed.get(..2) == Some(&[kind, 0])
         && checksum(&source, &destination, message) == 0;
     let target = address(fixed.get(8..24)?)?;
-    (legal && !target.is_multicast()).then_some(Discovery { sender, source, destination, target, fixed, options })
+    (legal && !target.is_multicast()).then_some(Discovery {
+        sender,
+        source,
+        destination,
+        target,
+        fixed,
+        options,
+    })
 }
 
 /// ff02::1:ff00:0/104 (RFC 4291 2.7.1).

@@ -108,9 +108,8 @@ impl Ears {
         self.failed.retain(|ear, _| wanted.contains_key(ear));
         // Asked by name, which takes no lock that changes of addresses would wait for.
         let index = |name: &str| nix::net::if_::if_nametoindex(name).ok();
-        let fits = |ear: &Ear, o: &Open| {
-            wanted.get(ear) == Some(&o.addresses) && index(&ear.0) == Some(o.ifindex)
-        };
+        let fits =
+            |ear: &Ear, o: &Open| wanted.get(ear) == Some(&o.addresses) && index(&ear.0) == Some(o.ifindex);
         self.open.retain(|ear, open| fits(ear, open));
         for (ear, addresses) in wanted {
             let Some(ifindex) = index(&ear.0).filter(|_| !self.open.contains_key(&ear)) else { continue };

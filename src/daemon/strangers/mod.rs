@@ -96,11 +96,7 @@ impl Strangers {
     }
 
     fn wish(&self, instance: &str, targets: Vec<Target>) {
-        self.shared
-            .wishes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(instance.into(), targets);
+        self.shared.wishes.lock().unwrap_or_else(PoisonError::into_inner).insert(instance.into(), targets);
         // Full: it is about to wake up. Gone: it has said why.
         let _ = self.waker.try_send(());
     }
@@ -120,10 +116,9 @@ impl Strangers {
             let fitting = instances.iter_mut().find(|i| i.name == **instance && ago < watch::FORGET);
             let Some(status) = fitting else { continue };
             let (interface, mac) = (place.interface.to_string(), words(*mac));
-            status.warnings.push(format!(
-                "another machine uses {} on {interface} too: MAC {mac}",
-                place.address
-            ));
+            status
+                .warnings
+                .push(format!("another machine uses {} on {interface} too: MAC {mac}", place.address));
             status.strangers.push(StrangerStatus {
                 address: place.address,
                 interface,
@@ -136,7 +131,8 @@ impl Strangers {
     /// Counters for `stats`.
     pub(super) fn stats(&self) -> impl Iterator<Item = (String, u64)> + use<> {
         let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
-        let all = [("strangers", count(&self.shared.told)), ("stranger_packets", count(&self.shared.packets))];
+        let all =
+            [("strangers", count(&self.shared.told)), ("stranger_packets", count(&self.shared.packets))];
         all.into_iter().map(|(name, n)| (name.to_owned(), n))
     }
 }
