@@ -188,7 +188,11 @@ mod tests {
     fn an_advertisement_names_who_says_that_it_has_an_address() {
         let said = frame::unsolicited_na(MAC, V6, false);
         assert_eq!(parse_advertisement(said.bytes()), Some(Usage { address: V6.into(), mac: MAC }));
-        assert_eq!(parse_advertisement(frame::neighbour_probe(MAC, V6).bytes()), None, "a question");
+        assert_eq!(
+            parse_advertisement(frame::neighbour_solicitation(MAC, V6, V6).bytes()),
+            None,
+            "a question"
+        );
         let answer = frame::solicited_na(MAC, V6, true, [2, 0, 0, 0, 0, 1], "2001:db8::1".parse().unwrap());
         assert_eq!(parse_advertisement(answer.bytes()), Some(Usage { address: V6.into(), mac: MAC }));
         let mut wrong = said.bytes().to_vec();

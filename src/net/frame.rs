@@ -9,12 +9,13 @@ const BROADCAST: [u8; 6] = [0xff; 6];
 /// ff02::1, and the Ethernet address it maps to (RFC 2464 section 7).
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_NODES_MAC: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
+/// Source Link-Layer Address option, length 1 (8 bytes) (RFC 4861 4.6.1).
+const SOURCE_LINK_LAYER_OPTION: [u8; 2] = [1, 1];
 /// Target Link-Layer Address option, length 1 (8 bytes) (RFC 4861 4.6.1).
 const TARGET_LINK_LAYER_OPTION: [u8; 2] = [2, 1];
 
 const ARP_LEN: usize = 14 + 28;
 const NA_LEN: usize = 14 + 40 + 24 + 8;
-const NS_LEN: usize = 14 + 40 + 24;
 
 /// An Ethernet frame, ready to send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,19 +80,25 @@ pub fn arp_probe(mac: [u8; 6], address: Ipv4Addr) -> Frame {
     frame
 }
 
-/// Neighbour solicitation from `mac` and the unspecified address, as duplicate address detection sends it (RFC 4862
-/// 5.4.2): who has `address`? Who has it answers to all nodes (RFC 4861 7.2.4).
-pub fn neighbour_probe(mac: [u8; 6], address: Ipv6Addr) -> Frame {
+/// Neighbour solicitation (RFC 4861 4.3) from `source` at `mac`: who has `address`? Who has it answers to `source` alone, and
+/// so changes no cache but that of this machine. To a question from the unspecified address he would answer to all nodes
+/// (RFC 4861 7.2.4), and take their packets.
+pub fn neighbour_solicitation(mac: [u8; 6], source: Ipv6Addr, address: Ipv6Addr) -> Frame {
     // ff02::1:ff00:0/104 (RFC 4291 2.7.1), and the Ethernet address it maps to (RFC 2464 section 7).
     let [.., a, b, c] = address.octets();
     let group = Ipv6Addr::from([0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c]);
-    let mut frame = Frame { bytes: [0; NA_LEN], len: NS_LEN };
+    let mut payload = [0; 24];
+    let option = SOURCE_LINK_LAYER_OPTION.into_iter().chain(mac);
+    for (to, from) in payload.iter_mut().zip(address.octets().into_iter().chain(option)) {
+        *to = from;
+    }
+    let mut frame = Frame { bytes: [0; NA_LEN], len: NA_LEN };
     let written = PacketBuilder::ethernet2(mac, [0x33, 0x33, 0xff, a, b, c])
-        .ipv6(Ipv6Addr::UNSPECIFIED.octets(), group.octets(), 255)
+        .ipv6(source.octets(), group.octets(), 255)
         .icmpv6(Icmpv6Type::NeighborSolicitation)
-        .write_to_slice(&mut frame.bytes, &address.octets())
+        .write_to_slice(&mut frame.bytes, &payload)
         .ok();
-    debug_assert_eq!(written, Some(NS_LEN));
+    debug_assert_eq!(written, Some(NA_LEN));
     frame
 }
 
@@ -184,12 +191,16 @@ mod tests {
     }
 
     #[test]
-    fn a_neighbour_probe_is_what_a_host_takes_for_a_question_about_duplicates() {
-        let address: Ipv6Addr = "2001:db8::12:3456".parse().unwrap();
-        let frame = neighbour_probe(MAC, address);
+    fn a_solicitation_asks_for_an_answer_to_this_machine() {
+        let (source, address) = ("fe80::1".parse().unwrap(), "2001:db8::12:3456".parse().unwrap());
+        let frame = neighbour_solicitation(MAC, source, address);
         assert_eq!(frame.bytes()[..6], [0x33, 0x33, 0xff, 0x12, 0x34, 0x56]);
+        let ethernet = EthernetPacket::new(frame.bytes()).unwrap();
+        let ip = Ipv6Packet::new(ethernet.payload()).unwrap();
+        let group: Ipv6Addr = "ff02::1:ff12:3456".parse().unwrap();
+        assert_eq!((ip.get_source(), ip.get_destination()), (source, group));
         let heard = crate::net::solicitation::parse(frame.bytes()).unwrap();
-        assert_eq!((heard.source, heard.target, heard.mac), (Ipv6Addr::UNSPECIFIED, address, MAC));
+        assert_eq!((heard.source, heard.target, heard.mac), (source, address, MAC));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Machines that have a virtual address without VRRP: told of, and nothing else.
 
-use crate::lab::capture::in_node;
+use crate::lab::capture::{Capture, in_node};
 use crate::lab::daemon::Tandemd;
 use crate::lab::frames::Frames;
 use crate::lab::{Lab, VIP, VIP6, isolated, run, secs, wait_until};
@@ -44,6 +44,7 @@ fn somebody_who_has_an_address_without_vrrp_is_told_of_once_and_nothing_moves() 
             "virtual_ipaddress = [\"192.0.2.99/24\", \"{VIP}/24\", \"192.0.2.101/24\"]\n\
              virtual_ipaddress_excluded = [\"2001:db8::99/64\", \"{VIP6}/64\", \"2001:db8::101/64\"]"
         );
+        let capture = Capture::start("b");
         let a = Tandemd::start(&lab, "a", &config("a", 200, "100ms", &more));
         lab.wait_holder("a", "192.0.2.99", secs(5));
         let since = a.instance("web")["last_transition"].clone();
@@ -63,6 +64,15 @@ fn somebody_who_has_an_address_without_vrrp_is_told_of_once_and_nothing_moves() 
         let now = a.instance("web");
         assert_eq!((&now["state"], &now["last_transition"]), (&"MASTER".into(), &since), "nothing moves");
         assert!(lab.has("a", VIP) && lab.has("a", VIP6), "it goes on serving");
+        // No question makes the stranger tell everybody that he has the address.
+        let seen = capture.stop();
+        for address in [VIP, VIP6] {
+            let announced = seen.announced(address);
+            assert!(
+                !announced.is_empty() && announced.iter().all(|n| n.mac == lab.mac("a")),
+                "{announced:?}"
+            );
+        }
     });
 }
 

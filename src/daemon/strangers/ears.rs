@@ -5,15 +5,15 @@ use super::{News, Shared};
 use crate::net::NetError;
 use crate::net::clock;
 use crate::net::conflict::{ConflictSocket, Usage};
-use crate::net::frame::{arp_probe, neighbour_probe};
-use crate::net::interface::Link;
+use crate::net::frame::{Frame, arp_probe, neighbour_solicitation};
+use crate::net::interface::{IFAPROT_TANDEM, InterfaceAddress, Link};
 use crate::net::netlink::Netlink;
 use crate::net::packet_socket::PacketSocket;
 use crate::time::Instant;
 use crate::vrrp::Family;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
@@ -48,6 +48,9 @@ pub(super) struct Ears {
     netlink: Netlink,
     links: Vec<Link>,
     links_read: Option<Instant>,
+    /// Whence questions about IPv6 addresses are asked, by interface.
+    sources: BTreeMap<u32, Ipv6Addr>,
+    sources_read: Option<Instant>,
     open: BTreeMap<Ear, Open>,
     /// What could not be opened, so that it is said once.
     failed: BTreeMap<Ear, String>,
@@ -64,6 +67,8 @@ impl Ears {
             netlink: Netlink::open()?,
             links: Vec::new(),
             links_read: None,
+            sources: BTreeMap::new(),
+            sources_read: None,
             open: BTreeMap::new(),
             failed: BTreeMap::new(),
             cared: None,
@@ -116,7 +121,7 @@ impl Ears {
             match ConflictSocket::open(ifindex, &ear.0, ear.1, &addresses) {
                 Ok(socket) => {
                     self.failed.remove(&ear);
-                    self.links_read = None;
+                    (self.links_read, self.sources_read) = (None, None);
                     self.open.insert(ear, Open { ifindex, addresses, socket });
                 }
                 Err(e) => self.complain(ear, &e),
@@ -187,22 +192,41 @@ impl Ears {
         if places.is_empty() || !self.look(now, PERIOD) {
             return;
         }
-        let frames: Vec<_> = places
-            .iter()
-            .filter_map(|Place { interface, address }| {
-                let open = self.open.get(&(interface.clone(), Family::of(address)))?;
-                let link = self.links.iter().find(|l| l.ifindex == open.ifindex)?;
-                let mac = link.mac.filter(|_| !link.noarp && !link.loopback)?;
-                let frame = match address {
-                    IpAddr::V4(a) => arp_probe(mac, *a),
-                    IpAddr::V6(a) => neighbour_probe(mac, *a),
-                };
-                Some((open.ifindex, frame))
-            })
-            .collect();
+        let frames: Vec<_> = places.iter().filter_map(|place| self.question(now, place)).collect();
         let refs: Vec<(u32, &[u8])> = frames.iter().map(|(ifindex, f)| (*ifindex, f.bytes())).collect();
         // What cannot be sent, on an interface that is down, is asked the next time.
         let _ = self.packets.send(&refs);
+    }
+
+    fn question(&mut self, now: Instant, Place { interface, address }: &Place) -> Option<(u32, Frame)> {
+        let ifindex = self.open.get(&(interface.clone(), Family::of(address)))?.ifindex;
+        let link = self.links.iter().find(|l| l.ifindex == ifindex)?;
+        let mac = link.mac.filter(|_| !link.noarp && !link.loopback)?;
+        let frame = match address {
+            IpAddr::V4(a) => arp_probe(mac, *a),
+            IpAddr::V6(a) => neighbour_solicitation(mac, self.source(now, ifindex)?, *a),
+        };
+        Some((ifindex, frame))
+    }
+
+    /// A link-local address of this machine's own; without one there is no question, and who speaks up is heard all the same.
+    fn source(&mut self, now: Instant, ifindex: u32) -> Option<Ipv6Addr> {
+        let age = if self.sources.contains_key(&ifindex) { PERIOD } else { FRESH };
+        if self.sources_read.is_none_or(|at| now.since(at) >= age) {
+            self.sources_read = Some(now);
+            let all = self.netlink.addresses().unwrap_or_default();
+            self.sources = all.iter().filter_map(|a| Some((a.ifindex, self.usable(a)?))).collect();
+        }
+        self.sources.get(&ifindex).copied()
+    }
+
+    /// Not a virtual address: nobody is to learn it from a question.
+    fn usable(&self, a: &InterfaceAddress) -> Option<Ipv6Addr> {
+        let IpAddr::V6(address) = a.address else { return None };
+        let works = address.is_unicast_link_local() && !a.tentative && !a.dad_failed;
+        let is_virtual =
+            || a.protocol == IFAPROT_TANDEM || self.watch.places().any(|p| p.address == a.address);
+        (works && !is_virtual()).then_some(address)
     }
 }
 

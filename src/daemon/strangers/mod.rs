@@ -1,5 +1,6 @@
 //! Others that use our virtual addresses without VRRP. While an instance is MASTER, it is asked who has its addresses (ARP
-//! probes, RFC 5227; neighbour solicitations, RFC 4862), and listened to who says that he has.
+//! probes, RFC 5227; neighbour solicitations, RFC 4861), and listened to who says that he has. Neither question changes what
+//! other hosts believe, nor does the answer, which goes to this machine alone.
 //!
 //! This is told and shown, and nothing else follows from it: if a node gave up, anybody on the network could end the
 //! service with one packet. (RFC 5227 2.4 (c) leaves a host that has to keep its address the choice.)
