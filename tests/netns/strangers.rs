@@ -117,6 +117,27 @@ fn one_is_found_after_the_interface_was_away() {
 }
 
 #[test]
+fn with_a_virtual_mac_strangers_are_found_and_the_other_router_is_none() {
+    isolated("strangers::with_a_virtual_mac_strangers_are_found_and_the_other_router_is_none", || {
+        let lab = Lab::new();
+        run("ip -n c addr add 192.0.2.100/32 dev eth0");
+        let more = format!("use_vmac = true\nvirtual_ipaddress_excluded = [\"{VIP6}/64\"]\n");
+        let b = Tandemd::start(&lab, "b", &simple("b", 100, &more));
+        lab.wait_holder("b", VIP, secs(5));
+        let a = Tandemd::start(&lab, "a", &simple("a", 200, &more));
+        lab.wait_holder("a", VIP, secs(5));
+        run("ip -n c addr add 2001:db8::100/128 dev eth0 nodad");
+        let expected = [(VIP.to_owned(), lab.mac("c")), (VIP6.to_owned(), lab.mac("c"))];
+        wait_until(LIMIT, "both are shown", || strangers(&a, "web") == expected);
+        for t in [&a, &b] {
+            let log = t.process.log();
+            let all = log.lines().filter(|l| l.contains("another machine uses"));
+            assert!(all.clone().all(|l| l.contains(&lab.mac("c"))), "{log}");
+        }
+    });
+}
+
+#[test]
 fn a_preemption_and_a_stop_raise_no_alarm() {
     isolated("strangers::a_preemption_and_a_stop_raise_no_alarm", || {
         let lab = Lab::new();
