@@ -19,6 +19,7 @@ pub mod macvlan;
 pub mod monitor;
 pub mod netlink;
 pub mod nft;
+pub mod own;
 pub mod packet_socket;
 pub mod poller;
 pub mod realtime;

@@ -1,13 +1,12 @@
 //! The thread: hears and asks.
 
-use super::watch::{Mac, PERIOD, Place, Stranger, Watch};
+use super::watch::{Mac, Place, Stranger, Watch};
 use super::{News, Shared};
 use crate::net::NetError;
 use crate::net::clock;
 use crate::net::conflict::{ConflictSocket, Usage};
 use crate::net::frame::{Frame, arp_probe, neighbour_solicitation};
-use crate::net::interface::{IFAPROT_TANDEM, InterfaceAddress, Link};
-use crate::net::netlink::Netlink;
+use crate::net::own::Own;
 use crate::net::packet_socket::PacketSocket;
 use crate::time::Instant;
 use crate::vrrp::Family;
@@ -26,7 +25,7 @@ const TICK: Duration = Duration::from_millis(250);
 const BATCHES: usize = 4;
 /// How often it is looked whether interfaces went and came.
 const CARE: Duration = Duration::from_secs(1);
-/// What is known of this machine's own MACs is at most so old when somebody is suspected.
+/// What is known of this machine's own MACs and addresses is at most so old.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// What is heard where.
@@ -45,11 +44,12 @@ pub(super) struct Ears {
     shared: Arc<Shared>,
     watch: Watch,
     packets: PacketSocket,
-    netlink: Netlink,
-    links: Vec<Link>,
-    links_read: Option<Instant>,
-    /// Whence questions about IPv6 addresses are asked, by interface.
-    sources: BTreeMap<u32, Ipv6Addr>,
+    own: Own,
+    /// Of this machine's interfaces; none: the kernel does not say.
+    macs: Option<Vec<Mac>>,
+    macs_read: Option<Instant>,
+    /// Its link-local addresses by interface.
+    sources: BTreeMap<u32, Vec<Ipv6Addr>>,
     sources_read: Option<Instant>,
     open: BTreeMap<Ear, Open>,
     /// What could not be opened, so that it is said once.
@@ -64,9 +64,9 @@ impl Ears {
             shared,
             watch: Watch::default(),
             packets: PacketSocket::open()?,
-            netlink: Netlink::open()?,
-            links: Vec::new(),
-            links_read: None,
+            own: Own::open()?,
+            macs: None,
+            macs_read: None,
             sources: BTreeMap::new(),
             sources_read: None,
             open: BTreeMap::new(),
@@ -121,7 +121,6 @@ impl Ears {
             match ConflictSocket::open(ifindex, &ear.0, ear.1, &addresses) {
                 Ok(socket) => {
                     self.failed.remove(&ear);
-                    (self.links_read, self.sources_read) = (None, None);
                     self.open.insert(ear, Open { ifindex, addresses, socket });
                 }
                 Err(e) => self.complain(ear, &e),
@@ -163,35 +162,17 @@ impl Ears {
         self.heard = heard;
     }
 
-    /// One of this machine's interfaces; what they are is not known: none counts as strange.
+    /// One of this machine's interfaces. While it is not known what they are none counts as strange.
     fn is_own(&mut self, now: Instant, mac: Mac) -> bool {
-        let known = self.look(now, FRESH);
-        !known || self.links.iter().any(|l| l.mac == Some(mac))
-    }
-
-    /// Knows the links as they were at most so long ago; false: the kernel does not say.
-    fn look(&mut self, now: Instant, age: Duration) -> bool {
-        if self.links_read.is_some_and(|at| now.since(at) < age) {
-            return true;
+        if self.macs_read.is_none_or(|at| now.since(at) >= FRESH) {
+            self.macs_read = Some(now);
+            self.macs = self.own.macs().inspect_err(|e| tracing::debug!("own MACs are not known: {e}")).ok();
         }
-        match self.netlink.links() {
-            Ok(links) => {
-                self.links = links;
-                self.links_read = Some(now);
-                true
-            }
-            Err(e) => {
-                tracing::debug!("own MACs are not known: {e}");
-                false
-            }
-        }
+        self.macs.as_ref().is_none_or(|all| all.contains(&mac))
     }
 
     fn ask(&mut self, now: Instant) {
         let places = self.watch.questions(now);
-        if places.is_empty() || !self.look(now, PERIOD) {
-            return;
-        }
         let frames: Vec<_> = places.iter().filter_map(|place| self.question(now, place)).collect();
         let refs: Vec<(u32, &[u8])> = frames.iter().map(|(ifindex, f)| (*ifindex, f.bytes())).collect();
         // What cannot be sent, on an interface that is down, is asked the next time.
@@ -200,8 +181,7 @@ impl Ears {
 
     fn question(&mut self, now: Instant, Place { interface, address }: &Place) -> Option<(u32, Frame)> {
         let ifindex = self.open.get(&(interface.clone(), Family::of(address)))?.ifindex;
-        let link = self.links.iter().find(|l| l.ifindex == ifindex)?;
-        let mac = link.mac.filter(|_| !link.noarp && !link.loopback)?;
+        let mac = self.own.mac(interface).ok().flatten()?;
         let frame = match address {
             IpAddr::V4(a) => arp_probe(mac, *a),
             IpAddr::V6(a) => neighbour_solicitation(mac, self.source(now, ifindex)?, *a),
@@ -209,24 +189,15 @@ impl Ears {
         Some((ifindex, frame))
     }
 
-    /// A link-local address of this machine's own; without one there is no question, and who speaks up is heard all the same.
+    /// A link-local address of this machine's own, and not a virtual one: nobody is to learn that from a question. Without
+    /// one there is no question, and who speaks up is heard all the same.
     fn source(&mut self, now: Instant, ifindex: u32) -> Option<Ipv6Addr> {
-        let age = if self.sources.contains_key(&ifindex) { PERIOD } else { FRESH };
-        if self.sources_read.is_none_or(|at| now.since(at) >= age) {
+        if self.sources_read.is_none_or(|at| now.since(at) >= FRESH) {
             self.sources_read = Some(now);
-            let all = self.netlink.addresses().unwrap_or_default();
-            self.sources = all.iter().filter_map(|a| Some((a.ifindex, self.usable(a)?))).collect();
+            self.sources = self.own.link_local().unwrap_or_default();
         }
-        self.sources.get(&ifindex).copied()
-    }
-
-    /// Not a virtual address: nobody is to learn it from a question.
-    fn usable(&self, a: &InterfaceAddress) -> Option<Ipv6Addr> {
-        let IpAddr::V6(address) = a.address else { return None };
-        let works = address.is_unicast_link_local() && !a.tentative && !a.dad_failed;
-        let is_virtual =
-            || a.protocol == IFAPROT_TANDEM || self.watch.places().any(|p| p.address == a.address);
-        (works && !is_virtual()).then_some(address)
+        let is_virtual = |a: &Ipv6Addr| self.watch.places().any(|p| p.address == *a);
+        self.sources.get(&ifindex)?.iter().find(|a| !is_virtual(a)).copied()
     }
 }
 
