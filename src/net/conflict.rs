@@ -123,6 +123,15 @@ impl ConflictSocket {
         Ok(ConflictSocket { socket, family, slots: Slots::new(ffi::BATCH, SLOT) })
     }
 
+    /// Hears these addresses from now on.
+    ///
+    /// # Errors
+    /// ENOMEM; nothing else is to be expected.
+    pub fn change(&self, addresses: &[IpAddr]) -> Result<(), NetError> {
+        let attached = self.socket.attach_filter(&filter(self.family, addresses));
+        attached.map_err(|e| NetError::from_io("change", "the filter of a packet socket", &e))
+    }
+
     /// Appends what is well-formed of one batch, without waiting; the rest stays readable. False: there was nothing more
     /// to read, or the interface went down.
     pub fn read(&mut self, out: &mut Vec<Usage>) -> bool {

@@ -38,6 +38,17 @@ struct Open {
     socket: ConflictSocket,
 }
 
+impl Open {
+    /// Whether it does so from now on.
+    fn hears(&mut self, addresses: &[IpAddr]) -> bool {
+        if self.addresses == addresses {
+            return true;
+        }
+        self.addresses = addresses.to_vec();
+        self.socket.change(addresses).is_ok()
+    }
+}
+
 /// All that the thread owns.
 #[derive(Debug)]
 pub(super) struct Ears {
@@ -113,9 +124,10 @@ impl Ears {
         self.failed.retain(|ear, _| wanted.contains_key(ear));
         // Asked by name, which takes no lock that changes of addresses would wait for.
         let index = |name: &str| nix::net::if_::if_nametoindex(name).ok();
-        let fits =
-            |ear: &Ear, o: &Open| wanted.get(ear) == Some(&o.addresses) && index(&ear.0) == Some(o.ifindex);
-        self.open.retain(|ear, open| fits(ear, open));
+        self.open.retain(|ear, open| match wanted.get(ear) {
+            Some(addresses) => index(&ear.0) == Some(open.ifindex) && open.hears(addresses),
+            None => false,
+        });
         for (ear, addresses) in wanted {
             let Some(ifindex) = index(&ear.0).filter(|_| !self.open.contains_key(&ear)) else { continue };
             match ConflictSocket::open(ifindex, &ear.0, ear.1, &addresses) {
