@@ -72,7 +72,7 @@ const BESIDE_PEER: [&str; 13] = [
 const CORES: [&str; 5] = ["crate::time", "crate::vrrp", "crate::bfd", "crate::resource", "crate::pair"];
 const TOP: [&str; 2] = ["crate::daemon", "crate::cli"];
 
-const RULES: [Rule; 52] = [
+const RULES: [Rule; 53] = [
     Rule { room: "time.rs", forbidden: &IO },
     Rule { room: "time.rs", forbidden: &ABOVE_CORE },
     Rule { room: "fingerprint.rs", forbidden: &IO },
@@ -124,6 +124,7 @@ const RULES: [Rule; 52] = [
     Rule { room: "peer/registration/responder.rs", forbidden: &IO },
     Rule { room: "control", forbidden: &TOP },
     Rule { room: "daemon", forbidden: &["crate::cli"] },
+    Rule { room: "daemon/strangers/watch.rs", forbidden: &IO },
     Rule { room: "cli", forbidden: &["crate::daemon"] },
 ];
 

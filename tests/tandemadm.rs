@@ -68,6 +68,7 @@ fn instance(n: usize) -> InstanceStatus {
         tracks: vec![],
         holds: vec![],
         warnings: vec![],
+        strangers: Vec::new(),
         group: None,
         auth_hmac: None,
     }

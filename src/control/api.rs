@@ -110,11 +110,27 @@ pub struct InstanceStatus {
     /// Things that are not as they should be though the router runs: another interval on a peer, an
     /// address that could not be added. Newest last.
     pub warnings: Vec<String>,
+    /// Others that use its addresses, heard within the last minute; empty unless MASTER.
+    #[serde(default)]
+    pub strangers: Vec<StrangerStatus>,
     /// The sync group it belongs to.
     pub group: Option<String>,
     /// `auth_hmac`: its mode, and the ids of the keys that sign here and on the peers.
     #[serde(default)]
     pub auth_hmac: Option<String>,
+}
+
+/// Another machine that uses an address of a virtual router that is MASTER here.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StrangerStatus {
+    /// The address.
+    pub address: IpAddr,
+    /// Where it was heard.
+    pub interface: String,
+    /// The other machine's, `02:00:00:00:00:09`.
+    pub mac: String,
+    /// How long ago it was heard, in milliseconds, less than a minute.
+    pub heard_ms_ago: u64,
 }
 
 /// A prefix, route or rule of a virtual router.

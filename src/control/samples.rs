@@ -37,6 +37,7 @@ pub(crate) fn master() -> InstanceStatus {
         tracks: Vec::new(),
         holds: Vec::new(),
         warnings: Vec::new(),
+        strangers: Vec::new(),
         group: None,
         auth_hmac: None,
     }

@@ -3,8 +3,8 @@
 //! Two processes: the guardian (`crate::guardian`), and below it the daemon.
 //!
 //! Threads of the daemon: the protocol thread (`protocol`), which alone speaks VRRP and moves addresses, the BFD thread
-//! (`bfd`) if there are sessions, and the main thread with everything that may wait: scripts, trackers, control socket,
-//! signals, service manager.
+//! (`bfd`) if there are sessions, the one that looks for strangers (`strangers`), and the main thread with everything that
+//! may wait: scripts, trackers, control socket, signals, service manager.
 
 mod args;
 mod backend;
@@ -25,6 +25,7 @@ mod resources;
 mod routing;
 mod routing_leftovers;
 mod start;
+mod strangers;
 mod supervisor;
 mod watchdog;
 mod witness;

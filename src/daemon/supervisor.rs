@@ -3,6 +3,7 @@
 mod care;
 mod pairs;
 mod record;
+mod strange;
 
 use super::Args;
 use super::backend::{Door, Request};
@@ -15,6 +16,7 @@ use super::protocol::{self, Handle};
 use super::record::{Recorder, operator};
 use super::resources::{Graphs, Pre, advice};
 use super::start::NO_RESOURCES;
+use super::strangers::Strangers;
 use super::{data, leftovers, privileges, remains, watchdog};
 use crate::config::{self, Config, Loaded, TrackKind};
 use crate::control::api::{BfdStatus, LogLevel, Outcome, Stats, Status, TrackerStatus};
@@ -80,6 +82,7 @@ pub(super) struct Supervisor {
     reports: mpsc::Receiver<Report>,
     trackers: Trackers,
     bfd: Bfd,
+    strangers: Strangers,
     notifier: Notifier,
     resources: Graphs,
     pairs: Pairs,
@@ -132,6 +135,7 @@ impl Supervisor {
             reports,
             trackers,
             bfd: Bfd::default(),
+            strangers: Strangers::start(),
             notifier,
             resources,
             pairs,
@@ -194,6 +198,7 @@ impl Supervisor {
                         break;
                     }
                 },
+                Some(news) = self.strangers.next() => self.take_stranger(&news),
                 Some(request) = inbox.recv() => self.answer(request).await,
                 _ = watchdog.tick() => self.feed_watchdog(),
             }
@@ -267,6 +272,7 @@ impl Supervisor {
                     self.changes.insert(change.name.clone(), change.clone());
                     self.resources.changed(&change);
                     self.pairs.changed(&change);
+                    self.look_for_strangers(&change.name);
                 }
                 self.notifier.notify(change);
                 self.follow_resources();
@@ -421,6 +427,7 @@ impl Supervisor {
         self.apply().await;
         self.trackers.reload(&self.config.tracks, self.config.node.script_user.as_ref());
         self.apply_bfd();
+        self.strangers.reload(&old, &self.config, |name| self.is_master(name));
         self.resources.reload(&self.config);
         self.pairs.reload(&self.config);
         self.follow_resources();
@@ -495,7 +502,8 @@ impl Supervisor {
     }
 
     async fn status(&self) -> Result<Status, BackendError> {
-        let p = self.ask(Command::Status).await?;
+        let mut p = self.ask(Command::Status).await?;
+        self.strangers.show(&mut p.instances);
         let tracks = self.trackers.snapshot().into_iter().map(|r| tracker(r, None));
         let sessions = self.bfd_view().await.tracks.into_iter().map(|(r, bfd)| tracker(r, Some(bfd)));
         let mut tracks: Vec<TrackerStatus> = tracks.chain(sessions).collect();
@@ -522,6 +530,7 @@ impl Supervisor {
         let mut daemon = p.thread;
         daemon.extend(self.notifier.stats());
         daemon.extend(self.recorder.stats());
+        daemon.extend(self.strangers.stats());
         let bfd = self.bfd_view().await.counters;
         Ok(Stats { instances: p.instances, interfaces: p.interfaces, bfd, daemon })
     }

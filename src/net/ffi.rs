@@ -244,6 +244,27 @@ pub(super) fn all_multicast(fd: BorrowedFd<'_>, ifindex: u32) -> Result<(), Errn
     Errno::result(done).map(drop)
 }
 
+/// The Ethernet address of an interface (netdevice(7), SIOCGIFHWADDR); none if it is not Ethernet. Takes no lock that a change
+/// of addresses waits for, as a question over netlink does.
+pub(super) fn hardware_address(fd: BorrowedFd<'_>, ifname: &str) -> Result<Option<[u8; 6]>, Errno> {
+    // SAFETY: ifreq is plain data (characters and a union of integers); all-zero is its empty value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    // The last byte stays zero.
+    if ifname.len() >= request.ifr_name.len() {
+        return Err(Errno::ENODEV);
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(ifname.bytes()) {
+        *to = from as libc::c_char;
+    }
+    let what = libc::SIOCGIFHWADDR as libc::Ioctl;
+    // SAFETY: the pointer is to a live ifreq, which the kernel reads and writes, and nothing else of it.
+    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), what, ptr::from_mut(&mut request)) })?;
+    // SAFETY: this is the part of the union that SIOCGIFHWADDR fills; bytes of any value are valid in every part.
+    let address = unsafe { request.ifr_ifru.ifru_hwaddr };
+    let [a, b, c, d, e, f, ..] = address.sa_data.map(|b| b as u8);
+    Ok((address.sa_family == libc::ARPHRD_ETHER).then_some([a, b, c, d, e, f]))
+}
+
 /// An interface index; zero would mean all of them.
 fn positive(ifindex: u32) -> Result<i32, Errno> {
     i32::try_from(ifindex).ok().filter(|i| *i > 0).ok_or(Errno::ENODEV)

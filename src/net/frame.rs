@@ -1,5 +1,5 @@
 //! The frames that move an address in the neighbours' caches: gratuitous ARP (IPv4) and unsolicited
-//! neighbour advertisement (IPv6).
+//! neighbour advertisement (IPv6); and those that ask who else uses it, and move nothing.
 
 use etherparse::icmpv6::NeighborAdvertisementHeader;
 use etherparse::{ArpHardwareId, ArpOperation, ArpPacket, EtherType, Icmpv6Type, PacketBuilder};
@@ -9,6 +9,8 @@ const BROADCAST: [u8; 6] = [0xff; 6];
 /// ff02::1, and the Ethernet address it maps to (RFC 2464 section 7).
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_NODES_MAC: [u8; 6] = [0x33, 0x33, 0, 0, 0, 1];
+/// Source Link-Layer Address option, length 1 (8 bytes) (RFC 4861 4.6.1).
+const SOURCE_LINK_LAYER_OPTION: [u8; 2] = [1, 1];
 /// Target Link-Layer Address option, length 1 (8 bytes) (RFC 4861 4.6.1).
 const TARGET_LINK_LAYER_OPTION: [u8; 2] = [2, 1];
 
@@ -55,6 +57,48 @@ pub fn gratuitous_arp(mac: [u8; 6], address: Ipv4Addr) -> Frame {
     });
     // All lengths are constants, so this holds; the byte comparison below is the proof.
     debug_assert_eq!(written, Some(ARP_LEN));
+    frame
+}
+
+/// ARP probe from `mac` (RFC 5227 1.1 and 2.1.1): who has `address`? The sender protocol address is 0.0.0.0, so nobody
+/// changes a cache because of it.
+pub fn arp_probe(mac: [u8; 6], address: Ipv4Addr) -> Frame {
+    let mut frame = Frame { bytes: [0; NA_LEN], len: ARP_LEN };
+    let packet = ArpPacket::new(
+        ArpHardwareId::ETHERNET,
+        EtherType::IPV4,
+        ArpOperation::REQUEST,
+        &mac,
+        &[0; 4],
+        &[0; 6],
+        &address.octets(),
+    );
+    let written = packet.ok().and_then(|arp| {
+        PacketBuilder::ethernet2(mac, BROADCAST).arp(arp).write_to_slice(&mut frame.bytes).ok()
+    });
+    debug_assert_eq!(written, Some(ARP_LEN));
+    frame
+}
+
+/// Neighbour solicitation (RFC 4861 4.3) from `source` at `mac`: who has `address`? Who has it answers to `source` alone, and
+/// so changes no cache but that of this machine. To a question from the unspecified address he would answer to all nodes
+/// (RFC 4861 7.2.4), and take their packets.
+pub fn neighbour_solicitation(mac: [u8; 6], source: Ipv6Addr, address: Ipv6Addr) -> Frame {
+    // ff02::1:ff00:0/104 (RFC 4291 2.7.1), and the Ethernet address it maps to (RFC 2464 section 7).
+    let [.., a, b, c] = address.octets();
+    let group = Ipv6Addr::from([0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c]);
+    let mut payload = [0; 24];
+    let option = SOURCE_LINK_LAYER_OPTION.into_iter().chain(mac);
+    for (to, from) in payload.iter_mut().zip(address.octets().into_iter().chain(option)) {
+        *to = from;
+    }
+    let mut frame = Frame { bytes: [0; NA_LEN], len: NA_LEN };
+    let written = PacketBuilder::ethernet2(mac, [0x33, 0x33, 0xff, a, b, c])
+        .ipv6(source.octets(), group.octets(), 255)
+        .icmpv6(Icmpv6Type::NeighborSolicitation)
+        .write_to_slice(&mut frame.bytes, &payload)
+        .ok();
+    debug_assert_eq!(written, Some(NA_LEN));
     frame
 }
 
@@ -132,6 +176,31 @@ mod tests {
         assert!(arp.get_target_hw_addr().is_broadcast());
         assert_eq!(arp.get_sender_proto_addr(), address);
         assert_eq!(arp.get_target_proto_addr(), address, "target protocol address must not be 0.0.0.0");
+    }
+
+    #[test]
+    fn an_arp_probe_names_no_sender_address() {
+        #[rustfmt::skip]
+        let expected = [
+            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0x11, 0x22, 0x33, 0x44, 0x55, 0x08, 0x06,
+            0x00, 0x01, 0x08, 0x00, 6, 4, 0x00, 0x01,
+            0x02, 0x11, 0x22, 0x33, 0x44, 0x55, 0, 0, 0, 0,
+            0, 0, 0, 0, 0, 0, 192, 0, 2, 100,
+        ];
+        assert_eq!(arp_probe(MAC, Ipv4Addr::new(192, 0, 2, 100)).bytes(), expected);
+    }
+
+    #[test]
+    fn a_solicitation_asks_for_an_answer_to_this_machine() {
+        let (source, address) = ("fe80::1".parse().unwrap(), "2001:db8::12:3456".parse().unwrap());
+        let frame = neighbour_solicitation(MAC, source, address);
+        assert_eq!(frame.bytes()[..6], [0x33, 0x33, 0xff, 0x12, 0x34, 0x56]);
+        let ethernet = EthernetPacket::new(frame.bytes()).unwrap();
+        let ip = Ipv6Packet::new(ethernet.payload()).unwrap();
+        let group: Ipv6Addr = "ff02::1:ff12:3456".parse().unwrap();
+        assert_eq!((ip.get_source(), ip.get_destination()), (source, group));
+        let heard = crate::net::solicitation::parse(frame.bytes()).unwrap();
+        assert_eq!((heard.source, heard.target, heard.mac), (source, address, MAC));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 pub mod bfd_socket;
 pub mod clock;
+pub mod conflict;
 mod control_message;
 mod error;
 #[expect(unsafe_code, reason = "the one place with system calls that no safe wrapper covers")]
@@ -18,6 +19,7 @@ pub mod macvlan;
 pub mod monitor;
 pub mod netlink;
 pub mod nft;
+pub mod own;
 pub mod packet_socket;
 pub mod poller;
 pub mod realtime;

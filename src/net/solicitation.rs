@@ -113,6 +113,31 @@ pub struct Solicitation {
 
 /// Reads a frame; none unless every check of RFC 4861 7.1.1 holds.
 pub fn parse(frame: &[u8]) -> Option<Solicitation> {
+    let Discovery { sender, source, destination, target, fixed: _, options } =
+        discovery(frame, SOLICITATION)?;
+    let option = link_layer(SOURCE_LINK_LAYER, options)?;
+    if source.is_unspecified() && (option.is_some() || !is_solicited_node(&destination)) {
+        return None;
+    }
+    Some(Solicitation { source, mac: option.unwrap_or(sender), target })
+}
+
+/// A neighbour solicitation or advertisement, taken apart.
+pub(super) struct Discovery<'a> {
+    /// Who sent the frame.
+    pub(super) sender: [u8; 6],
+    pub(super) source: Ipv6Addr,
+    pub(super) destination: Ipv6Addr,
+    /// The address it is about.
+    pub(super) target: Ipv6Addr,
+    /// All before the options (RFC 4861 4.3 and 4.4).
+    pub(super) fixed: &'a [u8; 24],
+    pub(super) options: &'a [u8],
+}
+
+/// Reads a frame with such a message of this ICMPv6 type; none unless the checks that are common to both hold (RFC 4861
+/// 7.1.1 and 7.1.2): hop limit, checksum, code, length, target.
+pub(super) fn discovery(frame: &[u8], kind: u8) -> Option<Discovery<'_>> {
     let (ethernet, ip) = frame.split_first_chunk::<ETHERNET>()?;
     let (header, rest) = ip.split_first_chunk::<IPV6>()?;
     let sender = *ethernet.get(6..)?.first_chunk::<6>()?;
@@ -123,17 +148,17 @@ pub fn parse(frame: &[u8]) -> Option<Solicitation> {
     let (fixed, options) = message.split_first_chunk::<24>()?;
     let legal = header.first().is_some_and(|b| b >> 4 == 6)
         && header.get(6..8) == Some(&[ICMPV6, 255])
-        && fixed.get(..2) == Some(&[SOLICITATION, 0])
+        && fixed.get(..2) == Some(&[kind, 0])
         && checksum(&source, &destination, message) == 0;
     let target = address(fixed.get(8..24)?)?;
-    if !legal || target.is_multicast() {
-        return None;
-    }
-    let option = source_link_layer(options)?;
-    if source.is_unspecified() && (option.is_some() || !is_solicited_node(&destination)) {
-        return None;
-    }
-    Some(Solicitation { source, mac: option.unwrap_or(sender), target })
+    (legal && !target.is_multicast()).then_some(Discovery {
+        sender,
+        source,
+        destination,
+        target,
+        fixed,
+        options,
+    })
 }
 
 /// ff02::1:ff00:0/104 (RFC 4291 2.7.1).
@@ -145,15 +170,15 @@ fn address(bytes: &[u8]) -> Option<Ipv6Addr> {
     <[u8; 16]>::try_from(bytes).ok().map(Ipv6Addr::from)
 }
 
-/// The option, if it is there; nothing at all if the options are malformed.
-fn source_link_layer(mut options: &[u8]) -> Option<Option<[u8; 6]>> {
+/// The link-layer address option of this kind, if it is there; nothing at all if the options are malformed.
+pub(super) fn link_layer(wanted: u8, mut options: &[u8]) -> Option<Option<[u8; 6]>> {
     let mut found = None;
     while let [kind, length, ..] = options {
         let (size, kind) = (usize::from(*length) * 8, *kind);
         if size == 0 || size > options.len() {
             return None;
         }
-        if kind == SOURCE_LINK_LAYER && size == 8 {
+        if kind == wanted && size == 8 {
             found = options.get(2..8).and_then(|b| b.first_chunk::<6>()).copied();
         }
         options = options.get(size..)?;

@@ -53,6 +53,18 @@ impl FrameLog {
         .collect()
     }
 
+    /// The sender hardware address of every ARP probe (RFC 5227) for `address`.
+    pub fn arp_probes(&self, address: &str) -> Vec<String> {
+        let address: Ipv4Addr = address.parse().expect("an IPv4 address");
+        let arp = self.ethernet().filter(|e| e.get_ethertype() == EtherTypes::Arp);
+        arp.filter_map(|e| {
+            let a = ArpPacket::new(e.payload())?;
+            let asks = a.get_sender_proto_addr().is_unspecified() && a.get_target_proto_addr() == address;
+            asks.then(|| a.get_sender_hw_addr().to_string())
+        })
+        .collect()
+    }
+
     /// Echo requests to an IPv4 address.
     pub fn count_to(&self, address: &str) -> usize {
         let address: Ipv4Addr = address.parse().expect("an IPv4 address");

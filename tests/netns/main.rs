@@ -53,6 +53,7 @@ mod rfc;
 mod routes;
 mod service;
 mod split;
+mod strangers;
 mod tracking;
 mod vmac;
 mod vmac_guardian;

@@ -67,6 +67,7 @@ impl Protocol {
             tracks: tracks(&s, at),
             holds: holds(&s, group.as_deref()),
             warnings: self.warnings(r, at),
+            strangers: Vec::new(),
             group,
             auth_hmac: s.auth.clone(),
         }
