@@ -65,8 +65,9 @@ fn it_is_carried_out_once_at_its_time_although_the_daemon_was_restarted() {
 fn what_is_planned_can_be_cancelled_and_what_makes_no_sense_is_refused() {
     isolated("pair_planned::what_is_planned_can_be_cancelled_and_what_makes_no_sense_is_refused", || {
         let p = Pair::new("");
-        let early = p.start("a");
+        let mut early = p.start("b");
         assert_eq!(plan(&early, &format!("--at {}", from_now(60))).0, Some(1), "not registered");
+        assert_eq!(early.process.stop(), Some(0));
         drop(early);
         let (a, b) = p.registered();
         for (words, why) in [
