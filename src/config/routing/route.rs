@@ -295,6 +295,9 @@ fn hop(words: &mut Words<'_>) -> Result<RouteHop, Fault> {
             ..Fault::new("nexthop", "says neither via nor dev")
         });
     }
+    if hop.onlink && (hop.via.is_none() || hop.dev.is_none()) {
+        return Err(Fault::new("onlink", "needs via and dev"));
+    }
     Ok(hop)
 }
 

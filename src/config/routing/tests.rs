@@ -73,6 +73,7 @@ fn what_the_kernel_would_refuse_or_misread_is_refused_here() {
         ("198.51.100.0/24 dev eth0 metric -1", "not in range"),
         ("198.51.100.0/24 dev eth0 table 0", "not a routing table"),
         ("198.51.100.0/24 dev eth0 onlink", "needs via and dev"),
+        ("198.51.100.0/24 nexthop dev eth0 onlink", "needs via and dev"),
         ("198.51.100.0/24 via 192.0.2.1 nexthop dev eth0", "contradicts via"),
         ("198.51.100.0/24 nexthop weight 4", "neither via nor dev"),
         ("198.51.100.0/24 nexthop dev eth0 weight 0", "not in range"),
